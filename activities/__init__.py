@@ -1,0 +1,1 @@
+"""Implements the contracts of :mod:`workflows.contracts`, and hosts the worker's ``main()``."""

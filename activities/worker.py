@@ -1,0 +1,115 @@
+"""The worker process: the wiring of workflows and activities."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import structlog
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import (
+    AddSearchAttributesRequest,
+    ListSearchAttributesRequest,
+)
+from temporalio.client import Client
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import (
+    SandboxedWorkflowRunner,
+    SandboxRestrictions,
+)
+
+from activities.evidence import GatheredEvidence
+from activities.requests import StoredRequests
+from mcpbox import logs
+from mcpbox.sandbox_client import SandboxClient
+from mcpbox.settings import Settings
+from mcpbox.store.session import make_sessions
+from mcpbox.temporal import SEARCH_ATTRIBUTES, TASK_QUEUE, connect_patiently
+from workflows.change_request import ChangeRequestWorkflow
+from workflows.interceptor import FitArity
+
+_PATIENCE = timedelta(seconds=60)
+_STICKY_TIMEOUT = timedelta(seconds=2)
+"""How long a workflow task waits for a worker that died, before another one may take it."""
+_GRACE = timedelta(seconds=8)
+log = structlog.get_logger()
+
+
+def main() -> None:
+    settings = Settings()
+    logs.configure("worker", settings.log_level)
+    asyncio.run(serve(settings))
+
+
+async def serve(settings: Settings) -> None:
+    """Works until SIGTERM or SIGINT; then finishes what it has begun."""
+    client = await connect_patiently(
+        settings.temporal_target, settings.temporal_namespace, patience=_PATIENCE
+    )
+    await ensure_search_attributes(client)
+    sandbox = SandboxClient.of(settings)
+    sessions = make_sessions(settings.required_database_url)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with build_worker(
+        client, [StoredRequests(sessions), GatheredEvidence(sessions, sandbox)]
+    ):
+        log.info("worker.started", task_queue=TASK_QUEUE)
+        if settings.ready_file is not None:
+            await asyncio.to_thread(_announce_ready, settings.ready_file)
+        await stop.wait()
+    await sandbox.aclose()
+
+
+def build_worker(
+    client: Client, activities: Sequence[object], *, task_queue: str = TASK_QUEUE
+) -> Worker:
+    """``activities``: objects whose methods implement :mod:`workflows.contracts`."""
+    return Worker(
+        client,
+        task_queue=task_queue,
+        workflows=[ChangeRequestWorkflow],
+        activities=[
+            method
+            for implementation in activities
+            for name in dir(implementation)
+            if hasattr(method := getattr(implementation, name), "__temporal_activity_definition")
+        ],
+        interceptors=[FitArity()],
+        workflow_runner=SandboxedWorkflowRunner(
+            # Ours are pure by import-linter's contract; loading them anew for each workflow
+            # would cost twice the CPU and 16 times the memory.
+            restrictions=SandboxRestrictions.default.with_passthrough_modules(
+                "mcpbox", "workflows", "pydantic", "pydantic_core", "temporalio"
+            )
+        ),
+        sticky_queue_schedule_to_start_timeout=_STICKY_TIMEOUT,
+        graceful_shutdown_timeout=_GRACE,
+    )
+
+
+async def ensure_search_attributes(client: Client) -> None:
+    """Register the missing ones; safe at every start."""
+    known = await client.operator_service.list_search_attributes(
+        ListSearchAttributesRequest(namespace=client.namespace)
+    )
+    missing = {
+        key.name: IndexedValueType.ValueType(int(key.indexed_value_type))
+        for key in SEARCH_ATTRIBUTES
+        if key.name not in known.custom_attributes
+    }
+    if missing:
+        await client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(namespace=client.namespace, search_attributes=missing)
+        )
+
+
+def _announce_ready(path: Path) -> None:
+    path.write_text(str(os.getpid()))
+
+
+if __name__ == "__main__":
+    main()

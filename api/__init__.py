@@ -1,0 +1,1 @@
+"""REST for people's programs and for the panel."""

@@ -1,0 +1,65 @@
+"""Signing in and out."""
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field, SecretStr
+
+from api.deps import PartsDep, PersonDep, TokenDep
+from api.problems import problems
+from mcpbox.domain.errors import TooManyAttempts
+from mcpbox.usecases.people import Tokens
+
+router = APIRouter(prefix="/auth", tags=["auth"])
+
+
+class Credentials(BaseModel):
+    username: Annotated[str, Field(min_length=1, max_length=80)]
+    password: Annotated[SecretStr, Field(min_length=1, max_length=1024)]
+
+
+class RefreshBody(BaseModel):
+    refresh_token: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class TokensBody(BaseModel):
+    access_token: str
+    refresh_token: str
+    token_type: str = "bearer"  # noqa: S105 - the kind of token, not one
+    expires_in: int
+
+
+class Me(BaseModel):
+    username: str
+    roles: list[str]
+
+
+@router.post("/login", responses=problems(TooManyAttempts))
+async def login(credentials: Credentials, parts: PartsDep) -> TokensBody:
+    """Both tokens are shown here only."""
+    return _body(await parts.people.login(credentials.username, credentials.password))
+
+
+@router.post("/refresh", responses=problems())
+async def refresh(body: RefreshBody, parts: PartsDep) -> TokensBody:
+    """New tokens for a refresh token, which works once."""
+    return _body(await parts.people.refresh(body.refresh_token))
+
+
+@router.post("/logout", status_code=204, responses=problems())
+async def logout(token: TokenDep, parts: PartsDep) -> None:
+    """Ends the session at once, everywhere."""
+    await parts.people.logout(token)
+
+
+@router.get("/me", responses=problems())
+async def me(person: PersonDep) -> Me:
+    return Me(username=person.name, roles=sorted(person.roles))
+
+
+def _body(tokens: Tokens) -> TokensBody:
+    return TokensBody(
+        access_token=tokens.access_token,
+        refresh_token=tokens.refresh_token,
+        expires_in=tokens.expires_in,
+    )

@@ -1,0 +1,90 @@
+"""What routes ask for: the use cases, who is calling, and which page they want."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Query, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from mcpbox.domain.base import PageRequest
+from mcpbox.domain.errors import Unauthenticated
+from mcpbox.domain.people import Principal
+from mcpbox.domain.requests import Channel
+from mcpbox.sandbox_client import SandboxClient
+from mcpbox.store.session import Sessions
+from mcpbox.temporal import TemporalGate
+from mcpbox.usecases.executions import Executions
+from mcpbox.usecases.people import People
+from mcpbox.usecases.requests import Requests
+from mcpbox.usecases.servers import Servers
+from mcpbox.usecases.tools import Tools
+
+PANEL_ADDRESS = "panel"
+"""Peer address of the panel's in-process transport; no address of a socket looks like this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything the routes stand on; made once, in ``main()``."""
+
+    sessions: Sessions
+    temporal: TemporalGate
+    sandbox: SandboxClient
+    people: People
+    servers: Servers
+    tools: Tools
+    requests: Requests
+    executions: Executions
+
+
+def parts_of(request: Request) -> Parts:
+    parts = request.app.state.parts
+    assert isinstance(parts, Parts)
+    return parts
+
+
+PartsDep = Annotated[Parts, Depends(parts_of)]
+_bearer = HTTPBearer(auto_error=False, description="The access_token of POST /auth/login.")
+BearerDep = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+
+
+def access_token(bearer: BearerDep) -> str:
+    """Raises: Unauthenticated."""
+    if bearer is None:
+        raise Unauthenticated(
+            "Log in with POST /api/v1/auth/login and send 'Authorization: Bearer <access_token>'."
+        )
+    return bearer.credentials
+
+
+TokenDep = Annotated[str, Depends(access_token)]
+
+
+async def current_person(parts: PartsDep, token: TokenDep) -> Principal:
+    """A token of an MCP client opens no session, so it never gets past here (I3).
+
+    Raises: Unauthenticated.
+    """
+    return await parts.people.whoami(token)
+
+
+PersonDep = Annotated[Principal, Depends(current_person)]
+
+
+def channel_of(request: Request) -> Channel:
+    """Told by how the call came in, which its sender cannot choose."""
+    peer = request.client.host if request.client else ""
+    return Channel.PANEL if peer == PANEL_ADDRESS else Channel.API
+
+
+ChannelDep = Annotated[Channel, Depends(channel_of)]
+
+
+def page_request(
+    page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
+    page_size: Annotated[int, Query(ge=1, le=100)] = 50,
+) -> PageRequest:
+    return PageRequest(page=page, page_size=page_size)
+
+
+PageDep = Annotated[PageRequest, Depends(page_request)]

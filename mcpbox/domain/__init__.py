@@ -1,0 +1,1 @@
+"""Pure values and words: standard library and pydantic only."""

@@ -1,0 +1,27 @@
+"""What code needs beyond plain computing: extracted from it, never declared alone."""
+
+from mcpbox.domain.base import DomainModel
+
+
+class Manifest(DomainModel):
+    """Every field sorted and without repeats, so equal needs are equal values."""
+
+    modules: tuple[str, ...] = ()
+    """Top-level modules that the code imports."""
+    hosts: tuple[str, ...] = ()
+    """Hosts of the URLs that stand in the code, lower case, with the port where one is written."""
+    secret_names: tuple[str, ...] = ()
+    """Constant keys of ``secrets[...]``."""
+
+
+class Needs(DomainModel):
+    """The part of a manifest that its server holds no live grant for."""
+
+    hosts: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.hosts)
+
+
+def needs_beyond(manifest: Manifest, granted_hosts: frozenset[str]) -> Needs:
+    return Needs(hosts=tuple(host for host in manifest.hosts if host not in granted_hosts))

@@ -1,0 +1,67 @@
+"""Who acts: people in the panel, MCP clients at the gateway, and the system itself."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from mcpbox.domain.base import DomainModel
+from mcpbox.domain.ids import ClientId, UserId
+
+
+class Role(StrEnum):
+    VIEWER = "viewer"
+    REVIEWER = "reviewer"
+    OPERATOR = "operator"
+    AUDITOR = "auditor"
+    ADMIN = "admin"
+
+
+class Scope(StrEnum):
+    """What an MCP client may do; none of them is to decide."""
+
+    AUTHOR = "author"
+    CALL = "call"
+
+
+class PrincipalKind(StrEnum):
+    PERSON = "person"
+    CLIENT = "client"
+    SYSTEM = "system"
+
+
+class Principal(DomainModel):
+    """An authenticated identity, as the face that authenticated it made it."""
+
+    kind: PrincipalKind
+    name: str
+    """Unique in its kind: a person's user name, a client's name."""
+    roles: frozenset[Role] = frozenset()
+    """People only."""
+    scopes: frozenset[Scope] = frozenset()
+    """Clients only."""
+
+    @property
+    def label(self) -> str:
+        """How records name it: ``person:ana``, ``client:laptop``."""
+        return f"{self.kind}:{self.name}"
+
+
+SYSTEM = Principal(kind=PrincipalKind.SYSTEM, name="mcpbox")
+
+
+class User(DomainModel):
+    id: UserId
+    username: str
+    roles: frozenset[Role]
+    active: bool
+    created_at: datetime
+
+
+class Client(DomainModel):
+    id: ClientId
+    name: str
+    owner: str
+    """The user whom the client acts for."""
+    scopes: frozenset[Scope]
+    created_at: datetime
+    last_seen_at: datetime | None = None
+    revoked_at: datetime | None = None

@@ -1,0 +1,206 @@
+"""A change request: what an LLM asks, what people decided, and where it stands."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Literal
+from uuid import NAMESPACE_URL, uuid5
+
+from pydantic import Field
+
+from mcpbox.domain.base import DomainModel
+from mcpbox.domain.evidence import Evidence, Risk
+from mcpbox.domain.ids import DecisionId, Digest, RequestId, ServerId, ToolId, VersionId
+from mcpbox.domain.manifests import Needs
+from mcpbox.domain.people import Principal
+from mcpbox.domain.tools import ToolVersion
+
+REASON_MAX_LENGTH = 2000
+
+
+class Kind(StrEnum):
+    PUBLISH = "publish"
+
+
+class State(StrEnum):
+    GATHERING = "gathering"
+    AWAITING_DECISION = "awaiting_decision"
+    CHANGES_REQUESTED = "changes_requested"
+    APPROVED = "approved"
+    APPLYING = "applying"
+    APPLIED = "applied"
+    APPLY_FAILED = "apply_failed"
+    DENIED = "denied"
+    VETOED = "vetoed"
+    WITHDRAWN = "withdrawn"
+    SUPERSEDED = "superseded"
+    EXPIRED = "expired"
+
+    @property
+    def terminal(self) -> bool:
+        return self in TERMINAL
+
+    @property
+    def decidable(self) -> bool:
+        return self in (State.AWAITING_DECISION, State.CHANGES_REQUESTED)
+
+
+TERMINAL = frozenset(
+    {
+        State.APPLIED,
+        State.APPLY_FAILED,
+        State.DENIED,
+        State.VETOED,
+        State.WITHDRAWN,
+        State.SUPERSEDED,
+        State.EXPIRED,
+    }
+)
+
+
+class Verdict(StrEnum):
+    APPROVE = "approve"
+    DENY = "deny"
+    REQUEST_CHANGES = "request_changes"
+
+
+class Channel(StrEnum):
+    """The face a decision came through."""
+
+    API = "api"
+    PANEL = "panel"
+    CLI = "cli"
+    TEMPORAL = "temporal"
+
+
+class PublishSubject(DomainModel):
+    """Make one version of a tool callable, with the grants it needs."""
+
+    kind: Literal[Kind.PUBLISH] = Kind.PUBLISH
+    server_id: ServerId
+    server_name: str
+    tool_id: ToolId
+    tool_name: str
+    version_id: VersionId
+    version_number: int
+
+    @property
+    def label(self) -> str:
+        return f"publish {self.server_name}__{self.tool_name} v{self.version_number}"
+
+
+Subject = PublishSubject
+"""What a request is about; a union discriminated by ``kind`` once there are more kinds."""
+
+
+class RequestDraft(DomainModel):
+    """What starts a change request workflow. No code in it: the version is named by its id."""
+
+    id: RequestId
+    subject: Subject
+    digest: Digest
+    requester: str
+    """Label of the principal, ``client:laptop``."""
+    notes: str = Field(default="", max_length=REASON_MAX_LENGTH)
+    quorum: int = Field(default=1, ge=1)
+    ttl: timedelta = timedelta(days=7)
+
+
+def workflow_id_of(subject: Subject, digest: Digest, attempt: int) -> str:
+    """Derived from the subject and the digest, so asking twice is asking once.
+
+    ``attempt`` counts the earlier requests for the same digest that ended without a decision.
+    """
+    return f"{subject.kind}/{subject.tool_id}/{digest.removeprefix('sha256:')[:16]}/{attempt}"
+
+
+def request_id_of(workflow_id: str) -> RequestId:
+    return RequestId(uuid5(NAMESPACE_URL, f"mcpbox:{workflow_id}"))
+
+
+class DecisionDraft(DomainModel):
+    """What a reviewer sends; identity and time are added by us, never by the sender."""
+
+    id: DecisionId = Field(description="Chosen by the sender; a retry with it changes nothing.")
+    verdict: Verdict
+    reason: str = Field(default="", max_length=REASON_MAX_LENGTH)
+    seen_digest: Digest = Field(
+        pattern=r"^sha256:[0-9a-f]{64}$", description="The digest on the reviewer's screen."
+    )
+
+
+class Decision(DecisionDraft):
+    request_id: RequestId
+    reviewer: str
+    """User name of the person."""
+    channel: Channel
+    decided_at: datetime
+
+
+class DecideCommand(DomainModel):
+    """Payload of the update ``decide``, made by a face that knows who is asking."""
+
+    draft: DecisionDraft
+    reviewer: Principal
+    channel: Channel
+
+
+class WithdrawCommand(DomainModel):
+    """Payload of the update ``withdraw``."""
+
+    by: Principal
+    reason: str = Field(default="", max_length=REASON_MAX_LENGTH)
+
+
+class RequestSummary(DomainModel):
+    """One row of the queue: the projection of a workflow."""
+
+    id: RequestId
+    workflow_id: str
+    kind: Kind
+    state: State
+    state_reason: str
+    """Why it is in this state, in words for the requester; empty where the state says it all."""
+    server_id: ServerId
+    server_name: str
+    tool_id: ToolId
+    tool_name: str
+    version_id: VersionId
+    version_number: int
+    released_number: int | None
+    """The version that was released when the request opened; ``None`` for a first one."""
+    digest: Digest
+    requester: str
+    notes: str
+    quorum: int
+    risk: Risk | None
+    """``None`` until the evidence is complete or marked as missing."""
+    created_at: datetime
+    updated_at: datetime
+    expires_at: datetime
+
+
+class HistoryEntry(DomainModel):
+    at: datetime
+    actor: str
+    action: str
+    """``source:subject:action``, as in the audit log."""
+    detail: str
+
+
+class RequestDetail(RequestSummary):
+    proposed: ToolVersion
+    released: ToolVersion | None
+    needs: Needs
+    """What approving grants besides: hosts that the server does not hold yet."""
+    evidence: list[Evidence]
+    decisions: list[Decision]
+    history: list[HistoryEntry]
+    """Oldest first; refused attempts to decide are in it, with the reason."""
+
+
+class Outcome(DomainModel):
+    """What a decision led to, as far as it has come."""
+
+    request_id: RequestId
+    state: State
+    state_reason: str = ""

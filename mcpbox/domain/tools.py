@@ -1,0 +1,98 @@
+"""Tools, their immutable versions, and the releases that make one version callable."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field
+
+from mcpbox.domain.base import DomainModel
+from mcpbox.domain.ids import Digest, ReleaseId, RequestId, ServerId, ToolId, VersionId
+from mcpbox.domain.manifests import Manifest
+
+NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
+NAME_MAX_LENGTH = 62
+"""Two names and ``__`` stay within the 128 characters that the MCP specification allows."""
+CODE_MAX_BYTES = 256 * 1024
+
+
+class Approval(StrEnum):
+    """The word that LLMs know for where the newest version of a tool stands."""
+
+    DRAFT = "draft"
+    PENDING_REVIEW = "pending_review"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+class Annotations(DomainModel):
+    """Hints of the author about the tool's behaviour; claims, not facts."""
+
+    read_only: bool | None = None
+    destructive: bool | None = None
+    idempotent: bool | None = None
+    open_world: bool | None = None
+
+
+class VersionContent(DomainModel):
+    """All that a digest covers: change any of it and it is another version."""
+
+    name: str = Field(pattern=NAME_PATTERN, max_length=NAME_MAX_LENGTH)
+    description: str
+    code: str
+    input_schema: dict[str, Any]
+    annotations: Annotations = Annotations()
+    manifest: Manifest = Manifest()
+
+
+class ToolVersion(VersionContent):
+    id: VersionId
+    tool_id: ToolId
+    number: int
+    digest: Digest
+    author: str
+    created_at: datetime
+
+
+class Tool(DomainModel):
+    id: ToolId
+    server_id: ServerId
+    name: str
+    enabled: bool
+    created_by: str
+    created_at: datetime
+    updated_at: datetime
+
+
+class Release(DomainModel):
+    """One version made callable by one request; at most one of a tool is active."""
+
+    id: ReleaseId
+    tool_id: ToolId
+    version_id: VersionId
+    request_id: RequestId
+    digest: Digest
+    """The digest that was approved; what runs must still have it."""
+    approved_by: str
+    active_from: datetime
+    active_to: datetime | None = None
+
+
+class ToolSummary(Tool):
+    server_name: str
+    description: str
+    current_version: int
+    released_version: int | None
+    approval: Approval
+    callable_name: str
+    """``{server}__{tool}``, under the released name where there is one."""
+
+
+class ToolDetail(ToolSummary):
+    current: ToolVersion
+    """The newest version, released or not."""
+    released: ToolVersion | None
+
+
+def callable_name(server_name: str, tool_name: str) -> str:
+    return f"{server_name}__{tool_name}"

@@ -1,0 +1,1 @@
+"""Pure rules: facts in, :class:`~mcpbox.policies.ruling.Ruling` out."""

@@ -1,0 +1,41 @@
+"""May this tool be called by this principal now? Invariant I1 in one function."""
+
+from mcpbox.domain.calls import CallableTool
+from mcpbox.domain.errors import Refused
+from mcpbox.domain.people import Principal, Scope
+from mcpbox.domain.servers import DesiredState
+from mcpbox.policies.ruling import ALLOWED, Ruling
+
+
+def may_list(tool: CallableTool) -> Ruling:
+    """Server running, tool enabled, digest as approved, every needed grant live.
+
+    That the release is active is a fact of being in the catalog at all.
+    """
+    if tool.server_state is not DesiredState.RUNNING:
+        return Ruling(
+            Refused(
+                f"The server {tool.server_name!r} is stopped; start it with mcpbox_start_server."
+            )
+        )
+    if not tool.enabled:
+        return Ruling(Refused(f"The tool {tool.name!r} is disabled."))
+    if tool.version.digest != tool.approved_digest:
+        return Ruling(
+            Refused(f"The code of {tool.name!r} is not what was approved; publish it again.")
+        )
+    missing = sorted(set(tool.version.manifest.hosts) - tool.granted_hosts)
+    if missing:
+        return Ruling(
+            Refused(
+                f"{tool.name!r} needs the hosts {', '.join(missing)}, which are not granted any "
+                "more; publish it again to ask for them."
+            )
+        )
+    return ALLOWED
+
+
+def may_call(tool: CallableTool, caller: Principal) -> Ruling:
+    if Scope.CALL not in caller.scopes:
+        return Ruling(Refused("This client's token lacks the scope 'call'; make one that has it."))
+    return may_list(tool)

@@ -1,0 +1,114 @@
+"""Configuration: read once, in ``main()``, then passed on; ``MCPBOX_*`` variables and ``.env``."""
+
+import os
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+_KEY = re.compile(r"[0-9a-fA-F]{64}")
+_SHORTEST_PASSWORD = 8
+
+
+def default_data_dir() -> Path:
+    """``/var/lib/mcpbox`` for root (its home is closed to Postgres' user), else per user."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/mcpbox")
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "mcpbox"
+
+
+class Settings(BaseSettings):
+    """Unset addresses mean: this machine's own, embedded part."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MCPBOX_",
+        env_file=".env",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    data_dir: Path = Field(default_factory=default_data_dir)
+    """Holds all state of an instance."""
+
+    database_url: SecretStr | None = None
+    """``postgresql://…``; set, it replaces the embedded Postgres."""
+    temporal_address: str | None = None
+    """``host:port``; set, it replaces the embedded Temporal."""
+    temporal_namespace: str = "default"
+    sandbox_url: str | None = None
+    """``http://host:port``; set, it replaces the sandbox on a unix socket in ``data_dir``."""
+    sandbox_socket: Path | None = None
+    """Where the sandbox of this machine listens; ``mcpbox up`` sets it for its processes."""
+    sandbox_api_key: SecretStr | None = None
+    """32 characters or more; needed with ``sandbox_url``."""
+    encryption_key: SecretStr | None = None
+    """64 hexadecimal digits; unset, one is made in ``data_dir`` (mode 0600)."""
+    admin_password: SecretStr | None = None
+    """For the account ``admin`` at first start; unset, one is made and printed once."""
+
+    bind_host: str = "127.0.0.1"
+    gateway_port: Port = 8002
+    admin_port: Port = 8000
+    temporal_port: Port = 7233
+    temporal_ui_port: Port = 8233
+    public_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    """Host names, beside loopback, that the panel and the gateway answer to (comma-separated)."""
+
+    panel_https: bool = False
+    """The panel is reached over https: its cookie is then sent over nothing else."""
+
+    request_ttl: timedelta = timedelta(days=7)
+    """How long a request waits for a decision before it expires."""
+    log_level: str = "INFO"
+    ready_file: Path | None = None
+    """The worker writes its process id here once it polls; ``mcpbox up`` waits for that."""
+
+    @field_validator("public_hosts", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.encryption_key and not _KEY.fullmatch(self.encryption_key.get_secret_value()):
+            raise ValueError("MCPBOX_ENCRYPTION_KEY must be 64 hexadecimal digits")
+        if self.sandbox_url and len(_plain(self.sandbox_api_key)) < 32:
+            raise ValueError("MCPBOX_SANDBOX_URL needs MCPBOX_SANDBOX_API_KEY (32+ characters)")
+        if self.admin_password and len(_plain(self.admin_password)) < _SHORTEST_PASSWORD:
+            raise ValueError("MCPBOX_ADMIN_PASSWORD must have 8 characters or more")
+        return self
+
+    @property
+    def required_database_url(self) -> str:
+        """For a process of its own, which cannot start Postgres. Raises: ValueError."""
+        if self.database_url is None:
+            raise ValueError("MCPBOX_DATABASE_URL is not set; 'mcpbox up' sets it by itself")
+        return self.database_url.get_secret_value()
+
+    @property
+    def required_encryption_key(self) -> SecretStr:
+        """For a process of its own, which makes none. Raises: ValueError."""
+        if self.encryption_key is None:
+            raise ValueError("MCPBOX_ENCRYPTION_KEY is not set; 'mcpbox up' sets it by itself")
+        return self.encryption_key
+
+    @property
+    def temporal_target(self) -> str:
+        return self.temporal_address or f"127.0.0.1:{self.temporal_port}"
+
+
+def _plain(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""

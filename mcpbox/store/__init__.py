@@ -1,0 +1,1 @@
+"""The only SQLAlchemy: tables, sessions, and one module of queries per noun."""

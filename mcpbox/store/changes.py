@@ -1,0 +1,99 @@
+"""What changed, told to every process over Postgres' LISTEN and NOTIFY."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from enum import StrEnum
+
+import asyncpg
+import structlog
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from mcpbox.store.session import CONNECT_TIMEOUT_S, plain_url
+
+CHANNEL = "mcpbox"
+_RETRY_S = 0.25
+_PROBE_S = 2.0
+log = structlog.get_logger()
+
+
+class Topic(StrEnum):
+    CATALOG = "catalog"
+    """Releases, servers, tools, grants: what may be called."""
+    REQUESTS = "requests"
+    CLIENTS = "clients"
+    EXECUTIONS = "executions"
+
+
+_TOPICS = frozenset(topic.value for topic in Topic)
+
+
+async def announce(session: AsyncSession, topic: Topic, key: object = "") -> None:
+    """Delivered when the transaction commits, and only then."""
+    await session.execute(select(func.pg_notify(CHANNEL, f"{topic}:{key}")))
+
+
+class Changes:
+    """Listens for ever; reconnects by itself.
+
+    Notifications sent while the connection was lost are gone, so ``on_connected`` fires after
+    every connect and its receiver reloads all it keeps.
+    """
+
+    def __init__(
+        self,
+        database_url: str,
+        on_change: Callable[[Topic, str], None],
+        on_connected: Callable[[], None],
+    ) -> None:
+        self._url = plain_url(database_url)
+        self._on_change = on_change
+        self._on_connected = on_connected
+        self.lost_at: float | None = time.monotonic()
+        """When the connection was lost (monotonic seconds); ``None`` while it stands."""
+
+    @property
+    def connected(self) -> bool:
+        return self.lost_at is None
+
+    async def run(self) -> None:
+        while True:
+            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+                await self._listen()
+            if self.lost_at is None:
+                self.lost_at = time.monotonic()
+                log.warning("changes.connection_lost")
+            await asyncio.sleep(_RETRY_S)
+
+    async def _listen(self) -> None:
+        connection = await asyncpg.connect(
+            self._url, timeout=CONNECT_TIMEOUT_S, command_timeout=CONNECT_TIMEOUT_S
+        )
+        try:
+            ended = asyncio.Event()
+            connection.add_termination_listener(_setting(ended))
+            await connection.add_listener(CHANNEL, self._received)
+            self.lost_at = None
+            self._on_connected()
+            while not ended.is_set():
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(ended.wait(), _PROBE_S)
+                if not ended.is_set():
+                    # A peer that vanished without a word is noticed only by asking.
+                    await connection.execute("SELECT 1")
+        finally:
+            connection.terminate()
+
+    def _received(self, _: object, __: int, ___: str, payload: object) -> None:
+        topic, _, key = str(payload).partition(":")
+        if topic in _TOPICS:
+            self._on_change(Topic(topic), key)
+
+
+def _setting(event: asyncio.Event) -> Callable[[object], None]:
+    def ended(_: object) -> None:
+        event.set()
+
+    return ended

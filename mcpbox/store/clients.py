@@ -1,0 +1,47 @@
+"""Queries on MCP clients and their tokens."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from mcpbox.domain.ids import ClientId
+from mcpbox.domain.people import Client, Scope
+from mcpbox.store.tables import ClientRow
+
+
+async def find_client(session: AsyncSession, name: str) -> ClientRow | None:
+    return await session.scalar(select(ClientRow).where(ClientRow.name == name))
+
+
+async def find_client_by_token(session: AsyncSession, token_hash: str) -> Client | None:
+    """Revoked ones are not found."""
+    row = await session.scalar(
+        select(ClientRow).where(ClientRow.token_hash == token_hash, ClientRow.revoked_at.is_(None))
+    )
+    return None if row is None else client_of(row)
+
+
+async def clients(session: AsyncSession) -> list[Client]:
+    """By name, revoked ones too."""
+    rows = await session.scalars(select(ClientRow).order_by(ClientRow.name))
+    return [client_of(row) for row in rows]
+
+
+async def mark_seen(session: AsyncSession, client_ids: Iterable[ClientId], at: datetime) -> None:
+    await session.execute(
+        update(ClientRow).where(ClientRow.id.in_(list(client_ids))).values(last_seen_at=at)
+    )
+
+
+def client_of(row: ClientRow) -> Client:
+    return Client(
+        id=ClientId(row.id),
+        name=row.name,
+        owner=row.owner,
+        scopes=frozenset(Scope(scope) for scope in row.scopes),
+        created_at=row.created_at,
+        last_seen_at=row.last_seen_at,
+        revoked_at=row.revoked_at,
+    )

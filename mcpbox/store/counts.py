@@ -1,0 +1,25 @@
+"""Counts for metrics."""
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from mcpbox.domain.executions import ExecutionOutcome, Origin
+from mcpbox.domain.requests import State
+from mcpbox.store.tables import ExecutionRow, RequestRow
+
+
+async def requests_by_state(session: AsyncSession) -> dict[str, int]:
+    """Every state, also those that no request is in."""
+    rows = await session.execute(select(RequestRow.state, func.count()).group_by(RequestRow.state))
+    return {**dict.fromkeys(State, 0), **dict(row.tuple() for row in rows)}
+
+
+async def executions_by_outcome(session: AsyncSession) -> dict[tuple[str, str], int]:
+    """``{(origin, outcome): count}``, every pair."""
+    rows = await session.execute(
+        select(ExecutionRow.origin, ExecutionRow.outcome, func.count()).group_by(
+            ExecutionRow.origin, ExecutionRow.outcome
+        )
+    )
+    nothing: dict[tuple[str, str], int] = {(o, r): 0 for o in Origin for r in ExecutionOutcome}
+    return {**nothing, **{(origin, outcome): count for origin, outcome, count in rows}}

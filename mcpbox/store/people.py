@@ -1,0 +1,86 @@
+"""Queries on users and their sessions."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from mcpbox.domain.ids import UserId
+from mcpbox.domain.people import Principal, PrincipalKind, Role, User
+from mcpbox.store.tables import SessionRow, UserRow
+
+
+async def find_user(session: AsyncSession, username: str) -> UserRow | None:
+    return await session.scalar(select(UserRow).where(UserRow.username == username))
+
+
+async def any_user(session: AsyncSession) -> bool:
+    return bool(await session.scalar(select(func.count()).select_from(UserRow)))
+
+
+async def find_reviewer(session: AsyncSession, username: str) -> Principal | None:
+    """The principal of an active user, with the roles it has now."""
+    row = await find_user(session, username)
+    return principal_of(row) if row is not None and row.active else None
+
+
+async def find_session(
+    session: AsyncSession, access_hash: str, now: datetime
+) -> tuple[SessionRow, UserRow] | None:
+    """The session that this access token opens now, with its active user."""
+    found = await session.execute(
+        select(SessionRow, UserRow)
+        .join(UserRow, UserRow.id == SessionRow.user_id)
+        .where(
+            SessionRow.access_hash == access_hash,
+            SessionRow.access_expires_at > now,
+            SessionRow.ended_at.is_(None),
+            UserRow.active,
+        )
+    )
+    row = found.one_or_none()
+    return None if row is None else (row[0], row[1])
+
+
+async def find_refreshable(
+    session: AsyncSession, refresh_hash: str, now: datetime
+) -> SessionRow | None:
+    """Locked, so that one refresh token is used once."""
+    return await session.scalar(
+        select(SessionRow)
+        .join(UserRow, UserRow.id == SessionRow.user_id)
+        .where(
+            SessionRow.refresh_hash == refresh_hash,
+            SessionRow.refresh_expires_at > now,
+            SessionRow.ended_at.is_(None),
+            UserRow.active,
+        )
+        .with_for_update(of=SessionRow)
+    )
+
+
+async def end_session(session: AsyncSession, session_id: UUID, now: datetime) -> None:
+    await session.execute(
+        update(SessionRow)
+        .where(SessionRow.id == session_id, SessionRow.ended_at.is_(None))
+        .values(ended_at=now)
+    )
+
+
+def principal_of(row: UserRow) -> Principal:
+    return Principal(
+        kind=PrincipalKind.PERSON,
+        name=row.username,
+        roles=frozenset(Role(role) for role in row.roles),
+    )
+
+
+def user_of(row: UserRow) -> User:
+    return User(
+        id=UserId(row.id),
+        username=row.username,
+        roles=frozenset(Role(role) for role in row.roles),
+        active=row.active,
+        created_at=row.created_at,
+    )

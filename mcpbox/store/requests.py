@@ -1,0 +1,192 @@
+"""Queries on change requests: the projection that workflows write and faces read."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from mcpbox.domain.base import Page, PageRequest
+from mcpbox.domain.errors import NotFound
+from mcpbox.domain.evidence import Check, Evidence, Finding, Risk, Status
+from mcpbox.domain.ids import DecisionId, Digest, RequestId, ServerId, ToolId, VersionId
+from mcpbox.domain.manifests import Needs
+from mcpbox.domain.requests import (
+    TERMINAL,
+    Channel,
+    Decision,
+    Kind,
+    RequestDetail,
+    RequestSummary,
+    State,
+    Verdict,
+)
+from mcpbox.store import audit
+from mcpbox.store.tables import DecisionRow, EvidenceRow, RequestRow, ServerRow, VersionRow
+from mcpbox.store.tools import find_version_of, version_of
+
+Released = aliased(VersionRow, name="released_version")
+_Found = tuple[RequestRow, str, VersionRow, VersionRow | None]
+
+
+async def requests(
+    session: AsyncSession,
+    page: PageRequest,
+    states: Sequence[State] = (),
+    tool_id: UUID | None = None,
+) -> Page[RequestSummary]:
+    """Newest first; no states means all of them."""
+    found = _requests()
+    if states:
+        found = found.where(RequestRow.state.in_(states))
+    if tool_id is not None:
+        found = found.where(RequestRow.tool_id == tool_id)
+    total = await session.scalar(select(func.count()).select_from(found.subquery()))
+    rows = await session.execute(
+        found.order_by(RequestRow.created_at.desc()).offset(page.offset).limit(page.page_size)
+    )
+    return Page[RequestSummary](
+        items=[RequestSummary(**_summary(row)) for row in rows],
+        total=total or 0,
+        page=page.page,
+        page_size=page.page_size,
+    )
+
+
+async def get_request(session: AsyncSession, request_id: UUID) -> RequestDetail:
+    """Raises: NotFound."""
+    rows = await session.execute(_requests().where(RequestRow.id == request_id))
+    found = rows.one_or_none()
+    if found is None:
+        raise NotFound("request", request_id)
+    row, _, proposed, released = found
+    return RequestDetail(
+        **_summary(found),
+        proposed=version_of(proposed),
+        released=find_version_of(released),
+        needs=Needs.model_validate(row.needs),
+        evidence=await evidence_of(session, request_id),
+        decisions=await decisions_of(session, request_id),
+        history=await audit.history_of(session, subject_of(request_id)),
+    )
+
+
+async def find_request(session: AsyncSession, request_id: UUID) -> RequestSummary | None:
+    rows = await session.execute(_requests().where(RequestRow.id == request_id))
+    found = rows.one_or_none()
+    return None if found is None else RequestSummary(**_summary(found))
+
+
+async def get_request_row(session: AsyncSession, request_id: UUID) -> RequestRow:
+    """Locked for update. Raises: NotFound."""
+    row = await session.get(RequestRow, request_id, with_for_update=True)
+    if row is None:
+        raise NotFound("request", request_id)
+    return row
+
+
+async def attempts(session: AsyncSession, tool_id: UUID, digest: Digest) -> list[RequestRow]:
+    """Every request ever made for this digest of this tool, oldest first."""
+    rows = await session.scalars(
+        select(RequestRow)
+        .where(RequestRow.tool_id == tool_id, RequestRow.digest == digest)
+        .order_by(RequestRow.created_at)
+    )
+    return list(rows)
+
+
+async def open_workflows(
+    session: AsyncSession, tool_id: UUID, *, besides: UUID | None = None
+) -> list[str]:
+    """Workflow ids of the requests about this tool that can still end, oldest first."""
+    found = select(RequestRow.workflow_id).where(
+        RequestRow.tool_id == tool_id, RequestRow.state.not_in(TERMINAL)
+    )
+    if besides is not None:
+        found = found.where(RequestRow.id != besides)
+    return list(await session.scalars(found.order_by(RequestRow.created_at)))
+
+
+async def decisions_of(session: AsyncSession, request_id: UUID) -> list[Decision]:
+    """Oldest first."""
+    rows = await session.scalars(
+        select(DecisionRow)
+        .where(DecisionRow.request_id == request_id)
+        .order_by(DecisionRow.decided_at)
+    )
+    return [
+        Decision(
+            id=DecisionId(row.id),
+            request_id=RequestId(row.request_id),
+            reviewer=row.reviewer,
+            verdict=Verdict(row.verdict),
+            reason=row.reason,
+            seen_digest=Digest(row.seen_digest),
+            channel=Channel(row.channel),
+            decided_at=row.decided_at,
+        )
+        for row in rows
+    ]
+
+
+async def evidence_of(session: AsyncSession, request_id: UUID) -> list[Evidence]:
+    """In the order of :class:`Check`."""
+    rows = await session.scalars(select(EvidenceRow).where(EvidenceRow.request_id == request_id))
+    order = list(Check)
+    return sorted(
+        (
+            Evidence(
+                check=Check(row.check),
+                digest=Digest(row.digest),
+                status=Status(row.status),
+                summary=row.summary,
+                findings=tuple(Finding.model_validate(finding) for finding in row.findings),
+                facts=row.facts,
+                checked_at=row.checked_at,
+            )
+            for row in rows
+        ),
+        key=lambda piece: order.index(piece.check),
+    )
+
+
+def subject_of(request_id: UUID) -> str:
+    """How the audit log names a request."""
+    return f"request:{request_id}"
+
+
+def _requests() -> Select[RequestRow, str, VersionRow, VersionRow]:
+    return (
+        select(RequestRow, ServerRow.name, VersionRow, Released)
+        .join(ServerRow, ServerRow.id == RequestRow.server_id)
+        .join(VersionRow, VersionRow.id == RequestRow.version_id)
+        .outerjoin(Released, Released.id == RequestRow.released_version_id)
+    )
+
+
+def _summary(found: _Found) -> dict[str, Any]:
+    row, server_name, proposed, released = found
+    return {
+        "id": RequestId(row.id),
+        "workflow_id": row.workflow_id,
+        "kind": Kind(row.kind),
+        "state": State(row.state),
+        "state_reason": row.state_reason,
+        "server_id": ServerId(row.server_id),
+        "server_name": server_name,
+        "tool_id": ToolId(row.tool_id),
+        "tool_name": proposed.name,
+        "version_id": VersionId(row.version_id),
+        "version_number": proposed.number,
+        "released_number": None if released is None else released.number,
+        "digest": Digest(row.digest),
+        "requester": row.requester,
+        "notes": row.notes,
+        "quorum": row.quorum,
+        "risk": None if row.risk is None else Risk(row.risk),
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+        "expires_at": row.expires_at,
+    }

@@ -1,0 +1,89 @@
+"""Queries on servers."""
+
+from uuid import UUID
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from mcpbox.domain.base import Page, PageRequest
+from mcpbox.domain.errors import NotFound
+from mcpbox.domain.ids import ServerId
+from mcpbox.domain.requests import TERMINAL
+from mcpbox.domain.servers import DesiredState, ServerSummary
+from mcpbox.store.grants import HOST, is_live
+from mcpbox.store.tables import GrantRow, ReleaseRow, RequestRow, ServerRow, ToolRow
+
+
+async def servers(session: AsyncSession, page: PageRequest) -> Page[ServerSummary]:
+    """By name."""
+    total = await session.scalar(select(func.count()).select_from(ServerRow))
+    rows = await session.execute(
+        _summaries().order_by(ServerRow.name).offset(page.offset).limit(page.page_size)
+    )
+    return Page[ServerSummary](
+        items=[_summary(*row) for row in rows],
+        total=total or 0,
+        page=page.page,
+        page_size=page.page_size,
+    )
+
+
+async def get_server(session: AsyncSession, server_id: UUID) -> ServerSummary:
+    """Raises: NotFound."""
+    rows = await session.execute(_summaries().where(ServerRow.id == server_id))
+    row = rows.one_or_none()
+    if row is None:
+        raise NotFound("server", server_id)
+    return _summary(*row)
+
+
+async def get_server_row(session: AsyncSession, server_id: UUID) -> ServerRow:
+    """Locked for update. Raises: NotFound."""
+    row = await session.get(ServerRow, server_id, with_for_update=True)
+    if row is None:
+        raise NotFound("server", server_id)
+    return row
+
+
+def _summaries() -> Select[ServerRow, int, int, int, list[str]]:
+    living = (ToolRow.server_id == ServerRow.id) & ToolRow.deleted_at.is_(None)
+    tools = select(func.count()).select_from(ToolRow).where(living)
+    released = (
+        select(func.count())
+        .select_from(ReleaseRow)
+        .join(ToolRow, ToolRow.id == ReleaseRow.tool_id)
+        .where(living, ReleaseRow.active_to.is_(None))
+    )
+    open_requests = (
+        select(func.count())
+        .select_from(RequestRow)
+        .where(RequestRow.server_id == ServerRow.id, RequestRow.state.not_in(TERMINAL))
+    )
+    hosts = select(func.array_agg(GrantRow.value)).where(
+        GrantRow.server_id == ServerRow.id, GrantRow.kind == HOST, is_live()
+    )
+    return select(
+        ServerRow,
+        tools.scalar_subquery(),
+        released.scalar_subquery(),
+        open_requests.scalar_subquery(),
+        hosts.scalar_subquery(),
+    )
+
+
+def _summary(
+    row: ServerRow, tools: int, released: int, open_requests: int, hosts: list[str] | None
+) -> ServerSummary:
+    return ServerSummary(
+        id=ServerId(row.id),
+        name=row.name,
+        description=row.description,
+        desired_state=DesiredState(row.desired_state),
+        created_by=row.created_by,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        tool_count=tools,
+        released_count=released,
+        open_request_count=open_requests,
+        hosts=tuple(sorted(hosts or ())),
+    )

@@ -1,0 +1,102 @@
+"""Engine, sessions and transactions; the one place that knows what a lost database looks like."""
+
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
+from sqlalchemy.pool import NullPool
+
+from mcpbox.domain.errors import Unavailable
+
+CONNECT_TIMEOUT_S = 5
+COMMAND_TIMEOUT_S = 30
+_LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.InterfaceError,
+    OSError,
+    PoolTimeout,
+)
+
+Sessions = async_sessionmaker[AsyncSession]
+
+
+def make_sessions(database_url: str, *, pool_size: int = 10) -> Sessions:
+    """``database_url`` as in ``MCPBOX_DATABASE_URL``, with or without a driver in its scheme."""
+    engine = create_async_engine(
+        _with_driver(database_url),
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_timeout=CONNECT_TIMEOUT_S,
+        # A restarted server is noticed before a statement is lost on a dead connection.
+        pool_pre_ping=True,
+        connect_args={"timeout": CONNECT_TIMEOUT_S, "command_timeout": COMMAND_TIMEOUT_S},
+    )
+    return async_sessionmaker(engine, expire_on_commit=False)
+
+
+@asynccontextmanager
+async def connection_to(database_url: str) -> AsyncGenerator[AsyncConnection]:
+    """One transaction on a connection of its own, for what runs before the processes do.
+
+    Raises: Unavailable.
+    """
+    engine = create_async_engine(_with_driver(database_url), poolclass=NullPool)
+    try:
+        with _lost_is_unavailable():
+            async with engine.begin() as connection:
+                yield connection
+    finally:
+        await engine.dispose()
+
+
+@asynccontextmanager
+async def transaction(sessions: Sessions) -> AsyncGenerator[AsyncSession]:
+    """Commits at the end, rolls back on any error.
+
+    Raises: Unavailable: Postgres does not answer; nothing was committed.
+    """
+    with _lost_is_unavailable():
+        async with sessions.begin() as session:
+            yield session
+
+
+@contextmanager
+def _lost_is_unavailable() -> Generator[None]:
+    try:
+        yield
+    except _LOST as error:
+        raise Unavailable("Postgres") from error
+    except DBAPIError as error:
+        if error.connection_invalidated or _is_lost(error):
+            raise Unavailable("Postgres") from error
+        raise
+
+
+def plain_url(database_url: str) -> str:
+    """For asyncpg itself, which knows no driver suffix."""
+    return database_url.replace("postgresql+asyncpg://", "postgresql://", 1)
+
+
+def _with_driver(database_url: str) -> str:
+    plain = plain_url(database_url).replace("postgres://", "postgresql://", 1)
+    return plain.replace("postgresql://", "postgresql+asyncpg://", 1)
+
+
+def _is_lost(error: DBAPIError) -> bool:
+    cause: BaseException | None = error.orig
+    while cause is not None:
+        if isinstance(cause, _LOST):
+            return True
+        cause = cause.__cause__
+    return False

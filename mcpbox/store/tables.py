@@ -1,0 +1,286 @@
+"""Table definitions: the only declarative models; :mod:`migrations` makes the same tables.
+
+Enumerations are text, not Postgres enums: a new word needs no lock on the table. What keeps the
+order of its keys for people (schemas, facts) is ``JSON``; what is only looked at is ``JSONB``.
+"""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    BigInteger,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    MetaData,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Row(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "pk": "pk_%(table_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "ix": "ix_%(table_name)s_%(column_0_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads this attribute itself
+        datetime: DateTime(timezone=True),
+        str: Text,
+        list[str]: ARRAY(Text),
+        dict[str, Any]: JSON,
+        list[dict[str, Any]]: JSON,
+    }
+
+
+class UserRow(Row):
+    __tablename__ = "users"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    username: Mapped[str] = mapped_column(unique=True)
+    password_hash: Mapped[str]
+    roles: Mapped[list[str]]
+    active: Mapped[bool]
+    created_at: Mapped[datetime]
+
+
+class SessionRow(Row):
+    """A login; both tokens are kept as hashes and end together."""
+
+    __tablename__ = "sessions"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
+    access_hash: Mapped[str] = mapped_column(unique=True)
+    refresh_hash: Mapped[str] = mapped_column(unique=True)
+    access_expires_at: Mapped[datetime]
+    refresh_expires_at: Mapped[datetime]
+    created_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+
+class ClientRow(Row):
+    __tablename__ = "clients"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    owner: Mapped[str]
+    scopes: Mapped[list[str]]
+    token_hash: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class ServerRow(Row):
+    __tablename__ = "servers"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    description: Mapped[str]
+    kind: Mapped[str]
+    desired_state: Mapped[str]
+    created_by: Mapped[str]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class ToolRow(Row):
+    """Deleted ones stay: releases, requests and executions name them for ever."""
+
+    __tablename__ = "tools"
+    __table_args__ = (
+        Index(
+            "uq_tools_server_id_name",
+            "server_id",
+            "name",
+            unique=True,
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    server_id: Mapped[UUID] = mapped_column(ForeignKey("servers.id"))
+    name: Mapped[str]
+    enabled: Mapped[bool]
+    created_by: Mapped[str]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    deleted_at: Mapped[datetime | None]
+
+
+class VersionRow(Row):
+    """Never updated."""
+
+    __tablename__ = "tool_versions"
+    __table_args__ = (UniqueConstraint("tool_id", "number"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    tool_id: Mapped[UUID] = mapped_column(ForeignKey("tools.id"))
+    number: Mapped[int]
+    name: Mapped[str]
+    description: Mapped[str]
+    code: Mapped[str]
+    input_schema: Mapped[dict[str, Any]]
+    annotations: Mapped[dict[str, Any]]
+    manifest: Mapped[dict[str, Any]]
+    digest: Mapped[str]
+    author: Mapped[str]
+    created_at: Mapped[datetime]
+
+
+class SampleRow(Row):
+    """Arguments the author gives for the trial that reviewers see; the newest ones count."""
+
+    __tablename__ = "trial_samples"
+
+    version_id: Mapped[UUID] = mapped_column(ForeignKey("tool_versions.id"), primary_key=True)
+    arguments: Mapped[dict[str, Any]]
+    updated_at: Mapped[datetime]
+
+
+class RequestRow(Row):
+    """The projection of a change request workflow, written by its activities alone."""
+
+    __tablename__ = "change_requests"
+    __table_args__ = (
+        Index("ix_change_requests_state_created_at", "state", "created_at"),
+        Index("ix_change_requests_tool_id_created_at", "tool_id", "created_at"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    workflow_id: Mapped[str] = mapped_column(unique=True)
+    kind: Mapped[str]
+    state: Mapped[str]
+    state_reason: Mapped[str]
+    server_id: Mapped[UUID] = mapped_column(ForeignKey("servers.id"))
+    tool_id: Mapped[UUID] = mapped_column(ForeignKey("tools.id"))
+    version_id: Mapped[UUID] = mapped_column(ForeignKey("tool_versions.id"))
+    released_version_id: Mapped[UUID | None] = mapped_column(ForeignKey("tool_versions.id"))
+    digest: Mapped[str]
+    requester: Mapped[str]
+    notes: Mapped[str]
+    quorum: Mapped[int]
+    risk: Mapped[str | None]
+    needs: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+
+
+class DecisionRow(Row):
+    __tablename__ = "decisions"
+
+    request_id: Mapped[UUID] = mapped_column(ForeignKey("change_requests.id"), primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    reviewer: Mapped[str]
+    verdict: Mapped[str]
+    reason: Mapped[str]
+    seen_digest: Mapped[str]
+    channel: Mapped[str]
+    decided_at: Mapped[datetime]
+
+
+class EvidenceRow(Row):
+    __tablename__ = "evidence"
+
+    request_id: Mapped[UUID] = mapped_column(ForeignKey("change_requests.id"), primary_key=True)
+    check: Mapped[str] = mapped_column(primary_key=True)
+    digest: Mapped[str]
+    status: Mapped[str]
+    summary: Mapped[str]
+    findings: Mapped[list[dict[str, Any]]]
+    facts: Mapped[dict[str, Any]]
+    checked_at: Mapped[datetime]
+
+
+class GrantRow(Row):
+    __tablename__ = "grants"
+    __table_args__ = (
+        Index(
+            "uq_grants_live",
+            "server_id",
+            "kind",
+            "value",
+            unique=True,
+            postgresql_where=text("revoked_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    server_id: Mapped[UUID] = mapped_column(ForeignKey("servers.id"))
+    kind: Mapped[str]
+    value: Mapped[str]
+    request_id: Mapped[UUID] = mapped_column(ForeignKey("change_requests.id"))
+    granted_by: Mapped[str]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class ReleaseRow(Row):
+    __tablename__ = "releases"
+    __table_args__ = (
+        Index(
+            "uq_releases_active",
+            "tool_id",
+            unique=True,
+            postgresql_where=text("active_to IS NULL"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    tool_id: Mapped[UUID] = mapped_column(ForeignKey("tools.id"))
+    version_id: Mapped[UUID] = mapped_column(ForeignKey("tool_versions.id"))
+    request_id: Mapped[UUID] = mapped_column(ForeignKey("change_requests.id"), unique=True)
+    digest: Mapped[str]
+    approved_by: Mapped[str]
+    active_from: Mapped[datetime]
+    active_to: Mapped[datetime | None]
+
+
+class ExecutionRow(Row):
+    __tablename__ = "executions"
+    __table_args__ = (Index("ix_executions_tool_id_started_at", "tool_id", "started_at"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    tool_id: Mapped[UUID] = mapped_column(ForeignKey("tools.id"))
+    tool_name: Mapped[str]
+    version_number: Mapped[int]
+    digest: Mapped[str]
+    caller: Mapped[str]
+    origin: Mapped[str]
+    outcome: Mapped[str]
+    arguments: Mapped[dict[str, Any]]
+    result: Mapped[str]
+    error: Mapped[str]
+    stdout: Mapped[str]
+    duration_ms: Mapped[float]
+    started_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class AuditRow(Row):
+    """Append-only; ``hash`` covers this row and the hash of the one before it."""
+
+    __tablename__ = "audit_events"
+
+    sequence: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    at: Mapped[datetime]
+    actor: Mapped[str]
+    action: Mapped[str]
+    subject: Mapped[str] = mapped_column(index=True)
+    """``request:<id>``, ``tool:<id>`` and so on."""
+    detail: Mapped[str]
+    facts: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    previous_hash: Mapped[str]
+    hash: Mapped[str]

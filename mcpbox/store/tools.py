@@ -1,0 +1,192 @@
+"""Queries on tools and their versions."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from mcpbox.domain.base import Page, PageRequest, utc_now
+from mcpbox.domain.errors import NotFound
+from mcpbox.domain.ids import Digest, ServerId, ToolId, VersionId
+from mcpbox.domain.manifests import Manifest
+from mcpbox.domain.requests import TERMINAL, State
+from mcpbox.domain.tools import (
+    Annotations,
+    Approval,
+    ToolDetail,
+    ToolSummary,
+    ToolVersion,
+    VersionContent,
+    callable_name,
+)
+from mcpbox.store.tables import (
+    ReleaseRow,
+    RequestRow,
+    SampleRow,
+    ServerRow,
+    ToolRow,
+    VersionRow,
+)
+
+Current = aliased(VersionRow, name="current_version")
+Released = aliased(VersionRow, name="released_version")
+_Found = tuple[ToolRow, str, VersionRow, VersionRow | None, str | None]
+
+
+async def tools(
+    session: AsyncSession, page: PageRequest, server_id: UUID | None = None
+) -> Page[ToolSummary]:
+    """By server name, then tool name; deleted ones are left out."""
+    found = _tools()
+    if server_id is not None:
+        found = found.where(ToolRow.server_id == server_id)
+    total = await session.scalar(select(func.count()).select_from(found.subquery()))
+    rows = await session.execute(
+        found.order_by(ServerRow.name, ToolRow.name).offset(page.offset).limit(page.page_size)
+    )
+    return Page[ToolSummary](
+        items=[ToolSummary(**_summary(row)) for row in rows],
+        total=total or 0,
+        page=page.page,
+        page_size=page.page_size,
+    )
+
+
+async def get_tool(session: AsyncSession, tool_id: UUID) -> ToolDetail:
+    """Raises: NotFound: also for a deleted one."""
+    rows = await session.execute(_tools().where(ToolRow.id == tool_id))
+    row = rows.one_or_none()
+    if row is None:
+        raise NotFound("tool", tool_id)
+    _, _, current, released, _ = row
+    return ToolDetail(
+        **_summary(row),
+        current=version_of(current),
+        released=find_version_of(released),
+    )
+
+
+async def get_tool_row(session: AsyncSession, tool_id: UUID) -> ToolRow:
+    """Locked for update, so that versions are numbered without gaps. Raises: NotFound."""
+    row = await session.get(ToolRow, tool_id, with_for_update=True)
+    if row is None or row.deleted_at is not None:
+        raise NotFound("tool", tool_id)
+    return row
+
+
+async def versions(session: AsyncSession, tool_id: UUID) -> list[ToolVersion]:
+    """Newest first."""
+    rows = await session.scalars(
+        select(VersionRow).where(VersionRow.tool_id == tool_id).order_by(VersionRow.number.desc())
+    )
+    return [version_of(row) for row in rows]
+
+
+async def get_version(session: AsyncSession, version_id: UUID) -> ToolVersion:
+    """Raises: NotFound."""
+    row = await session.get(VersionRow, version_id)
+    if row is None:
+        raise NotFound("version", version_id)
+    return version_of(row)
+
+
+async def keep_sample(session: AsyncSession, version_id: UUID, arguments: dict[str, Any]) -> None:
+    values = {"arguments": arguments, "updated_at": utc_now()}
+    await session.execute(
+        insert(SampleRow)
+        .values(version_id=version_id, **values)
+        .on_conflict_do_update(index_elements=["version_id"], set_=values)
+    )
+
+
+async def find_sample(session: AsyncSession, version_id: UUID) -> dict[str, Any] | None:
+    return await session.scalar(
+        select(SampleRow.arguments).where(SampleRow.version_id == version_id)
+    )
+
+
+def version_of(row: VersionRow) -> ToolVersion:
+    return ToolVersion(
+        id=VersionId(row.id),
+        tool_id=ToolId(row.tool_id),
+        number=row.number,
+        digest=Digest(row.digest),
+        author=row.author,
+        created_at=row.created_at,
+        **content_of(row).model_dump(),
+    )
+
+
+def find_version_of(row: VersionRow | None) -> ToolVersion | None:
+    """For an outer join, whose row may be missing."""
+    return None if row is None else version_of(row)
+
+
+def content_of(row: VersionRow) -> VersionContent:
+    """What the digest of the row must be the digest of."""
+    return VersionContent(
+        name=row.name,
+        description=row.description,
+        code=row.code,
+        input_schema=row.input_schema,
+        annotations=Annotations.model_validate(row.annotations),
+        manifest=Manifest.model_validate(row.manifest),
+    )
+
+
+def _tools() -> Select[ToolRow, str, VersionRow, VersionRow, str]:
+    newest = (
+        select(func.max(VersionRow.number))
+        .where(VersionRow.tool_id == ToolRow.id)
+        .scalar_subquery()
+    )
+    # The newest request about the newest version says where it stands.
+    request_state = (
+        select(RequestRow.state)
+        .where(RequestRow.version_id == Current.id)
+        .order_by(RequestRow.created_at.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    return (
+        select(ToolRow, ServerRow.name, Current, Released, request_state)
+        .join(ServerRow, ServerRow.id == ToolRow.server_id)
+        .join(Current, (Current.tool_id == ToolRow.id) & (Current.number == newest))
+        .outerjoin(ReleaseRow, (ReleaseRow.tool_id == ToolRow.id) & ReleaseRow.active_to.is_(None))
+        .outerjoin(Released, Released.id == ReleaseRow.version_id)
+        .where(ToolRow.deleted_at.is_(None))
+    )
+
+
+def _summary(found: _Found) -> dict[str, Any]:
+    row, server_name, current, released, request_state = found
+    return {
+        "id": ToolId(row.id),
+        "server_id": ServerId(row.server_id),
+        "name": row.name,
+        "enabled": row.enabled,
+        "created_by": row.created_by,
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+        "server_name": server_name,
+        "description": current.description,
+        "current_version": current.number,
+        "released_version": None if released is None else released.number,
+        "approval": _approval(current, released, request_state),
+        "callable_name": callable_name(server_name, (released or current).name),
+    }
+
+
+def _approval(current: VersionRow, released: VersionRow | None, state: str | None) -> Approval:
+    if released is not None and released.id == current.id:
+        return Approval.APPROVED
+    if state is None:
+        return Approval.DRAFT
+    if State(state) not in TERMINAL and state != State.CHANGES_REQUESTED:
+        return Approval.PENDING_REVIEW
+    if state in (State.DENIED, State.VETOED, State.CHANGES_REQUESTED):
+        return Approval.REJECTED
+    return Approval.DRAFT

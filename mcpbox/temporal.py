@@ -1,0 +1,185 @@
+"""Temporal: the names that callers and workers share, and how a caller talks to a workflow."""
+
+import asyncio
+import time
+from datetime import timedelta
+from enum import StrEnum
+from typing import TypeVar
+
+from pydantic import BaseModel
+from temporalio.client import (
+    Client,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import (
+    SearchAttributeKey,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from mcpbox.domain.errors import Invalid, NotFound, Unavailable, rebuilt
+
+TASK_QUEUE = "mcpbox"
+CHANGE_REQUEST = "ChangeRequest"
+"""Name of the workflow type; part of every history, so it never changes."""
+
+KIND = SearchAttributeKey.for_keyword("McpboxKind")
+STATE = SearchAttributeKey.for_keyword("McpboxState")
+SERVER = SearchAttributeKey.for_keyword("McpboxServer")
+TOOL = SearchAttributeKey.for_keyword("McpboxTool")
+REQUESTER = SearchAttributeKey.for_keyword("McpboxRequester")
+RISK = SearchAttributeKey.for_keyword("McpboxRisk")
+SEARCH_ATTRIBUTES = (KIND, STATE, SERVER, TOOL, REQUESTER, RISK)
+
+_RPC_TIMEOUT = timedelta(seconds=10)
+_LOST = (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
+_PART = "Temporal"
+Answer = TypeVar("Answer", bound=BaseModel)
+
+
+class Message(StrEnum):
+    """Updates and signals of the workflow, by the name that operators use too."""
+
+    OPENED = "opened"
+    DECIDE = "decide"
+    WITHDRAW = "withdraw"
+    SUPERSEDE = "supersede"
+
+
+class WorkerSilent(Unavailable):
+    """Temporal is there, but no worker answered in time; what it accepted will be done."""
+
+    def __init__(self) -> None:
+        super().__init__("The worker", "What was recorded takes effect when it is back.")
+
+
+class TemporalGate:
+    """A connection made when it is first needed, so that no process waits for Temporal."""
+
+    def __init__(self, target: str, namespace: str) -> None:
+        self._target = target
+        self._namespace = namespace
+        self._client: Client | None = None
+        self._connecting = asyncio.Lock()
+
+    async def client(self) -> Client:
+        """Raises: Unavailable."""
+        async with self._connecting:
+            if self._client is None:
+                try:
+                    self._client = await connect(self._target, self._namespace)
+                except (RuntimeError, OSError) as error:
+                    raise Unavailable(_PART) from error
+            return self._client
+
+    async def start(
+        self,
+        workflow: str,
+        draft: BaseModel,
+        *,
+        workflow_id: str,
+        summary: str,
+        search_attributes: TypedSearchAttributes,
+    ) -> None:
+        """Starting a workflow id again, running or closed, changes nothing.
+
+        Raises: Unavailable: nothing was started.
+        """
+        client = await self.client()
+        try:
+            await client.start_workflow(
+                workflow,
+                draft,
+                id=workflow_id,
+                task_queue=TASK_QUEUE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                static_summary=summary,
+                search_attributes=search_attributes,
+                rpc_timeout=_RPC_TIMEOUT,
+            )
+        except WorkflowAlreadyStartedError:
+            return
+        except RPCError as error:
+            _raise_if_lost(error)
+            raise
+
+    async def update(
+        self,
+        workflow_id: str,
+        message: Message,
+        payload: BaseModel | None,
+        answer: type[Answer],
+        *,
+        update_id: str | None = None,
+        patience: timedelta = _RPC_TIMEOUT,
+    ) -> Answer:
+        """Ask a workflow and wait for its answer; the same update id asks once.
+
+        Raises: DomainError: as the workflow raised it; NotFound: it has ended;
+            Unavailable: Temporal is away; WorkerSilent.
+        """
+        client = await self.client()
+        handle = client.get_workflow_handle(workflow_id)
+        try:
+            return await handle.execute_update(
+                message,
+                args=[] if payload is None else [payload],
+                id=update_id,
+                result_type=answer,
+                rpc_timeout=patience,
+            )
+        except WorkflowUpdateFailedError as error:
+            cause = error.cause
+            kind = cause.type if isinstance(cause, ApplicationError) else None
+            text = cause.message if isinstance(cause, ApplicationError) else ""
+            raise rebuilt(kind, text) or Invalid(
+                "The workflow refused it; see it in Temporal."
+            ) from error
+        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+            if not await self._answers(client):
+                raise Unavailable(_PART) from error
+            raise WorkerSilent from error
+        except RPCError as error:
+            _raise_if_lost(error)
+            if error.status is RPCStatusCode.NOT_FOUND:
+                raise NotFound("open workflow", workflow_id) from error
+            raise
+
+    async def healthy(self) -> bool:
+        try:
+            return await self._answers(await self.client())
+        except Unavailable:
+            return False
+
+    async def _answers(self, client: Client) -> bool:
+        try:
+            return await client.service_client.check_health(timeout=timedelta(seconds=2))
+        except RPCError:
+            return False
+
+
+async def connect(target: str, namespace: str) -> Client:
+    return await Client.connect(target, namespace=namespace, data_converter=pydantic_data_converter)
+
+
+async def connect_patiently(target: str, namespace: str, *, patience: timedelta) -> Client:
+    """For workers, which cannot live without it. Raises: Unavailable: after ``patience``."""
+    deadline = time.monotonic() + patience.total_seconds()
+    while True:
+        try:
+            return await connect(target, namespace)
+        except (RuntimeError, OSError) as error:
+            if time.monotonic() > deadline:
+                raise Unavailable(_PART) from error
+        await asyncio.sleep(0.2)
+
+
+def _raise_if_lost(error: RPCError) -> None:
+    if error.status in _LOST:
+        raise Unavailable(_PART) from error

@@ -1,0 +1,1 @@
+"""What a face may ask for, one module per noun; the faces differ only in manners."""

@@ -1,0 +1,91 @@
+"""Servers: list, create, start, stop."""
+
+from uuid import uuid4
+
+from sqlalchemy.exc import IntegrityError
+
+from mcpbox.domain.audit import Action
+from mcpbox.domain.base import Page, PageRequest, utc_now
+from mcpbox.domain.errors import NameTaken
+from mcpbox.domain.ids import ServerId
+from mcpbox.domain.people import Principal
+from mcpbox.domain.servers import DesiredState, ServerSummary
+from mcpbox.store import servers
+from mcpbox.store.audit import add_event
+from mcpbox.store.changes import Topic, announce
+from mcpbox.store.session import Sessions, transaction
+from mcpbox.store.tables import ServerRow
+from mcpbox.usecases.names import checked_description, checked_name
+
+
+class Servers:
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    async def list(self, page: PageRequest) -> Page[ServerSummary]:
+        """By name."""
+        async with transaction(self._sessions) as session:
+            return await servers.servers(session, page)
+
+    async def get(self, server_id: ServerId) -> ServerSummary:
+        """Raises: NotFound."""
+        async with transaction(self._sessions) as session:
+            return await servers.get_server(session, server_id)
+
+    async def create(self, by: Principal, *, name: str, description: str) -> ServerSummary:
+        """A new server runs; it has no tools that could be called.
+
+        Raises: Invalid; NameTaken.
+        """
+        now = utc_now()
+        row = ServerRow(
+            id=uuid4(),
+            name=checked_name("server", name),
+            description=checked_description(description),
+            kind="authored",
+            desired_state=DesiredState.RUNNING,
+            created_by=by.label,
+            created_at=now,
+            updated_at=now,
+        )
+        try:
+            async with transaction(self._sessions) as session:
+                session.add(row)
+                await session.flush()
+                await announce(session, Topic.CATALOG, row.id)
+                await add_event(
+                    session,
+                    actor=by.label,
+                    action=Action.SERVER_CREATED,
+                    subject=f"server:{row.id}",
+                    detail=name,
+                )
+        except IntegrityError as error:
+            raise NameTaken("server", name) from error
+        return await self.get(ServerId(row.id))
+
+    async def start(self, by: Principal, server_id: ServerId) -> ServerSummary:
+        """Makes its released tools callable again. Raises: NotFound."""
+        return await self._set_state(by, server_id, DesiredState.RUNNING, Action.SERVER_STARTED)
+
+    async def stop(self, by: Principal, server_id: ServerId) -> ServerSummary:
+        """Takes effect at once and needs no approval (I9). Raises: NotFound."""
+        return await self._set_state(by, server_id, DesiredState.STOPPED, Action.SERVER_STOPPED)
+
+    async def _set_state(
+        self, by: Principal, server_id: ServerId, state: DesiredState, action: Action
+    ) -> ServerSummary:
+        async with transaction(self._sessions) as session:
+            row = await servers.get_server_row(session, server_id)
+            if row.desired_state != state:
+                row.desired_state = state
+                row.updated_at = utc_now()
+                await announce(session, Topic.CATALOG, server_id)
+                await add_event(
+                    session,
+                    actor=by.label,
+                    action=action,
+                    subject=f"server:{server_id}",
+                    detail=row.name,
+                )
+        return await self.get(server_id)

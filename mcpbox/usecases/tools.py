@@ -1,0 +1,253 @@
+"""Tools: list, create, change, delete. A change makes a new version and releases nothing."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError
+from sqlalchemy import update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from mcpbox.domain.audit import Action
+from mcpbox.domain.base import Page, PageRequest, utc_now
+from mcpbox.domain.digests import digest_of
+from mcpbox.domain.errors import Invalid, InvalidCode, NameTaken
+from mcpbox.domain.extraction import read_source
+from mcpbox.domain.ids import ServerId, ToolId
+from mcpbox.domain.people import Principal
+from mcpbox.domain.tools import (
+    Annotations,
+    ToolDetail,
+    ToolSummary,
+    ToolVersion,
+    VersionContent,
+)
+from mcpbox.store import servers, tools
+from mcpbox.store.audit import add_event
+from mcpbox.store.changes import Topic, announce
+from mcpbox.store.session import Sessions, transaction
+from mcpbox.store.tables import ReleaseRow, ToolRow, VersionRow
+from mcpbox.usecases.names import checked_description, checked_name
+from mcpbox.usecases.requests import Requests
+
+
+class Tools:
+    def __init__(self, sessions: Sessions, requests: Requests) -> None:
+        self._sessions = sessions
+        self._requests = requests
+
+    async def versions(self, tool_id: ToolId) -> list[ToolVersion]:
+        """Newest first. Raises: NotFound."""
+        async with transaction(self._sessions) as session:
+            await tools.get_tool(session, tool_id)
+            return await tools.versions(session, tool_id)
+
+    async def list(self, server_id: ServerId | None, page: PageRequest) -> Page[ToolSummary]:
+        """By server name, then name. Raises: NotFound: no such server."""
+        async with transaction(self._sessions) as session:
+            if server_id is not None:
+                await servers.get_server(session, server_id)
+            return await tools.tools(session, page, server_id)
+
+    async def get(self, tool_id: ToolId) -> ToolDetail:
+        """Raises: NotFound."""
+        async with transaction(self._sessions) as session:
+            return await tools.get_tool(session, tool_id)
+
+    async def create(
+        self,
+        by: Principal,
+        server_id: ServerId,
+        *,
+        name: str,
+        code: str,
+        description: str,
+        input_schema: dict[str, Any] | None = None,
+        annotations: Annotations | None = None,
+    ) -> ToolDetail:
+        """Its first version; nothing can call it before it is published.
+
+        ``input_schema``: only to say more than the signature of ``main`` does.
+        Raises: Invalid; InvalidCode; NotFound: no such server; NameTaken.
+        """
+        content = content_from(
+            name=checked_name("tool", name),
+            code=code,
+            description=description,
+            input_schema=input_schema,
+            annotations=annotations or Annotations(),
+        )
+        now = utc_now()
+        row = ToolRow(
+            id=uuid4(),
+            server_id=server_id,
+            name=name,
+            enabled=True,
+            created_by=by.label,
+            created_at=now,
+            updated_at=now,
+        )
+        try:
+            async with transaction(self._sessions) as session:
+                await servers.get_server(session, server_id)
+                session.add(row)
+                await session.flush()
+                await _add_version(session, row.id, 1, content, by)
+                await add_event(
+                    session,
+                    actor=by.label,
+                    action=Action.TOOL_CREATED,
+                    subject=f"tool:{row.id}",
+                    detail=name,
+                )
+        except IntegrityError as error:
+            raise NameTaken("tool", name) from error
+        return await self.get(ToolId(row.id))
+
+    async def update(
+        self,
+        by: Principal,
+        tool_id: ToolId,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        code: str | None = None,
+        enabled: bool | None = None,
+        input_schema: dict[str, Any] | None = None,
+        annotations: Annotations | None = None,
+    ) -> ToolDetail:
+        """Whatever the digest covers makes a new version; the released one stays as it is.
+
+        Raises: Invalid; InvalidCode; NotFound; NameTaken.
+        """
+        if name is not None:
+            checked_name("tool", name)
+        try:
+            async with transaction(self._sessions) as session:
+                row = await tools.get_tool_row(session, tool_id)
+                before = (await tools.get_tool(session, tool_id)).current
+                content = content_from(
+                    name=before.name if name is None else name,
+                    code=before.code if code is None else code,
+                    description=before.description if description is None else description,
+                    # A schema of its own holds as long as the code does.
+                    input_schema=before.input_schema
+                    if input_schema is None and code is None
+                    else input_schema,
+                    annotations=annotations or before.annotations,
+                )
+                row.name = content.name
+                row.updated_at = utc_now()
+                if enabled is not None and enabled != row.enabled:
+                    await _set_enabled(session, row, enabled=enabled, by=by)
+                if digest_of(content) != before.digest:
+                    await _add_version(session, tool_id, before.number + 1, content, by)
+                    await add_event(
+                        session,
+                        actor=by.label,
+                        action=Action.TOOL_UPDATED,
+                        subject=f"tool:{tool_id}",
+                        detail=f"version {before.number + 1}",
+                    )
+        except IntegrityError as error:
+            raise NameTaken("tool", str(name)) from error
+        return await self.get(tool_id)
+
+    async def delete(self, by: Principal, tool_id: ToolId) -> None:
+        """No longer callable at once; versions, requests and log stay for the record.
+
+        Its open requests are withdrawn; one that cannot be reached now fails when it is applied.
+        Raises: NotFound.
+        """
+        now = utc_now()
+        async with transaction(self._sessions) as session:
+            row = await tools.get_tool_row(session, tool_id)
+            row.deleted_at = now
+            await session.execute(
+                update(ReleaseRow)
+                .where(ReleaseRow.tool_id == tool_id, ReleaseRow.active_to.is_(None))
+                .values(active_to=now)
+            )
+            await announce(session, Topic.CATALOG, tool_id)
+            await add_event(
+                session,
+                actor=by.label,
+                action=Action.TOOL_DELETED,
+                subject=f"tool:{tool_id}",
+                detail=row.name,
+            )
+        await self._requests.withdraw_all(tool_id, reason="The tool was deleted.")
+
+
+def content_from(
+    *,
+    name: str,
+    code: str,
+    description: str,
+    input_schema: dict[str, Any] | None,
+    annotations: Annotations,
+) -> VersionContent:
+    """Everything a digest covers, checked. Raises: Invalid; InvalidCode."""
+    report = read_source(code)
+    if not report.valid:
+        raise InvalidCode(report.problems)
+    if input_schema is not None:
+        _require_schema(input_schema)
+    return VersionContent(
+        name=name,
+        description=checked_description(description),
+        code=code,
+        input_schema=report.input_schema if input_schema is None else input_schema,
+        annotations=annotations,
+        manifest=report.manifest,
+    )
+
+
+def _require_schema(schema: dict[str, Any]) -> None:
+    if schema.get("type") != "object":
+        raise Invalid(
+            'input_schema must describe an object: give it "type": "object" and "properties", '
+            "or leave it out and it is read from the signature of main."
+        )
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        place = "/".join(str(part) for part in error.path) or "its top level"
+        raise Invalid(f"input_schema is not a JSON Schema: at {place}: {error.message}") from error
+
+
+async def _add_version(
+    session: AsyncSession, tool_id: UUID, number: int, content: VersionContent, by: Principal
+) -> None:
+    session.add(
+        VersionRow(
+            id=uuid4(),
+            tool_id=tool_id,
+            number=number,
+            name=content.name,
+            description=content.description,
+            code=content.code,
+            input_schema=content.input_schema,
+            annotations=content.annotations.model_dump(mode="json"),
+            manifest=content.manifest.model_dump(mode="json"),
+            digest=digest_of(content),
+            author=by.label,
+            created_at=utc_now(),
+        )
+    )
+    await session.flush()
+
+
+async def _set_enabled(
+    session: AsyncSession, row: ToolRow, *, enabled: bool, by: Principal
+) -> None:
+    row.enabled = enabled
+    await announce(session, Topic.CATALOG, row.id)
+    await add_event(
+        session,
+        actor=by.label,
+        action=Action.TOOL_ENABLED if enabled else Action.TOOL_DISABLED,
+        subject=f"tool:{row.id}",
+        detail=row.name,
+    )

@@ -1,0 +1,1 @@
+"""Deterministic code that decides when; the contracts of the activities live here too."""

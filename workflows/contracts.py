@@ -1,0 +1,124 @@
+"""What crosses the wire between workflow and activities: one model in, one out.
+
+Compatibility rule: histories outlive releases, so fields are only added, with a default.
+"""
+
+from abc import ABC, abstractmethod
+from datetime import datetime
+
+from temporalio import activity
+
+from mcpbox.domain.base import DomainModel
+from mcpbox.domain.evidence import Check, Risk, Status
+from mcpbox.domain.ids import Digest, RequestId
+from mcpbox.domain.requests import Channel, DecisionDraft, RequestDraft, State, Subject
+
+
+class OpenRequest(DomainModel):
+    draft: RequestDraft
+    workflow_id: str
+    opened_at: datetime
+
+
+class OpenedRequest(DomainModel):
+    older_workflow_ids: tuple[str, ...] = ()
+    """Open requests about the same tool, which this one supersedes; oldest first."""
+
+
+class Examination(DomainModel):
+    request_id: RequestId
+    subject: Subject
+    digest: Digest
+
+
+class PresentRequest(Examination):
+    expected: tuple[Check, ...]
+    """A check without evidence by now is recorded as missing."""
+
+
+class EvidenceLine(DomainModel):
+    check: Check
+    status: Status
+    summary: str
+
+
+class PresentedRequest(DomainModel):
+    state: State
+    """Awaiting a decision, or vetoed by a check."""
+    state_reason: str = ""
+    risk: Risk
+    evidence: tuple[EvidenceLine, ...]
+
+
+class RecordDecision(DomainModel):
+    request_id: RequestId
+    draft: DecisionDraft
+    reviewer: str
+    """User name; the roles are looked up when it is recorded."""
+    channel: Channel
+    decided_at: datetime
+
+
+class RecordedDecision(DomainModel):
+    state: State
+    state_reason: str = ""
+
+
+class RecordRefusal(DomainModel):
+    request_id: RequestId
+    reviewer: str
+    reason: str
+    refused_at: datetime
+
+
+class ApplyRequest(Examination):
+    pass
+
+
+class CloseRequest(DomainModel):
+    request_id: RequestId
+    state: State
+    state_reason: str = ""
+    actor: str
+
+
+class RequestActivities(ABC):
+    """The projection; every one is a single transaction and safe to run twice."""
+
+    @activity.defn
+    @abstractmethod
+    async def open_request(self, given: OpenRequest) -> OpenedRequest: ...
+
+    @activity.defn
+    @abstractmethod
+    async def present_request(self, given: PresentRequest) -> PresentedRequest: ...
+
+    @activity.defn
+    @abstractmethod
+    async def record_decision(self, given: RecordDecision) -> RecordedDecision: ...
+
+    @activity.defn
+    @abstractmethod
+    async def record_refusal(self, given: RecordRefusal) -> None: ...
+
+    @activity.defn
+    @abstractmethod
+    async def apply_publish(self, given: ApplyRequest) -> None: ...
+
+    @activity.defn
+    @abstractmethod
+    async def close_request(self, given: CloseRequest) -> None: ...
+
+
+class EvidenceActivities(ABC):
+    """Checks; each writes its evidence itself, bound to the digest, and may be run again."""
+
+    @activity.defn
+    @abstractmethod
+    async def examine_source(self, given: Examination) -> None:
+        """Manifest, guard, and the differences to the released version."""
+
+    @activity.defn
+    @abstractmethod
+    async def try_out(self, given: Examination) -> None:
+        """Run the code in the sandbox with the author's sample arguments. Heartbeats."""

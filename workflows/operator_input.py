@@ -1,0 +1,32 @@
+"""What an operator may send with ``temporal workflow signal --name decide --input …``."""
+
+from pydantic import Field, ValidationError
+
+from mcpbox.domain.base import DomainModel
+from mcpbox.domain.ids import DecisionId, Digest
+from mcpbox.domain.requests import REASON_MAX_LENGTH, Verdict
+
+
+class OperatorDecision(DomainModel):
+    """Identity is what the operator claims: who reaches Temporal's frontend is trusted with it.
+
+    It must still be the name of a person who may decide; that is looked up when it is recorded.
+    """
+
+    id: DecisionId | None = None
+    reviewer: str = Field(min_length=1, max_length=80)
+    verdict: Verdict
+    reason: str = Field(default="", max_length=REASON_MAX_LENGTH)
+    seen_digest: Digest = Field(pattern=r"^sha256:[0-9a-f]{64}$")
+
+
+def why_malformed(error: ValidationError) -> str:
+    """Which fields, and what is wrong with each; never what was sent."""
+    problems = [
+        f"{'.'.join(str(part) for part in item['loc']) or 'input'}: {item['msg']}"
+        for item in error.errors(include_input=False, include_url=False, include_context=False)
+    ]
+    return (
+        f"Malformed: {'; '.join(problems)}. Send one JSON object with verdict, reviewer, reason "
+        "and seen_digest."
+    )
