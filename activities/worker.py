@@ -28,7 +28,7 @@ from mcpbox.settings import Settings
 from mcpbox.store.session import make_sessions
 from mcpbox.temporal import SEARCH_ATTRIBUTES, TASK_QUEUE, connect_patiently
 from workflows.change_request import ChangeRequestWorkflow
-from workflows.interceptor import FitArity
+from workflows.interceptor import OneSignalArgument
 
 _PATIENCE = timedelta(seconds=60)
 _STICKY_TIMEOUT = timedelta(seconds=2)
@@ -78,7 +78,7 @@ def build_worker(
             for name in dir(implementation)
             if hasattr(method := getattr(implementation, name), "__temporal_activity_definition")
         ],
-        interceptors=[FitArity()],
+        interceptors=[OneSignalArgument()],
         workflow_runner=SandboxedWorkflowRunner(
             # Ours are pure by import-linter's contract; loading them anew for each workflow
             # would cost twice the CPU and 16 times the memory.

@@ -1,0 +1,27 @@
+"""One real instance for the whole run, and one real browser; tests bring their own names."""
+
+from collections.abc import AsyncGenerator, Generator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, async_playwright
+
+from tests.chromium import LAUNCH_ARGS, chromium_path
+from tests.instances import Installed, started_instance
+
+
+@pytest.fixture(scope="session")
+def instance() -> Generator[Installed]:
+    """``mcpbox up`` on free ports: embedded Postgres and Temporal, sandbox, gateway, panel."""
+    with started_instance() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncGenerator[Browser]:
+    async with async_playwright() as playwright:
+        launched = await playwright.chromium.launch(
+            executable_path=chromium_path(), args=LAUNCH_ARGS
+        )
+        yield launched
+        await launched.close()

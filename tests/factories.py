@@ -1,0 +1,54 @@
+"""Values for tests, each valid by itself."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from mcpbox.domain.calls import CallableTool
+from mcpbox.domain.digests import digest_of
+from mcpbox.domain.ids import Digest, ToolId, VersionId
+from mcpbox.domain.manifests import Manifest
+from mcpbox.domain.servers import DesiredState
+from mcpbox.domain.tools import ToolVersion, VersionContent
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+DIGEST = Digest("sha256:" + "0" * 64)
+OTHER_DIGEST = Digest("sha256:" + "1" * 64)
+CODE = "async def main(a: int) -> int:\n    return a\n"
+
+
+def some_content(**changes: Any) -> VersionContent:
+    content = VersionContent(
+        name="count",
+        description="Counts.",
+        code=CODE,
+        input_schema={"type": "object", "properties": {"a": {"type": "integer"}}},
+    )
+    return content.model_copy(update=changes)
+
+
+def a_version(**changes: Any) -> ToolVersion:
+    content = some_content(**changes)
+    return ToolVersion(
+        **content.model_dump(),
+        id=VersionId(uuid4()),
+        tool_id=ToolId(uuid4()),
+        number=1,
+        digest=digest_of(content),
+        author="client:laptop",
+        created_at=NOW,
+    )
+
+
+def a_callable(*hosts: str, **changes: Any) -> CallableTool:
+    """Released and callable; ``hosts`` are needed and granted."""
+    version = a_version(manifest=Manifest(hosts=hosts))
+    tool = CallableTool(
+        server_name="books",
+        server_state=DesiredState.RUNNING,
+        enabled=True,
+        version=version,
+        approved_digest=version.digest,
+        granted_hosts=frozenset(hosts),
+    )
+    return tool.model_copy(update=changes)

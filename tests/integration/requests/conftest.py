@@ -1,0 +1,162 @@
+"""The request workflow with its real activities, on a Temporal whose clock can be moved."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest_asyncio
+from temporalio.client import Client, WorkflowHandle
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
+
+from activities.evidence import GatheredEvidence
+from activities.requests import StoredRequests
+from activities.worker import build_worker
+from cli.temporal import installed_binary
+from mcpbox.domain.ids import DecisionId, Digest, ServerId, ToolId
+from mcpbox.domain.people import Principal, PrincipalKind, Role, Scope
+from mcpbox.domain.requests import (
+    Channel,
+    DecisionDraft,
+    Outcome,
+    RequestDetail,
+    RequestSummary,
+    State,
+    Verdict,
+)
+from mcpbox.domain.tools import ToolDetail
+from mcpbox.sandbox_client import SandboxClient
+from mcpbox.store.tables import UserRow
+from mcpbox.temporal import SEARCH_ATTRIBUTES, TASK_QUEUE, TemporalGate
+from mcpbox.usecases.requests import Requests
+from mcpbox.usecases.servers import Servers
+from mcpbox.usecases.tools import Tools
+from tests.factories import NOW
+from tests.integration.conftest import Database
+from tests.reviewing import eventually
+
+AUTHOR = Principal(
+    kind=PrincipalKind.CLIENT, name="laptop", scopes=frozenset({Scope.AUTHOR, Scope.CALL})
+)
+ANA = Principal(kind=PrincipalKind.PERSON, name="ana", roles=frozenset({Role.REVIEWER}))
+VIC = Principal(kind=PrincipalKind.PERSON, name="vic", roles=frozenset({Role.VIEWER}))
+_FAST = [
+    *("--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"),
+    *("--dynamic-config-value", "history.transferProcessorMaxPollRPS=2000"),
+    *("--dynamic-config-value", "history.timerProcessorMaxPollRPS=2000"),
+    *("--dynamic-config-value", 'history.timerProcessorMaxTimeShift="1ms"'),
+]
+
+
+class GateTo(TemporalGate):
+    """A gate whose connection exists already."""
+
+    def __init__(self, client: Client) -> None:
+        super().__init__("unused", "unused")
+        self._client = client
+
+
+@dataclass
+class Office:
+    """Where requests are made and decided: the real use cases, a real worker."""
+
+    env: WorkflowEnvironment
+    database: Database
+    servers: Servers
+    tools: Tools
+    requests: Requests
+
+    async def draft(
+        self, code: str = "async def main(a: int = 1) -> int:\n    return a\n"
+    ) -> ToolDetail:
+        server = await self.servers.create(
+            AUTHOR, name=f"s{uuid4().hex[:8]}", description="For a test."
+        )
+        return await self.tools.create(
+            AUTHOR, ServerId(server.id), name="count", code=code, description="Counts."
+        )
+
+    async def asked(self, tool: ToolDetail | None = None, **more: Any) -> RequestSummary:
+        """A request that waits for a decision."""
+        tool = tool or await self.draft()
+        request = await self.requests.request_publish(AUTHOR, ToolId(tool.id), **more)
+        return await self.when(request, State.AWAITING_DECISION)
+
+    async def when(self, request: RequestSummary, *states: State) -> RequestDetail:
+        async def reached() -> RequestDetail | None:
+            found = await self.requests.get(request.id)
+            return found if found.state in states else None
+
+        return await eventually(reached)
+
+    async def decide(
+        self,
+        request: RequestSummary,
+        verdict: Verdict = Verdict.APPROVE,
+        *,
+        by: Principal = ANA,
+        draft: DecisionDraft | None = None,
+    ) -> Outcome:
+        draft = draft or a_decision(request, verdict)
+        return await self.requests.decide(by, Channel.API, request.id, draft)
+
+    def workflow(self, request: RequestSummary) -> WorkflowHandle[Any, Any]:
+        return self.env.client.get_workflow_handle(request.workflow_id)
+
+
+def a_decision(
+    request: RequestSummary,
+    verdict: Verdict = Verdict.APPROVE,
+    *,
+    seen: Digest | None = None,
+    reason: str = "Read it.",
+) -> DecisionDraft:
+    return DecisionDraft(
+        id=DecisionId(uuid4()), verdict=verdict, reason=reason, seen_digest=seen or request.digest
+    )
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def env() -> AsyncGenerator[WorkflowEnvironment]:
+    """A real server; every workflow has a clock of its own that can be moved."""
+    async with await WorkflowEnvironment.start_time_skipping_v2(
+        ts_config=TimeSkippingConfig(enabled=False),
+        dev_server_existing_path=str(installed_binary()),
+        dev_server_extra_args=_FAST,
+        search_attributes=SEARCH_ATTRIBUTES,
+        data_converter=pydantic_data_converter,
+    ) as started:
+        yield started
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def office(
+    env: WorkflowEnvironment, database: Database, sandbox: SandboxClient
+) -> AsyncGenerator[Office]:
+    requests = Requests(database.sessions, GateTo(env.client), ttl=timedelta(days=7))
+    async with database.sessions.begin() as session:
+        session.add_all(
+            UserRow(
+                id=uuid4(),
+                username=person.name,
+                password_hash="",
+                roles=list(person.roles),
+                active=True,
+                created_at=NOW,
+            )
+            for person in (ANA, VIC)
+        )
+    activities = [
+        StoredRequests(database.sessions),
+        GatheredEvidence(database.sessions, sandbox),
+    ]
+    async with build_worker(env.client, activities, task_queue=TASK_QUEUE):
+        yield Office(
+            env,
+            database,
+            Servers(database.sessions),
+            Tools(database.sessions, requests),
+            requests,
+        )
