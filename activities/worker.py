@@ -26,7 +26,7 @@ from mcpbox import logs
 from mcpbox.sandbox_client import SandboxClient
 from mcpbox.settings import Settings
 from mcpbox.store.session import make_sessions
-from mcpbox.temporal import SEARCH_ATTRIBUTES, TASK_QUEUE, connect_patiently
+from mcpbox.temporal import SEARCH_ATTRIBUTES, TASK_QUEUE, connect_patiently, settle
 from workflows.change_request import ChangeRequestWorkflow
 from workflows.interceptor import OneSignalArgument
 
@@ -44,24 +44,34 @@ def main() -> None:
 
 
 async def serve(settings: Settings) -> None:
-    """Works until SIGTERM or SIGINT; then finishes what it has begun."""
-    client = await connect_patiently(
-        settings.temporal_target, settings.temporal_namespace, patience=_PATIENCE
-    )
-    await ensure_search_attributes(client)
+    """Works until SIGTERM or SIGINT; then finishes what it has begun.
+
+    Raises: Invalid: a setting is missing; Unavailable: Temporal does not come up.
+    """
     sandbox = SandboxClient.of(settings)
     sessions = make_sessions(settings.required_database_url)
+    try:
+        client = await connect_patiently(
+            settings.temporal_target, settings.temporal_namespace, patience=_PATIENCE
+        )
+        await ensure_search_attributes(client)
+        async with build_worker(
+            client, [StoredRequests(sessions), GatheredEvidence(sessions, sandbox)]
+        ):
+            log.info("worker.started", task_queue=TASK_QUEUE)
+            if settings.ready_file is not None:
+                await asyncio.to_thread(_announce_ready, settings.ready_file)
+            await _stopped()
+    finally:
+        await sandbox.aclose()
+        await settle()
+
+
+async def _stopped() -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with build_worker(
-        client, [StoredRequests(sessions), GatheredEvidence(sessions, sandbox)]
-    ):
-        log.info("worker.started", task_queue=TASK_QUEUE)
-        if settings.ready_file is not None:
-            await asyncio.to_thread(_announce_ready, settings.ready_file)
-        await stop.wait()
-    await sandbox.aclose()
+    await stop.wait()
 
 
 def build_worker(

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
-from mcpbox.domain.errors import TooManyAttempts, Unavailable
+from mcpbox.domain.errors import Invalid, TooManyAttempts, Unavailable
 from mcpbox.settings import Settings
 from sandbox.contract import (
     API_KEY_HEADER,
@@ -49,13 +49,13 @@ class SandboxClient:
 
     @classmethod
     def of(cls, settings: Settings) -> "SandboxClient":
-        """Raises: ValueError: neither an address nor a socket is configured."""
+        """Raises: Invalid: neither an address nor a socket is configured."""
         if settings.sandbox_api_key is None:
-            raise ValueError("MCPBOX_SANDBOX_API_KEY is not set")
+            raise Invalid("MCPBOX_SANDBOX_API_KEY is not set; 'mcpbox up' sets it by itself.")
         if settings.sandbox_url is not None:
             return cls(url=settings.sandbox_url, api_key=settings.sandbox_api_key)
         if settings.sandbox_socket is None:
-            raise ValueError("set MCPBOX_SANDBOX_URL, or MCPBOX_SANDBOX_SOCKET on one machine")
+            raise Invalid("Set MCPBOX_SANDBOX_URL, or MCPBOX_SANDBOX_SOCKET on one machine.")
         return cls(
             url="http://sandbox",
             api_key=settings.sandbox_api_key,

@@ -9,6 +9,8 @@ from typing import Annotated, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from mcpbox.domain.errors import Invalid
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 _KEY = re.compile(r"[0-9a-fA-F]{64}")
@@ -93,16 +95,16 @@ class Settings(BaseSettings):
 
     @property
     def required_database_url(self) -> str:
-        """For a process of its own, which cannot start Postgres. Raises: ValueError."""
+        """For a process of its own, which cannot start Postgres. Raises: Invalid."""
         if self.database_url is None:
-            raise ValueError("MCPBOX_DATABASE_URL is not set; 'mcpbox up' sets it by itself")
+            raise Invalid("MCPBOX_DATABASE_URL is not set; 'mcpbox up' sets it by itself.")
         return self.database_url.get_secret_value()
 
     @property
     def required_encryption_key(self) -> SecretStr:
-        """For a process of its own, which makes none. Raises: ValueError."""
+        """For a process of its own, which makes none. Raises: Invalid."""
         if self.encryption_key is None:
-            raise ValueError("MCPBOX_ENCRYPTION_KEY is not set; 'mcpbox up' sets it by itself")
+            raise Invalid("MCPBOX_ENCRYPTION_KEY is not set; 'mcpbox up' sets it by itself.")
         return self.encryption_key
 
     @property

@@ -39,6 +39,7 @@ SEARCH_ATTRIBUTES = (KIND, STATE, SERVER, TOOL, REQUESTER, RISK)
 _RPC_TIMEOUT = timedelta(seconds=10)
 _LOST = (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
 _PART = "Temporal"
+_SETTLING_S = 0.1
 Answer = TypeVar("Answer", bound=BaseModel)
 
 
@@ -178,6 +179,14 @@ async def connect_patiently(target: str, namespace: str, *, patience: timedelta)
             if time.monotonic() > deadline:
                 raise Unavailable(_PART) from error
         await asyncio.sleep(0.2)
+
+
+async def settle() -> None:
+    """The last await of every process that used a client.
+
+    Its threads need a moment to end; an interpreter that exits before that is aborted by them.
+    """
+    await asyncio.sleep(_SETTLING_S)
 
 
 def _raise_if_lost(error: RPCError) -> None:

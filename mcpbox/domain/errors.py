@@ -13,7 +13,7 @@ DomainError
 ├── TooManyAttempts
 └── Unavailable         a part of ours does not answer; nothing was half-done
 
-Faces translate by base class, once each: ``api.problems`` (HTTP status), ``gateway.definition``
+Faces translate by base class, once each: ``api.problems`` (HTTP status), ``gateway.answers``
 (tool error), ``activities.errors`` (non-retryable failure), ``cli.output`` (exit code).
 """
 

@@ -23,7 +23,7 @@ class RequestFacts(DomainModel):
 def may_decide(request: RequestFacts, principal: Principal, draft: DecisionDraft) -> Ruling:
     """The one rule of invariant I4: may this principal decide this request now?
 
-    A person may decide what their own client asked for (ADR 0004).
+    A person may decide what their own client asked for (ADR 0013).
     """
     if principal.kind is not PrincipalKind.PERSON:
         return Ruling(Refused("Only people decide requests; a client or a token never does."))

@@ -1,0 +1,113 @@
+"""The admin process: the REST API, and the panel that reaches data only through it."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+
+from api.app import PREFIX, build_api
+from api.deps import PANEL_ADDRESS, Parts
+from mcpbox import logs
+from mcpbox.crypto import derive
+from mcpbox.sandbox_client import SandboxClient
+from mcpbox.settings import Settings
+from mcpbox.store.changes import Changes, Topic
+from mcpbox.store.session import make_sessions
+from mcpbox.temporal import TemporalGate, settle
+from mcpbox.usecases.executions import Executions
+from mcpbox.usecases.people import People
+from mcpbox.usecases.requests import Requests
+from mcpbox.usecases.servers import Servers
+from mcpbox.usecases.tools import Tools
+from ui.app import install
+from ui.live import Live
+
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+
+def main() -> None:
+    settings = Settings()
+    logs.configure("admin", settings.log_level)
+    uvicorn.run(
+        build_admin(settings),
+        host=settings.bind_host,
+        port=settings.admin_port,
+        log_config=None,
+        access_log=False,  # NiceGUI's socket address holds a capability
+        timeout_graceful_shutdown=3,
+    )
+
+
+def build_admin(settings: Settings) -> FastAPI:
+    parts = build_parts(settings)
+    live = Live()
+    app = build_api(parts, lifespan=_alongside(parts, settings, live))
+    names = (*_LOOPBACK, *settings.public_hosts)
+    install(
+        app,
+        api=_client_maker(app),
+        live=live,
+        allowed_hosts=frozenset(names)
+        | frozenset(f"{name}:{settings.admin_port}" for name in names),
+        storage_secret=derive(settings.required_encryption_key, "panel storage"),
+        secure_cookie=settings.panel_https,
+    )
+    return app
+
+
+def build_parts(settings: Settings) -> Parts:
+    sessions = make_sessions(settings.required_database_url)
+    gate = TemporalGate(settings.temporal_target, settings.temporal_namespace)
+    requests = Requests(sessions, gate, ttl=settings.request_ttl)
+    return Parts(
+        sessions=sessions,
+        temporal=gate,
+        sandbox=SandboxClient.of(settings),
+        people=People(sessions),
+        servers=Servers(sessions),
+        tools=Tools(sessions, requests),
+        requests=requests,
+        executions=Executions(sessions),
+    )
+
+
+def _client_maker(app: FastAPI) -> Callable[[str | None], httpx.AsyncClient]:
+    """Clients that call the API in this process, each with the token of one visitor."""
+    transport = httpx.ASGITransport(app, client=(PANEL_ADDRESS, 0))
+
+    def client(token: str | None) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            transport=transport,
+            base_url=f"http://{PANEL_ADDRESS}{PREFIX}/",
+            headers={} if token is None else {"authorization": f"Bearer {token}"},
+        )
+
+    return client
+
+
+def _alongside(
+    parts: Parts, settings: Settings, live: Live
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """Tells open pages what the database says has changed, for as long as the process lives."""
+
+    def refresh_everything() -> None:
+        for topic in Topic:
+            live.emit(topic, "")
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+        changes = Changes(settings.required_database_url, live.emit, refresh_everything)
+        listening = asyncio.create_task(changes.run())
+        try:
+            yield
+        finally:
+            listening.cancel()
+            with suppress(asyncio.CancelledError):
+                await listening
+            await parts.sandbox.aclose()
+            await settle()
+
+    return lifespan

@@ -1,0 +1,112 @@
+"""``mcpbox clients``: the credentials of MCP clients, straight in the instance's database."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.configuration import load_settings
+from cli.instance import Instance
+from cli.output import echo, echo_json, errors_reported
+from mcpbox.domain.errors import Invalid
+from mcpbox.domain.people import SYSTEM, Client, Scope
+
+if TYPE_CHECKING:
+    from mcpbox.usecases.clients import Clients
+
+app = typer.Typer(no_args_is_help=True, help="Make, list and revoke the tokens of MCP clients.")
+
+Json = Annotated[bool, typer.Option("--json", help="Answer with JSON.")]
+Name = Annotated[str, typer.Argument(help="Small letters, digits, '.', '_' and '-'.")]
+
+
+@app.command()
+def create(
+    name: Name,
+    *,
+    scopes: Annotated[
+        str, typer.Option(help="What it may do, separated by commas: author, call.")
+    ] = "author,call",
+    owner: Annotated[str, typer.Option(help="The user whom it acts for.")] = "admin",
+    json: Json = False,
+) -> None:
+    """Make a client and show its token, once."""
+
+    async def run(wanted: list[Scope]) -> str:
+        async with _clients() as clients:
+            _, token = await clients.create(name=name, owner=owner, scopes=wanted)
+            return token
+
+    with errors_reported():
+        wanted = parse_scopes(scopes)
+        token = asyncio.run(run(wanted))
+        if json:
+            echo_json({"name": name, "scopes": wanted, "token": token})
+            return
+        url = Instance(load_settings()).urls()["gateway"]
+        echo("Its token is shown only now:\n")
+        echo(
+            f"  claude mcp add --transport http mcpbox {url} "
+            f'--header "Authorization: Bearer {token}"'
+        )
+
+
+@app.command(name="list")
+def show(*, json: Json = False) -> None:
+    """List the clients, revoked ones too."""
+
+    async def run() -> list[Client]:
+        async with _clients() as clients:
+            return await clients.list()
+
+    with errors_reported():
+        found = asyncio.run(run())
+        if json:
+            echo_json([client.model_dump(mode="json") for client in found])
+            return
+        for client in found:
+            state = "revoked" if client.revoked_at else "live"
+            echo(
+                f"{client.name:<24} {state:<8} {','.join(sorted(client.scopes)):<12} {client.owner}"
+            )
+
+
+@app.command()
+def revoke(name: Name) -> None:
+    """Make a client's token worthless, at once."""
+
+    async def run() -> None:
+        async with _clients() as clients:
+            await clients.revoke(SYSTEM.label, name)
+
+    with errors_reported():
+        asyncio.run(run())
+        echo(f"The token of {name} is revoked.")
+
+
+def parse_scopes(text: str) -> list[Scope]:
+    """In a fixed order, each once. Raises: Invalid: names the unknown scope."""
+    wanted = {part.strip() for part in text.split(",") if part.strip()}
+    unknown = sorted(wanted - set(Scope))
+    if unknown:
+        raise Invalid(f"--scopes: {unknown[0]!r} is no scope; there are {', '.join(Scope)}.")
+    return [scope for scope in Scope if scope in wanted]
+
+
+@asynccontextmanager
+async def _clients() -> AsyncGenerator["Clients"]:
+    """Raises: NotFound: no instance here; Unavailable: its database does not answer."""
+    # Only here, for every other command loads this module too and should start fast.
+    from cli.database import check_database
+    from mcpbox.store.session import make_sessions
+    from mcpbox.usecases.clients import Clients
+
+    database_url = Instance(load_settings()).database_url().get_secret_value()
+    await check_database(database_url)
+    sessions = make_sessions(database_url, pool_size=1)
+    try:
+        yield Clients(sessions)
+    finally:
+        await sessions.kw["bind"].dispose()

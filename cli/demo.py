@@ -1,0 +1,294 @@
+"""``mcpbox demo``: the story, played against the running system with a real MCP client."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
+from uuid import uuid4
+
+import httpx2
+import mcp.types as mcp_types
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.client.subscriptions import Subscription, ToolsListChanged
+
+from cli.instance import Instance
+from cli.output import echo, echo_json
+from mcpbox.domain.errors import DomainError, NotFound, Unavailable
+from mcpbox.domain.ids import DecisionId, RequestId
+from mcpbox.domain.people import SYSTEM, Scope
+from mcpbox.domain.requests import Channel, DecisionDraft, RequestDetail, State, Verdict
+from mcpbox.settings import Settings
+from mcpbox.store import people
+from mcpbox.store.session import Sessions, make_sessions, transaction
+from mcpbox.temporal import TemporalGate, settle
+from mcpbox.usecases.clients import Clients
+from mcpbox.usecases.people import ADMIN
+from mcpbox.usecases.requests import Requests
+
+SERVER = "demo"
+CODE = '''async def main(name: str, times: int = 1) -> dict:
+    """Greets somebody, as often as wanted."""
+    print(f"greeting {name}")
+    return {"greeting": " ".join([f"Hello, {name}!"] * times)}
+'''
+ARGUMENTS = {"name": "Ada", "times": 2}
+PATIENCE_S = 30.0
+PERSON_PATIENCE_S = 3600.0
+_LOOK_AGAIN_S = 0.1
+T = TypeVar("T")
+
+
+class StoryFailed(DomainError):
+    """A step did not do what it should; the message says which and how."""
+
+
+@dataclass
+class Narrator:
+    """Tells each step with its duration, at once for people, in the end for programs."""
+
+    as_json: bool
+    steps: list[dict[str, Any]] = field(default_factory=list)
+
+    async def tell(self, step: str, doing: Callable[[], Awaitable[T]]) -> T:
+        began = time.perf_counter()
+        done = await doing()
+        took_ms = (time.perf_counter() - began) * 1000
+        self.steps.append({"step": step, "ms": round(took_ms, 1)})
+        if not self.as_json:
+            echo(f"{took_ms:9.1f} ms  {step}")
+        return done
+
+
+async def play(settings: Settings, *, as_json: bool, wait_for_person: bool) -> None:
+    """Leaves nothing behind that could be called.
+
+    Raises: StoryFailed; Unavailable: something does not run.
+    """
+    instance = Instance(settings)
+    urls = instance.urls()
+    narrator = Narrator(as_json)
+    # The SDK logs a trace when a stream ends while an event is on its way.
+    logging.getLogger("mcp").setLevel(logging.CRITICAL)
+    async with _office(instance) as office:
+        token = await office.token()
+        gateway_url = urls["gateway"] or ""
+        with _out_of_groups():
+            async with _author(gateway_url, token, narrator) as author:
+                story = Story(author, office, narrator, panel_url=urls["panel"] or "")
+                await story.play(wait_for_person=wait_for_person)
+    if as_json:
+        echo_json({"steps": narrator.steps})
+
+
+@dataclass
+class Office:
+    """What the person at this machine does: make a client, decide as the admin."""
+
+    sessions: Sessions
+    requests: Requests
+    clients: Clients
+    client_name: str = field(default_factory=lambda: f"demo-{uuid4().hex[:8]}")
+
+    async def token(self) -> str:
+        _, token = await self.clients.create(
+            name=self.client_name, owner=ADMIN, scopes=[Scope.AUTHOR, Scope.CALL]
+        )
+        return token
+
+    async def when(
+        self, request_id: RequestId, states: frozenset[State], patience_s: float
+    ) -> RequestDetail:
+        try:
+            async with asyncio.timeout(patience_s):
+                while True:
+                    # Not there yet while the worker has not taken it up.
+                    with suppress(NotFound):
+                        request = await self.requests.get(request_id)
+                        if request.state in states:
+                            return request
+                    await asyncio.sleep(_LOOK_AGAIN_S)
+        except TimeoutError:
+            raise StoryFailed(f"The request was not {' or '.join(states)} in time.") from None
+
+    async def approve(self, request: RequestDetail) -> None:
+        async with transaction(self.sessions) as session:
+            admin = await people.find_reviewer(session, ADMIN)
+        if admin is None:
+            raise StoryFailed(f"There is no active account {ADMIN!r} to decide with.")
+        draft = DecisionDraft(
+            id=DecisionId(uuid4()),
+            verdict=Verdict.APPROVE,
+            reason="It only greets. (mcpbox demo)",
+            seen_digest=request.digest,
+        )
+        await self.requests.decide(admin, Channel.CLI, request.id, draft)
+
+
+class Story:
+    def __init__(
+        self, author: "Author", office: Office, narrator: Narrator, *, panel_url: str
+    ) -> None:
+        self._author = author
+        self._office = office
+        self._tell = narrator.tell
+        self._panel_url = panel_url
+        self._quiet = narrator.as_json
+
+    async def play(self, *, wait_for_person: bool) -> None:
+        author, name = self._author, f"greet_{uuid4().hex[:6]}"
+        server_id = await self._tell("the LLM has a server for its tools", author.server)
+        tool = await self._tell(
+            f"it writes the tool {name}",
+            lambda: author.call(
+                "mcpbox_create_tool",
+                server_id=server_id,
+                name=name,
+                description="Greets somebody.",
+                python_code=CODE,
+            ),
+        )
+        try:
+            await self._publish_and_call(tool["id"], f"{SERVER}__{name}", wait_for_person)
+        finally:
+            await self._tell(
+                "it deletes the tool again",
+                lambda: author.call("mcpbox_delete_tool", tool_id=tool["id"]),
+            )
+
+    async def _publish_and_call(
+        self, tool_id: str, callable_name: str, wait_for_person: bool
+    ) -> None:
+        author, office = self._author, self._office
+        await self._tell(
+            "it tries the code in the sandbox",
+            lambda: author.call("mcpbox_test_code", tool_id=tool_id, arguments=ARGUMENTS),
+        )
+        asked = await self._tell(
+            "it asks to publish",
+            lambda: author.call(
+                "mcpbox_request_publish",
+                tool_id=tool_id,
+                notes="Played by mcpbox demo.",
+                sample_arguments=ARGUMENTS,
+            ),
+        )
+        request_id = RequestId(asked["request_id"])
+        request = await self._tell(
+            "the evidence is there and the request waits for a person",
+            lambda: office.when(request_id, frozenset({State.AWAITING_DECISION}), PATIENCE_S),
+        )
+        if wait_for_person:
+            if not self._quiet:
+                echo(f"              decide now: {self._panel_url}approvals?id={request_id}")
+            await self._tell(
+                "a person approves in the panel",
+                lambda: office.when(request_id, frozenset({State.APPLIED}), PERSON_PATIENCE_S),
+            )
+        else:
+            await self._tell(
+                "a person approves, and it is released", lambda: office.approve(request)
+            )
+        await self._tell("the connected client hears that the tools changed", author.hears)
+        await self._tell(f"it sees {callable_name}", lambda: author.must_see(callable_name))
+        answer = await self._tell(
+            "it calls the tool and gets the result",
+            lambda: author.call(callable_name, **ARGUMENTS),
+        )
+        if answer != {"greeting": "Hello, Ada! Hello, Ada!"}:
+            raise StoryFailed(f"The tool answered {answer!r}.")
+
+
+class Author:
+    """The LLM: a real MCP client with its own token."""
+
+    def __init__(self, client: Client, events: Subscription) -> None:
+        self._client = client
+        self._events = events
+
+    async def server(self) -> str:
+        listed = await self.call("mcpbox_list_servers", page_size=100)
+        for server in listed["servers"]:
+            if server["name"] == SERVER:
+                await self.call("mcpbox_start_server", server_id=server["id"])
+                return server["id"]
+        made = await self.call(
+            "mcpbox_create_server", name=SERVER, description="Made by mcpbox demo."
+        )
+        return made["id"]
+
+    async def hears(self) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                async for event in self._events:
+                    if isinstance(event, ToolsListChanged):
+                        return
+        except TimeoutError:
+            raise StoryFailed("The client was not told that the tools changed.") from None
+
+    async def must_see(self, name: str) -> None:
+        if name not in [tool.name for tool in (await self._client.list_tools()).tools]:
+            raise StoryFailed(f"{name} is not in the list of tools.")
+
+    async def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
+        result = await self._client.call_tool(tool, arguments)
+        if result.is_error:
+            texts = [c.text for c in result.content if isinstance(c, mcp_types.TextContent)]
+            raise StoryFailed(f"{tool}: {' '.join(texts)}")
+        return cast("dict[str, Any]", result.structured_content)
+
+
+@contextmanager
+def _out_of_groups() -> Generator[None]:
+    """The SDK's task groups wrap whatever is raised beside them; what we mean is inside."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        found: BaseException | None = group.subgroup(DomainError)
+        while isinstance(found, BaseExceptionGroup):
+            found = cast("BaseException", found.exceptions[0])
+        raise (found or group) from None
+
+
+@asynccontextmanager
+async def _author(url: str, token: str, narrator: Narrator) -> AsyncGenerator[Author]:
+    """Raises: Unavailable: the gateway does not answer."""
+    async with AsyncExitStack() as stack:
+        headers = {"authorization": f"Bearer {token}"}
+        http = await stack.enter_async_context(httpx2.AsyncClient(headers=headers, timeout=60))
+
+        async def connect() -> Author:
+            await _require_gateway(http, url)
+            client = await stack.enter_async_context(
+                Client(streamable_http_client(url, http_client=http), mode="auto")
+            )
+            events = await stack.enter_async_context(client.listen(tools_list_changed=True))
+            return Author(client, events)
+
+        yield await narrator.tell("an LLM's MCP client connects to the gateway", connect)
+
+
+async def _require_gateway(http: httpx2.AsyncClient, url: str) -> None:
+    try:
+        await http.get(url.removesuffix("/mcp") + "/health")
+    except httpx2.HTTPError as error:
+        raise Unavailable("The gateway", "Start it with `mcpbox up`.") from error
+
+
+@asynccontextmanager
+async def _office(instance: Instance) -> AsyncGenerator[Office]:
+    settings = instance.settings
+    sessions = make_sessions(instance.database_url().get_secret_value(), pool_size=2)
+    gate = TemporalGate(settings.temporal_target, settings.temporal_namespace)
+    office = Office(sessions, Requests(sessions, gate, ttl=settings.request_ttl), Clients(sessions))
+    try:
+        yield office
+    finally:
+        try:
+            await office.clients.revoke(SYSTEM.label, office.client_name)
+        finally:
+            await sessions.kw["bind"].dispose()
+            await settle()

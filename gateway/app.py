@@ -1,0 +1,206 @@
+"""Composition of the gateway process: MCP at ``/mcp``, ``/health``, and nothing else."""
+
+import asyncio
+import logging
+import socket
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+import anyio
+import structlog
+import uvicorn
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from gateway.announcer import Announcer
+from gateway.calls import Calls
+from gateway.catalog import Catalog
+from gateway.clients import KnownClients
+from gateway.endpoint import LINE_KEY, MAX_BODY_BYTES, McpEndpoint, security_for
+from gateway.execution_log import ExecutionLog
+from gateway.health import Health
+from gateway.line import Line
+from gateway.parts import Parts, parts_of
+from gateway.server import Context, McpFace
+from mcpbox import logs
+from mcpbox.settings import Settings
+from mcpbox.store.changes import Topic
+from mcpbox.temporal import settle
+
+SESSION_IDLE_S = 1800.0
+MAX_SESSIONS = 2000
+"""Handshake-era sessions; many clients leave theirs behind until it is idle for too long."""
+DRAIN_S = 6
+"""With the last write of the log it stays below what the supervisor waits before it kills."""
+
+log = structlog.get_logger()
+
+
+class Gateway:
+    """The wiring; :attr:`app` serves it, and its lifespan runs what works beside requests."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._sandbox = parts.sandbox
+        self._announcer = Announcer()
+        self._executions = ExecutionLog(parts.write_executions)
+        self.catalog = Catalog(parts.load_callables, self._lost_at, self._reloaded)
+        self._calls = Calls(self.catalog, parts.sandbox, self._executions)
+        self._clients = KnownClients(parts.authenticate, parts.record_seen, self._lost_at)
+        face = McpFace(
+            line_of=_line_of,
+            use_cases=parts.use_cases,
+            catalog=self.catalog,
+            calls=self._calls,
+            announcer=self._announcer,
+            version=version("mcpbox"),
+        )
+        security = security_for(parts.public_hosts)
+        self._manager = StreamableHTTPSessionManager(
+            face.server,
+            security_settings=security,
+            session_idle_timeout=SESSION_IDLE_S,
+            max_sessions=MAX_SESSIONS,
+            max_request_body_size=MAX_BODY_BYTES,
+        )
+        self._endpoint = McpEndpoint(self._manager, self._clients, security)
+        self._changes = parts.listen(self._changed, self._connected)
+        self.crashed = False
+        """One of the tasks beside the requests ended: nothing here is up to date any more."""
+        self.app = self._build_app()
+
+    def drain(self) -> None:
+        """Begin to stop: no new requests, streams end, calls in flight may finish."""
+        log.info("gateway.draining", calls_in_flight=self._calls.in_flight)
+        self._announcer.close()
+        self._endpoint.drain()
+
+    def _build_app(self) -> Starlette:
+        health = Health(
+            self.catalog,
+            self._calls,
+            self._executions,
+            self._announcer,
+            self._sandbox,
+            self._lost_at,
+        )
+        app = Starlette(
+            routes=[
+                Route("/mcp", self._endpoint),
+                Route("/health", health.answer, methods=["GET"]),
+            ],
+            exception_handlers={HTTPException: _not_here},
+            lifespan=self._lifespan,
+        )
+        app.router.redirect_slashes = False
+        return app
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncGenerator[None]:
+        self.crashed = True
+        async with anyio.create_task_group() as beside:
+            for task in (
+                self._changes.run,
+                self.catalog.run,
+                self._clients.run,
+                self._endpoint.run,
+                self._announcer.run,
+                self._executions.run,
+            ):
+                beside.start_soon(task)
+            async with self._manager.run():
+                self.crashed = False
+                try:
+                    yield
+                finally:
+                    self.crashed = beside.cancel_scope.cancel_called
+            with anyio.CancelScope(shield=True):
+                await self._executions.close()
+                await settle()
+            beside.cancel_scope.cancel()
+
+    def _changed(self, topic: Topic, _: str) -> None:
+        if topic is Topic.CATALOG:
+            self.catalog.changed()
+        elif topic is Topic.CLIENTS:
+            self._clients.changed()
+            self._endpoint.recheck()
+
+    def _connected(self) -> None:
+        self.catalog.reconnected()
+        self._clients.changed()
+        self._endpoint.recheck()
+
+    def _reloaded(self, visible: bool) -> None:
+        self._calls.end_forbidden()
+        if visible:
+            self._announcer.changed()
+
+    def _lost_at(self) -> float | None:
+        return self._changes.lost_at
+
+
+def build_app(parts: Parts) -> Starlette:
+    return Gateway(parts).app
+
+
+class Serving(uvicorn.Server):
+    """Uvicorn waits for open streams when it stops, so they have to be ended first."""
+
+    def __init__(self, config: uvicorn.Config, gateway: Gateway) -> None:
+        super().__init__(config)
+        self._gateway = gateway
+
+    async def on_tick(self, counter: int) -> bool:
+        return self._gateway.crashed or await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._gateway.drain()
+        await super().shutdown(sockets)
+
+
+def main() -> None:
+    """Raises: Invalid: a setting is missing."""
+    settings = Settings()
+    parts = parts_of(settings)
+    logs.configure("gateway", settings.log_level)
+    # One line per session and request, with the session's id in it.
+    logging.getLogger("mcp").setLevel(logging.WARNING)
+    gateway = Gateway(parts)
+    config = uvicorn.Config(
+        gateway.app,
+        host=settings.bind_host,
+        port=settings.gateway_port,
+        # The other parser keeps white space behind header values, which the protocol forbids.
+        http="h11",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_S,
+    )
+    asyncio.run(Serving(config, gateway).serve())
+    if gateway.crashed:
+        sys.exit(1)
+
+
+def _line_of(context: Context) -> Line:
+    """Of the request that is being answered, not of the session it belongs to."""
+    if context.request is None:
+        raise RuntimeError("a request without HTTP has no identity")
+    return context.request.scope[LINE_KEY]
+
+
+async def _not_here(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    return JSONResponse(
+        {
+            "error": "not_found" if status == 404 else "method_not_allowed",
+            "error_description": "This is the MCP gateway: POST to /mcp, or GET /health.",
+        },
+        status_code=status,
+    )

@@ -1,0 +1,207 @@
+"""The hot path: one call of a released tool, without a round trip to Postgres or Temporal."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+import anyio
+from mcp_types import CallToolResult, TextContent
+from pydantic_core import from_json, to_json
+
+from gateway.answers import failed, failure
+from gateway.catalog import Catalog
+from gateway.execution_log import ExecutionLog
+from gateway.line import Line
+from gateway.released import ReleasedTool
+from mcpbox.domain.base import utc_now
+from mcpbox.domain.errors import DomainError, NotFound, Refused, TooManyAttempts, Unavailable
+from mcpbox.domain.executions import Execution, ExecutionOutcome, Origin
+from mcpbox.domain.ids import ExecutionId
+from mcpbox.domain.people import Principal
+from mcpbox.policies.call import may_call
+from mcpbox.sandbox_client import SandboxClient
+from sandbox.contract import RunError, RunResult
+
+META_KEY = "mcpbox/execution"
+_WENT_AWAY = "The client went away, so the run was cancelled."
+
+
+@dataclass(slots=True, eq=False)
+class _Flight:
+    """A run that has not ended yet."""
+
+    tool: ReleasedTool
+    caller: Principal
+    scope: anyio.CancelScope
+    refusal: DomainError | None = None
+
+    def end(self, refusal: DomainError) -> None:
+        self.refusal = refusal
+        self.scope.cancel()
+
+
+class Calls:
+    """A call is never sent twice: only its caller knows whether it may be repeated."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        sandbox: SandboxClient,
+        executions: ExecutionLog,
+        *,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._catalog = catalog
+        self._sandbox = sandbox
+        self._executions = executions
+        self._clock = clock
+        self._flights: set[_Flight] = set()
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._flights)
+
+    async def call(self, line: Line, name: str, arguments: dict[str, Any]) -> CallToolResult:
+        """Raises: NotFound: no such tool; it cannot be told from one that is not released."""
+        record = _Record(line.principal, arguments, utc_now(), self._clock(), self._clock)
+        try:
+            await self._catalog.require_trusted()
+            tool = self._found(name)
+            (may_call(tool.tool, line.principal) and tool.ruling).require()
+            tool.require_valid(arguments)
+        except NotFound:
+            raise
+        except DomainError as error:
+            self._log_refusal(record, name, error)
+            return failed(error)
+        return await self._run(line, tool, arguments, record)
+
+    def end_forbidden(self) -> None:
+        """Narrowing acts on calls in flight too: end those that could not begin now (I9)."""
+        for flight in tuple(self._flights):
+            now = self._catalog.find(flight.tool.name)
+            if now is None:
+                flight.end(Refused(f"The run was stopped: {flight.tool.name!r} is not released."))
+                continue
+            ruling = may_call(now.tool, flight.caller) and now.ruling
+            if not ruling:
+                flight.end(Refused(f"The run was stopped. {ruling.reason}"))
+            elif not now.tool.granted_hosts.issuperset(flight.tool.bundle.hosts):
+                flight.end(Refused("The run was stopped: a host it was granted was revoked."))
+
+    def _found(self, name: str) -> ReleasedTool:
+        tool = self._catalog.find(name)
+        if tool is None:
+            raise NotFound("tool", name)
+        return tool
+
+    async def _run(
+        self, line: Line, tool: ReleasedTool, arguments: dict[str, Any], record: "_Record"
+    ) -> CallToolResult:
+        flight = _Flight(tool, line.principal, anyio.CancelScope())
+        self._flights.add(flight)
+        run: RunResult | None = None
+        try:
+            with flight.scope, line.on_hang_up(flight.scope.cancel):
+                run = await self._sandbox.run(tool.bundle, arguments)
+        except (Unavailable, TooManyAttempts) as error:
+            self._executions.add(record.of(tool, ExecutionOutcome.UNAVAILABLE, error=str(error)))
+            return failed(error)
+        except BaseException as error:
+            cancelled = isinstance(error, anyio.get_cancelled_exc_class())
+            why = _WENT_AWAY if cancelled else "Internal error of the gateway."
+            self._executions.add(record.of(tool, ExecutionOutcome.ERROR, error=why))
+            raise
+        finally:
+            self._flights.discard(flight)
+        if run is None:
+            error = flight.refusal or Refused(_WENT_AWAY)
+            outcome = ExecutionOutcome.REFUSED if flight.refusal else ExecutionOutcome.ERROR
+            self._executions.add(record.of(tool, outcome, error=str(error)))
+            return failed(error)
+        return self._landed(record, tool, run)
+
+    def _landed(self, record: "_Record", tool: ReleasedTool, run: RunResult) -> CallToolResult:
+        text, value = _as_json(run.result)
+        outcome = ExecutionOutcome.OK if run.ok else ExecutionOutcome.ERROR
+        error = "" if run.ok else _told(run.error)
+        execution = record.of(
+            tool, outcome, result=text if run.ok else "", error=error, stdout=run.stdout
+        )
+        self._executions.add(execution)
+        if run.ok:
+            answer = CallToolResult(
+                content=[TextContent(text=text)],
+                structured_content=value if isinstance(value, dict) else {"result": value},
+            )
+        else:
+            kind = run.error.kind.value if run.error else "crashed"
+            answer = failure(kind, error, line=run.error.line if run.error else None)
+        told = {"id": str(execution.id), "stdout": run.stdout, "duration_ms": run.duration_ms}
+        return answer.model_copy(update={"meta": {META_KEY: told}})
+
+    def _log_refusal(self, record: "_Record", name: str, error: DomainError) -> None:
+        tool = self._catalog.find(name)
+        if tool is not None:
+            unavailable = isinstance(error, Unavailable)
+            outcome = ExecutionOutcome.UNAVAILABLE if unavailable else ExecutionOutcome.REFUSED
+            self._executions.add(record.of(tool, outcome, error=str(error)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """What is known of a call before it ends."""
+
+    caller: Principal
+    arguments: dict[str, Any]
+    started_at: datetime
+    started: float
+    clock: Callable[[], float]
+
+    def of(
+        self,
+        tool: ReleasedTool,
+        outcome: ExecutionOutcome,
+        *,
+        result: str = "",
+        error: str = "",
+        stdout: str = "",
+    ) -> Execution:
+        version = tool.tool.version
+        return Execution(
+            id=ExecutionId(uuid4()),
+            tool_id=version.tool_id,
+            tool_name=tool.name,
+            version_number=version.number,
+            digest=version.digest,
+            caller=self.caller.label,
+            origin=Origin.CALL,
+            outcome=outcome,
+            arguments=self.arguments,
+            result=result,
+            error=error,
+            stdout=stdout,
+            duration_ms=round((self.clock() - self.started) * 1000, 3),
+            started_at=self.started_at,
+        )
+
+
+def _told(error: RunError | None) -> str:
+    if error is None:
+        return "The tool failed without saying why."
+    if error.line is None or f"line {error.line}" in error.message:
+        return error.message
+    return f"{error.message} (line {error.line})"
+
+
+def _as_json(value: Any) -> tuple[str, Any]:
+    """As text, and as the value that it says: NaN and infinity are null in JSON."""
+    try:
+        return json.dumps(value, allow_nan=False, ensure_ascii=False), value
+    except ValueError:
+        text = to_json(value, inf_nan_mode="null")
+        return text.decode(), from_json(text)

@@ -1,0 +1,159 @@
+"""Every released tool in memory, and whether that memory can still be trusted."""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import anyio
+import structlog
+from jsonschema.protocols import Validator
+from mcp_types import Tool
+
+from gateway.released import ReleasedTool, prepare
+from mcpbox.domain.calls import CallableTool
+from mcpbox.domain.errors import Unavailable
+from mcpbox.domain.ids import Digest
+from mcpbox.domain.people import Principal
+from mcpbox.policies.call import may_call
+
+TRUST_S = 5.0
+"""A stop or a revocation must act at once, so a memory that hears of none is soon no memory."""
+_RETRY_S = 0.5
+_RELOAD_WAIT_S = 2.0
+
+log = structlog.get_logger()
+Load = Callable[[], Awaitable[list[CallableTool]]]
+Reloaded = Callable[[bool], None]
+"""Told after every reload; ``True`` when what clients can see has changed."""
+
+
+class Catalog:
+    def __init__(
+        self,
+        load: Load,
+        lost_at: Callable[[], float | None],
+        on_reloaded: Reloaded,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``lost_at``: since when no change can reach us (seconds of ``clock``), if so."""
+        self._load = load
+        self._lost_at = lost_at
+        self._on_reloaded = on_reloaded
+        self._clock = clock
+        self._tools: dict[str, ReleasedTool] = {}
+        self._validators: dict[Digest, Validator] = {}
+        self._changed_at: float | None = None
+        self._missed_changes = True
+        self._changes = 0
+        self._reconnects = 0
+        self._wake = anyio.Event()
+        self._current = anyio.Event()
+
+    def __len__(self) -> int:
+        return len(self._tools)
+
+    def find(self, name: str) -> ReleasedTool | None:
+        return self._tools.get(name)
+
+    def schema_of(self, name: str) -> Mapping[str, Any] | None:
+        found = self._tools.get(name)
+        return None if found is None else found.listing.input_schema
+
+    def visible_to(self, principal: Principal) -> list[Tool]:
+        """By name; only what :func:`may_call` allows the principal now."""
+        return [
+            released.listing
+            for released in self._tools.values()
+            if released.ruling and may_call(released.tool, principal)
+        ]
+
+    def changed(self) -> None:
+        """Something about the released tools was committed; load them again soon."""
+        self._changes += 1
+        if self._changed_at is None:
+            self._changed_at = self._clock()
+        if self._current.is_set():
+            self._current = anyio.Event()
+        self._wake.set()
+
+    def reconnected(self) -> None:
+        """What was committed while nothing reached us is unknown, so nothing is trusted."""
+        self._reconnects += 1
+        self._missed_changes = True
+        self.changed()
+
+    @property
+    def trusted(self) -> bool:
+        if self._missed_changes:
+            return False
+        since = [at for at in (self._lost_at(), self._changed_at) if at is not None]
+        return not since or self._clock() - min(since) <= TRUST_S
+
+    async def require_trusted(self) -> None:
+        """Raises: Unavailable: what is in memory may be out of date."""
+        if not self.trusted and self._lost_at() is None:
+            # The reload is under way: a client should not notice that we reconnected.
+            with anyio.move_on_after(_RELOAD_WAIT_S):
+                await self.settled()
+        if not self.trusted:
+            raise Unavailable(
+                "Postgres",
+                "Tools are not run meanwhile, because nobody could stop one; try again shortly.",
+            )
+
+    async def settled(self) -> None:
+        """Until every change so far is in memory."""
+        await self._current.wait()
+
+    async def run(self) -> None:
+        """Reload after every change, for ever; again and again while Postgres is away."""
+        while True:
+            await self._wake.wait()
+            self._wake = anyio.Event()
+            try:
+                await self.reload()
+            except Unavailable:
+                log.warning("catalog.reload_failed")
+                await anyio.sleep(_RETRY_S)
+                self._wake.set()
+
+    async def reload(self) -> None:
+        """Raises: Unavailable: what is in memory stays, and stays in doubt."""
+        changes, reconnects, began_at = self._changes, self._reconnects, self._clock()
+        callables = await self._load()
+        before = _visible(self._tools)
+        self._replace(callables)
+        # Doubt ends only now, and only about what came before the load began.
+        self._missed_changes = reconnects != self._reconnects
+        self._changed_at = began_at if changes != self._changes else None
+        if changes == self._changes:
+            self._current.set()
+        after = _visible(self._tools)
+        log.info("catalog.loaded", tools=len(self._tools), visible=len(after))
+        self._on_reloaded(before != after)
+
+    def _replace(self, callables: list[CallableTool]) -> None:
+        tools: dict[str, ReleasedTool] = {}
+        ambiguous: set[str] = set()
+        for callable_tool in sorted(callables, key=lambda tool: tool.name):
+            released = prepare(callable_tool, self._validators)
+            if released.tool.version.digest != released.tool.approved_digest:
+                log.error("catalog.digest_differs", tool=released.name)
+            if released.name in tools:
+                ambiguous.add(released.name)
+            tools[released.name] = released
+        for name in ambiguous:
+            # Two tools of one name: neither is the one that was approved under it.
+            log.error("catalog.name_ambiguous", tool=name)
+            del tools[name]
+        self._tools = tools
+        self._validators = {
+            released.tool.version.digest: released.validator
+            for released in tools.values()
+            if released.validator is not None
+        }
+
+
+def _visible(tools: Mapping[str, ReleasedTool]) -> list[Tool]:
+    return [released.listing for released in tools.values() if released.ruling]

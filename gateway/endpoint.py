@@ -1,0 +1,215 @@
+"""What every request passes before the protocol sees it: address, identity, size, shutdown."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import structlog
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from gateway.clients import KnownClients, principal_of
+from gateway.line import Line
+from mcpbox.domain.errors import DomainError, Unauthenticated, Unavailable
+from mcpbox.domain.people import Client
+
+MAX_BODY_BYTES = 4 * 2**20
+LINE_KEY = "mcpbox.line"
+_RECHECK_AGAIN_S = 0.5
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_WHAT_TO_DO = (
+    "Send the header 'Authorization: Bearer <token>'. The operator makes a token with: "
+    "mcpbox clients create NAME --scopes author,call"
+)
+
+log = structlog.get_logger()
+
+
+def security_for(public_hosts: tuple[str, ...]) -> TransportSecuritySettings:
+    """Loopback and the public names, on any port: a page elsewhere cannot reach us by rebinding."""
+    names = (*_LOOPBACK, *public_hosts)
+    origins = [f"{scheme}://{name}" for name in names for scheme in ("http", "https")]
+    return TransportSecuritySettings(
+        enable_dns_rebinding_protection=True,
+        allowed_hosts=_with_any_port(names),
+        allowed_origins=_with_any_port(origins),
+    )
+
+
+def _with_any_port(names: Iterable[str]) -> list[str]:
+    return [form for name in names for form in (name, f"{name}:*")]
+
+
+@dataclass(slots=True, eq=False)
+class _Exchange:
+    """One request in progress; some last as long as their client listens."""
+
+    client: Client
+    token: str = field(repr=False)
+    is_stream: bool
+    line: Line
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    refusal: DomainError | None = None
+
+
+class McpEndpoint:
+    """ASGI app of ``/mcp``."""
+
+    def __init__(
+        self,
+        manager: StreamableHTTPSessionManager,
+        clients: KnownClients,
+        security: TransportSecuritySettings,
+    ) -> None:
+        self._manager = manager
+        self._clients = clients
+        self._security = TransportSecurityMiddleware(security)
+        self._exchanges: set[_Exchange] = set()
+        self._recheck = anyio.Event()
+        self._draining = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        refused = await self._refused(request)
+        if refused is not None:
+            await refused(scope, receive, send)
+            return
+        try:
+            token = _bearer_token(request)
+            client = await self._clients.identify(token)
+        except DomainError as error:
+            await _problem(error)(scope, receive, send)
+            return
+        line = Line(principal_of(client))
+        exchange = _Exchange(client, token, request.method == "GET", line)
+        await self._serve(exchange, {**scope, **_identity(client, line)}, receive, send)
+
+    def recheck(self) -> None:
+        """Clients have changed: whoever is connected has to be known still."""
+        self._recheck.set()
+
+    async def run(self) -> None:
+        while True:
+            await self._recheck.wait()
+            self._recheck = anyio.Event()
+            for token in {exchange.token for exchange in self._exchanges}:
+                try:
+                    await self._clients.identify(token)
+                except Unauthenticated as error:
+                    self._end(token, error)
+                except Unavailable:
+                    log.warning("clients.recheck_failed")
+                    self._recheck.set()
+            if self._recheck.is_set():
+                await anyio.sleep(_RECHECK_AGAIN_S)
+
+    def drain(self) -> None:
+        """Refuse new requests and end the streams; calls in flight may finish."""
+        self._draining = True
+        for exchange in tuple(self._exchanges):
+            if exchange.is_stream:
+                exchange.scope.cancel()
+
+    async def _refused(self, request: Request) -> JSONResponse | None:
+        if self._draining:
+            return _error(503, "shutting_down", "The gateway is shutting down; try again shortly.")
+        rejection = await self._security.validate_request(request)
+        if rejection is None:
+            return None
+        header = "Origin" if rejection.status_code == 403 else "Host"
+        return _error(
+            rejection.status_code,
+            "unknown_host",
+            f"The {header} header names an address that this gateway does not answer to. "
+            "Use a loopback address, or have the operator add the name to MCPBOX_PUBLIC_HOSTS.",
+        )
+
+    async def _serve(self, exchange: _Exchange, scope: Scope, receive: Receive, send: Send) -> None:
+        reply = _Reply(send)
+        self._exchanges.add(exchange)
+        try:
+            with exchange.scope:
+                await self._manager.handle_request(scope, receive, reply.send)
+        finally:
+            self._exchanges.discard(exchange)
+            exchange.line.hang_up()
+        if exchange.refusal is not None and not reply.started:
+            await _problem(exchange.refusal)(scope, receive, send)
+        else:
+            # A stream that was ended from here is cut short for its client otherwise.
+            await reply.finish()
+
+    def _end(self, token: str, refusal: Unauthenticated) -> None:
+        for exchange in tuple(self._exchanges):
+            if exchange.token == token:
+                log.info("client.disconnected", client=exchange.client.name)
+                exchange.refusal = refusal
+                exchange.scope.cancel()
+
+
+class _Reply:
+    """Watches an answer on its way, and puts our words into the transport's bare 413."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.started = False
+        self._ended = False
+        self._replaced = False
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] == 413:
+            self._replaced = self.started = self._ended = True
+            await _too_large()({"type": "http", "method": "POST"}, _nothing, self._send)
+        if self._replaced:
+            return
+        self.started = self.started or message["type"] == "http.response.start"
+        if message["type"] == "http.response.body":
+            self._ended = not message.get("more_body", False)
+        await self._send(message)
+
+    async def finish(self) -> None:
+        if self.started and not self._ended:
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _identity(client: Client, line: Line) -> Mapping[str, Any]:
+    """The SDK binds a session to its ``user``: to any other client it does not exist."""
+    access = AccessToken(token="", client_id=str(client.id), scopes=sorted(client.scopes))
+    return {"user": AuthenticatedUser(access), LINE_KEY: line}
+
+
+def _bearer_token(request: Request) -> str:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthenticated("This request carries no token.")
+    return token.strip()
+
+
+def _problem(error: DomainError) -> JSONResponse:
+    if isinstance(error, Unavailable):
+        return _error(503, "unavailable", str(error), {"retry-after": "1"})
+    challenge = 'Bearer realm="mcpbox", error="invalid_token"'
+    message = f"{error} {_WHAT_TO_DO}"
+    return _error(401, "invalid_token", message, {"www-authenticate": challenge})
+
+
+def _too_large() -> JSONResponse:
+    limit = MAX_BODY_BYTES // 2**20
+    return _error(413, "too_large", f"The request is larger than {limit} MiB; send less at once.")
+
+
+def _error(
+    status: int, code: str, message: str, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    body = {"error": code, "error_description": message}
+    return JSONResponse(body, status_code=status, headers=headers)
+
+
+async def _nothing() -> Message:
+    return {"type": "http.disconnect"}

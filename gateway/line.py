@@ -1,0 +1,35 @@
+"""Who is on the other end of an HTTP request, and how a call learns that they went away."""
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from mcpbox.domain.people import Principal
+
+
+@dataclass(slots=True, eq=False)
+class Line:
+    """One request of one client.
+
+    A handshake-era call runs in the task of its session, not of its request, so no cancellation
+    reaches it when the request ends.
+    """
+
+    principal: Principal
+    _on_hang_up: set[Callable[[], None]] = field(default_factory=set[Callable[[], None]])
+    _ended: bool = False
+
+    @contextmanager
+    def on_hang_up(self, callback: Callable[[], None]) -> Generator[None]:
+        self._on_hang_up.add(callback)
+        try:
+            if self._ended:
+                callback()
+            yield
+        finally:
+            self._on_hang_up.discard(callback)
+
+    def hang_up(self) -> None:
+        self._ended = True
+        for callback in tuple(self._on_hang_up):
+            callback()

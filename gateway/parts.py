@@ -1,0 +1,90 @@
+"""All that the gateway reaches outside its process, and how the real ones are made."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+from gateway.catalog import Load
+from gateway.clients import Authenticate, RecordSeen
+from gateway.definition import UseCases
+from gateway.execution_log import Write
+from mcpbox.domain.base import utc_now
+from mcpbox.domain.calls import CallableTool
+from mcpbox.domain.executions import Execution
+from mcpbox.domain.ids import ClientId
+from mcpbox.sandbox_client import SandboxClient
+from mcpbox.settings import Settings
+from mcpbox.store.catalog import load_callables
+from mcpbox.store.changes import Changes, Topic
+from mcpbox.store.clients import mark_seen
+from mcpbox.store.executions import add_executions
+from mcpbox.store.session import Sessions, make_sessions, transaction
+from mcpbox.temporal import TemporalGate
+from mcpbox.usecases.clients import Clients
+from mcpbox.usecases.development import Development
+from mcpbox.usecases.requests import Requests
+from mcpbox.usecases.servers import Servers
+from mcpbox.usecases.tools import Tools
+
+Listen = Callable[[Callable[[Topic, str], None], Callable[[], None]], Changes]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """All that the gateway reaches; ``listen`` makes the ears it hears of changes with."""
+
+    use_cases: UseCases
+    sandbox: SandboxClient
+    authenticate: Authenticate
+    record_seen: RecordSeen
+    load_callables: Load
+    write_executions: Write
+    listen: Listen
+    public_hosts: tuple[str, ...] = ()
+
+
+def parts_of(settings: Settings) -> Parts:
+    """The real ones; nothing connects before it is needed. Raises: Invalid: one is not set."""
+    database_url = settings.required_database_url
+    sessions = make_sessions(database_url)
+    sandbox = SandboxClient.of(settings)
+    gate = TemporalGate(settings.temporal_target, settings.temporal_namespace)
+    requests = Requests(sessions, gate, ttl=settings.request_ttl)
+    return Parts(
+        use_cases=UseCases(
+            servers=Servers(sessions),
+            tools=Tools(sessions, requests),
+            development=Development(sessions, sandbox),
+            requests=requests,
+        ),
+        sandbox=sandbox,
+        authenticate=Clients(sessions).authenticate,
+        record_seen=_recording_seen(sessions),
+        load_callables=_loading(sessions),
+        write_executions=_writing(sessions),
+        listen=lambda on_change, on_connected: Changes(database_url, on_change, on_connected),
+        public_hosts=settings.public_hosts,
+    )
+
+
+def _loading(sessions: Sessions) -> Load:
+    async def load() -> list[CallableTool]:
+        async with transaction(sessions) as session:
+            return await load_callables(session)
+
+    return load
+
+
+def _writing(sessions: Sessions) -> Write:
+    async def write(executions: Sequence[Execution]) -> None:
+        async with transaction(sessions) as session:
+            await add_executions(session, executions)
+
+    return write
+
+
+def _recording_seen(sessions: Sessions) -> RecordSeen:
+    async def record(client_ids: Collection[ClientId]) -> None:
+        async with transaction(sessions) as session:
+            await mark_seen(session, client_ids, utc_now())
+
+    return record

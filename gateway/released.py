@@ -1,0 +1,119 @@
+"""A released tool, made ready once so that a call of it costs no preparation."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError, best_match
+from jsonschema.exceptions import ValidationError as JsonProblem
+from jsonschema.protocols import Validator
+from mcp_types import Tool, ToolAnnotations
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+
+from mcpbox.domain.calls import CallableTool
+from mcpbox.domain.digests import digest_of
+from mcpbox.domain.errors import Invalid, Refused
+from mcpbox.domain.ids import Digest
+from mcpbox.domain.tools import Annotations
+from mcpbox.policies.call import may_list
+from mcpbox.policies.ruling import Ruling
+from sandbox.contract import Bundle
+
+_NOTHING_REMOTE: Registry[Any] = Registry()
+"""Given explicitly: the default one would fetch a ``$ref`` over the network."""
+_MAX_TOLD = 5
+_MESSAGE_MAX_CHARS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasedTool:
+    """``version.digest`` of ``tool`` is what we computed, never what was stored."""
+
+    tool: CallableTool
+    listing: Tool
+    bundle: Bundle
+    validator: Validator | None
+    """``None``: the input schema is unusable, and ``ruling`` says so."""
+    ruling: Ruling
+    """Whether it may be listed, and called by whoever has the scope."""
+
+    @property
+    def name(self) -> str:
+        return self.tool.name
+
+    def require_valid(self, arguments: Mapping[str, Any]) -> None:
+        """Raises: Invalid: where and what is wrong; Refused: the schema itself is broken."""
+        if self.validator is None:
+            raise _unusable(self.tool)
+        try:
+            problems = sorted(self.validator.iter_errors(dict(arguments)), key=_place)
+        except Unresolvable as error:
+            raise _unusable(self.tool) from error
+        if problems:
+            told = [_explain(problem) for problem in problems[:_MAX_TOLD]]
+            if len(problems) > _MAX_TOLD:
+                told.append(f"and {len(problems) - _MAX_TOLD} more.")
+            raise Invalid(f"{self.name} was not run. " + " ".join(told))
+
+
+def prepare(tool: CallableTool, prepared: Mapping[Digest, Validator]) -> ReleasedTool:
+    """``prepared``: {digest: validator} of earlier loads; a schema is compiled once per digest."""
+    version = tool.version.model_copy(update={"digest": digest_of(tool.version)})
+    tool = tool.model_copy(update={"version": version})
+    validator = prepared.get(version.digest) or _compiled(version.input_schema)
+    return ReleasedTool(
+        tool=tool,
+        listing=Tool(
+            name=tool.name,
+            description=version.description,
+            input_schema={**version.input_schema, "type": "object"},
+            annotations=_hints(version.annotations),
+        ),
+        bundle=Bundle(code=version.code, hosts=tuple(sorted(tool.granted_hosts))),
+        validator=validator,
+        ruling=may_list(tool) if validator else Ruling(_unusable(tool)),
+    )
+
+
+def _compiled(schema: dict[str, Any]) -> Validator | None:
+    """None when it is no schema of an object: one such listing would fail the whole tools/list."""
+    if schema.get("type", "object") != "object":
+        return None
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError:
+        return None
+    return Draft202012Validator(schema, registry=_NOTHING_REMOTE)
+
+
+def _unusable(tool: CallableTool) -> Refused:
+    return Refused(
+        f"The input schema of {tool.name!r} cannot be used; its author has to publish it again."
+    )
+
+
+def _hints(annotations: Annotations) -> ToolAnnotations | None:
+    if annotations == Annotations():
+        return None
+    return ToolAnnotations(
+        read_only_hint=annotations.read_only,
+        destructive_hint=annotations.destructive,
+        idempotent_hint=annotations.idempotent,
+        open_world_hint=annotations.open_world,
+    )
+
+
+def _place(problem: JsonProblem) -> str:
+    return "/".join(str(part) for part in problem.absolute_path)
+
+
+def _explain(problem: JsonProblem) -> str:
+    """The deepest reason inside ``anyOf`` and its like; values are cut, they can be large."""
+    reason = cast("JsonProblem", best_match([problem]) or problem)
+    place = _place(reason) or "arguments"
+    message = str(reason.message)
+    if len(message) > _MESSAGE_MAX_CHARS:
+        message = message[:_MESSAGE_MAX_CHARS] + "…"
+    return f"At {place}: {message}."

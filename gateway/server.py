@@ -1,0 +1,146 @@
+"""The MCP face: one protocol server for both eras, over the declared and the released tools."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from uuid import uuid4
+
+import structlog
+from mcp import MCPError
+from mcp.server import (
+    CacheHint,
+    InitializationOptions,
+    NotificationOptions,
+    Server,
+    ServerRequestContext,
+)
+from mcp_types import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    CallToolRequestParams,
+    CallToolResult,
+    ListToolsResult,
+    NotificationParams,
+    PaginatedRequestParams,
+    Tool,
+)
+
+from gateway.announcer import Announcer
+from gateway.answers import crashed, failed, internal_error, require_plain_json
+from gateway.calls import Calls
+from gateway.catalog import Catalog
+from gateway.definition import Caller, UseCases
+from gateway.line import Line
+from gateway.tools import TOOLS
+from mcpbox.domain.errors import DomainError, NotFound
+from mcpbox.domain.people import Principal
+
+INSTRUCTIONS = """\
+MCPbox lets you write your own tools, which people approve before anybody can call them.
+1. mcpbox_list_servers, or mcpbox_create_server: a server groups tools.
+2. mcpbox_create_tool: Python with an `async def main(...)`; its parameters are the tool's.
+3. mcpbox_test_code runs the newest version in the sandbox; mend it with mcpbox_update_tool.
+4. mcpbox_request_publish asks a person; mcpbox_get_tool_status tells what they said.
+5. Once approved, the tool is in your list as {server}__{tool}: call it.
+Answers say under "next" what to do next. Nothing you do can approve a request.
+"""
+
+Context = ServerRequestContext[Any, Any]
+log = structlog.get_logger()
+
+
+class McpServer(Server[Any]):
+    def create_initialization_options(
+        self,
+        notification_options: NotificationOptions | None = None,
+        experimental_capabilities: dict[str, dict[str, Any]] | None = None,
+        extensions: dict[str, dict[str, Any]] | None = None,
+    ) -> InitializationOptions:
+        # The HTTP transport passes no options, and then handshake-era clients are told that the
+        # list of tools never changes.
+        return super().create_initialization_options(
+            notification_options or NotificationOptions(tools_changed=True),
+            experimental_capabilities,
+            extensions,
+        )
+
+
+class McpFace:
+    """Handlers; what they know of the caller comes with each request, never from a session."""
+
+    def __init__(
+        self,
+        *,
+        line_of: Callable[[Context], Line],
+        use_cases: UseCases,
+        catalog: Catalog,
+        calls: Calls,
+        announcer: Announcer,
+        version: str,
+    ) -> None:
+        self._line_of = line_of
+        self._use_cases = use_cases
+        self._catalog = catalog
+        self._calls = calls
+        self.server = McpServer(
+            "mcpbox",
+            version=version,
+            title="MCPbox",
+            instructions=INSTRUCTIONS,
+            cache_hints={"tools/list": CacheHint(ttl_ms=0, scope="private")},
+            # Without it every modern call with arguments would list all tools first.
+            get_tool_input_schema=self._schema_of,
+            on_list_tools=self._list_tools,
+            on_call_tool=self._call_tool,
+            on_subscriptions_listen=announcer.listen,
+        )
+        self.server.add_notification_handler(
+            "notifications/initialized", NotificationParams, announcer.register
+        )
+
+    async def _list_tools(
+        self, context: Context, _: PaginatedRequestParams | None
+    ) -> ListToolsResult:
+        """One page: a good part of the clients in use never asks for a second."""
+        try:
+            return ListToolsResult(tools=self._visible_to(self._line_of(context).principal))
+        except Exception:
+            # The protocol boundary: a handshake-era client would be sent the exception's text.
+            reference = uuid4().hex[:12]
+            log.exception("tools_list.crashed", reference=reference)
+            raise MCPError(INTERNAL_ERROR, internal_error(reference)) from None
+
+    async def _call_tool(self, context: Context, params: CallToolRequestParams) -> CallToolResult:
+        try:
+            return await self._call(self._line_of(context), params.name, params.arguments or {})
+        except MCPError:
+            raise
+        except DomainError as error:
+            return failed(error)
+        except Exception:
+            # The protocol boundary: a handshake-era client would be sent the exception's text.
+            reference = uuid4().hex[:12]
+            log.exception("tool_call.crashed", reference=reference, tool=params.name)
+            return crashed(reference)
+
+    async def _call(self, line: Line, name: str, arguments: dict[str, Any]) -> CallToolResult:
+        require_plain_json(arguments)
+        declared = TOOLS.get(name)
+        if declared is not None:
+            return await declared.call(Caller(line.principal, self._use_cases), arguments)
+        try:
+            return await self._calls.call(line, name, arguments)
+        except NotFound:
+            raise MCPError(
+                INVALID_PARAMS,
+                f"There is no tool {name[:200]!r}. List the tools again: they change when one is "
+                "approved, stopped or withdrawn.",
+            ) from None
+
+    def _visible_to(self, principal: Principal) -> list[Tool]:
+        declared = [tool.listing for tool in TOOLS.values() if tool.may_use(principal)]
+        released = self._catalog.visible_to(principal)
+        return sorted([*declared, *released], key=lambda tool: tool.name)
+
+    def _schema_of(self, name: str) -> Mapping[str, Any] | None:
+        declared = TOOLS.get(name)
+        return declared.listing.input_schema if declared else self._catalog.schema_of(name)

@@ -1,0 +1,326 @@
+"""Management tools to ask for a publication and to follow it. None of them decides: that is I3."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, Field
+
+from gateway.definition import (
+    Caller,
+    Done,
+    JsonObject,
+    PageNumber,
+    PageSize,
+    Text,
+    ToolDefinition,
+    ToolInput,
+    ToolOutput,
+)
+from mcpbox.domain.base import PageRequest
+from mcpbox.domain.evidence import Risk
+from mcpbox.domain.ids import RequestId, ToolId
+from mcpbox.domain.requests import (
+    REASON_MAX_LENGTH,
+    TERMINAL,
+    Decision,
+    RequestDetail,
+    RequestSummary,
+    State,
+    Verdict,
+)
+from mcpbox.domain.tools import Approval, ToolDetail
+
+OPEN_STATES = tuple(state for state in State if state not in TERMINAL)
+
+
+class RequestPublishInput(ToolInput):
+    tool_id: ToolId = Field(description="The tool's id, from mcpbox_list_tools.")
+    notes: Text = Field(
+        default="",
+        max_length=REASON_MAX_LENGTH,
+        description="For the reviewer: what the tool is for and what changed.",
+    )
+    sample_arguments: JsonObject | None = Field(
+        default=None,
+        description=(
+            "Arguments for the trial run that the reviewer sees; they must be harmless. Left out, "
+            "a tool with required parameters is shown without a trial."
+        ),
+    )
+
+
+class RequestedPublish(Done):
+    request_id: RequestId
+    tool_id: ToolId
+    name: str
+    version: int
+    state: State
+
+
+async def request_publish(caller: Caller, given: RequestPublishInput) -> RequestedPublish:
+    """Ask people to approve a tool's newest version, so that clients can call it.
+
+    Try it with mcpbox_test_code first. Asking twice for the same version is asking once; asking
+    for a newer one replaces the older request. It can take minutes or days until a person decides.
+    """
+    request = await caller.use_cases.requests.request_publish(
+        caller.principal,
+        given.tool_id,
+        notes=given.notes,
+        sample_arguments=given.sample_arguments,
+    )
+    return RequestedPublish(
+        request_id=request.id,
+        tool_id=request.tool_id,
+        name=request.tool_name,
+        version=request.version_number,
+        state=request.state,
+        message=f"Publishing {request.tool_name!r} version {request.version_number} was asked for.",
+        next="A person has to decide; follow it with mcpbox_get_tool_status.",
+    )
+
+
+class DecisionView(BaseModel):
+    verdict: Verdict
+    reviewer: str
+    reason: str
+    decided_at: datetime
+
+    @classmethod
+    def of(cls, decision: Decision) -> "DecisionView":
+        return cls(
+            verdict=decision.verdict,
+            reviewer=decision.reviewer,
+            reason=decision.reason,
+            decided_at=decision.decided_at,
+        )
+
+
+class RequestView(BaseModel):
+    id: RequestId
+    tool_id: ToolId
+    server_name: str
+    tool_name: str
+    version: int
+    state: State
+    state_reason: str = Field(description="Why it is in this state, in words.")
+    requester: str
+    notes: str
+    risk: Risk | None = Field(description="null until the evidence is complete.")
+    created_at: datetime
+    updated_at: datetime
+    expires_at: datetime
+    next: str
+
+    @classmethod
+    def of(cls, request: RequestSummary) -> "RequestView":
+        return cls(
+            id=request.id,
+            tool_id=request.tool_id,
+            server_name=request.server_name,
+            tool_name=request.tool_name,
+            version=request.version_number,
+            state=request.state,
+            state_reason=request.state_reason,
+            requester=request.requester,
+            notes=request.notes,
+            risk=request.risk,
+            created_at=request.created_at,
+            updated_at=request.updated_at,
+            expires_at=request.expires_at,
+            next=_after(request.state),
+        )
+
+
+class ToolStatusInput(ToolInput):
+    tool_id: ToolId = Field(description="The tool's id, from mcpbox_list_tools.")
+
+
+class ToolStatusOutput(ToolOutput):
+    tool_id: ToolId
+    name: str
+    callable_name: str
+    enabled: bool
+    approval_status: Approval
+    current_version: int
+    released_version: int | None
+    request: RequestView | None = Field(description="The newest request about this tool.")
+    decisions: list[DecisionView] = Field(description="On that request, oldest first.")
+    denial_reason: str | None
+    requested_changes: list[str] = Field(description="What reviewers want changed.")
+    missing_hosts: list[str] = Field(description="Hosts that approving would grant besides.")
+
+
+async def get_tool_status(caller: Caller, given: ToolStatusInput) -> ToolStatusOutput:
+    """See where a tool stands: approval status, its request, reasons and wanted changes."""
+    tool = await caller.use_cases.tools.get(given.tool_id)
+    newest = await caller.use_cases.requests.list((), PageRequest(page_size=1), given.tool_id)
+    request = await caller.use_cases.requests.get(newest.items[0].id) if newest.items else None
+    return ToolStatusOutput(
+        tool_id=tool.id,
+        name=tool.name,
+        callable_name=tool.callable_name,
+        enabled=tool.enabled,
+        approval_status=tool.approval,
+        current_version=tool.current_version,
+        released_version=tool.released_version,
+        request=RequestView.of(request) if request else None,
+        decisions=[DecisionView.of(decision) for decision in request.decisions] if request else [],
+        denial_reason=_denial_reason(request),
+        requested_changes=_requested_changes(request),
+        missing_hosts=list(request.needs.hosts) if request else [],
+        next=_after_status(tool, request),
+    )
+
+
+def _denial_reason(request: RequestDetail | None) -> str | None:
+    if request is None or request.state not in (State.DENIED, State.VETOED):
+        return None
+    return request.state_reason or " ".join(_reasons(request, Verdict.DENY))
+
+
+def _requested_changes(request: RequestDetail | None) -> list[str]:
+    if request is None or request.state is not State.CHANGES_REQUESTED:
+        return []
+    return _reasons(request, Verdict.REQUEST_CHANGES) or [request.state_reason]
+
+
+def _reasons(request: RequestDetail, verdict: Verdict) -> list[str]:
+    return [decision.reason for decision in request.decisions if decision.verdict is verdict]
+
+
+def _after_status(tool: ToolDetail, request: RequestDetail | None) -> str:
+    if request is not None and request.version_number == tool.current_version:
+        if request.state is State.APPLIED and not tool.enabled:
+            return "It is approved but disabled: mcpbox_update_tool with enabled true brings it."
+        if request.state is State.APPLIED:
+            return f"Call it as {tool.callable_name}; start its server if it is stopped."
+        return _after(request.state)
+    return (
+        f"Nobody was asked about version {tool.current_version} yet: try it with "
+        "mcpbox_test_code, then ask with mcpbox_request_publish."
+    )
+
+
+def _after(state: State) -> str:
+    match state:
+        case State.GATHERING:
+            return "The evidence is being gathered; a person decides after that. Ask again later."
+        case State.AWAITING_DECISION:
+            return "A person has to decide; ask again later."
+        case State.CHANGES_REQUESTED:
+            return "Change the tool with mcpbox_update_tool, then mcpbox_request_publish again."
+        case State.APPROVED | State.APPLYING:
+            return "It was approved and is being applied; the tool appears in a moment."
+        case State.APPLIED:
+            return "It is released: clients can call it while its server runs."
+        case State.DENIED | State.VETOED:
+            return "Do not ask again unchanged: mend what the reason says, then ask again."
+        case State.APPLY_FAILED:
+            return "It was approved but could not be applied: read the reason, then ask again."
+        case State.WITHDRAWN | State.EXPIRED:
+            return "It ended without a decision; ask again with mcpbox_request_publish."
+        case State.SUPERSEDED:
+            return "A newer request took its place: see mcpbox_get_tool_status."
+
+
+class ListRequestsInput(ToolInput):
+    page: PageNumber = 1
+    page_size: PageSize = 50
+    include_finished: bool = Field(
+        default=False, description="Also those that ended, with the reason."
+    )
+
+
+class ListRequestsOutput(ToolOutput):
+    requests: list[RequestView]
+    total: int
+    page: int
+    page_size: int
+    pages: int
+
+
+async def list_pending_requests(caller: Caller, given: ListRequestsInput) -> ListRequestsOutput:
+    """List the requests that wait for a person or are being applied, newest first.
+
+    For one tool, with reasons and wanted changes in full, use mcpbox_get_tool_status.
+    """
+    page = await caller.use_cases.requests.list(
+        () if given.include_finished else OPEN_STATES,
+        PageRequest(page=given.page, page_size=given.page_size),
+    )
+    return ListRequestsOutput(
+        requests=[RequestView.of(request) for request in page.items],
+        total=page.total,
+        page=page.page,
+        page_size=page.page_size,
+        pages=page.pages,
+        next=(
+            "People decide in the panel; nothing here can. Ask again later."
+            if page.total
+            else "Nothing waits. Ask for a tool with mcpbox_request_publish."
+        ),
+    )
+
+
+class WithdrawRequestInput(ToolInput):
+    request_id: RequestId = Field(
+        description="From mcpbox_request_publish, mcpbox_get_tool_status or "
+        "mcpbox_list_pending_requests."
+    )
+    reason: Text = Field(
+        default="", max_length=REASON_MAX_LENGTH, description="For the record and the reviewers."
+    )
+
+
+class WithdrawnRequest(Done):
+    request_id: RequestId
+    state: State
+
+
+async def withdraw_request(caller: Caller, given: WithdrawRequestInput) -> WithdrawnRequest:
+    """Take back a request of your own that nobody has decided yet."""
+    outcome = await caller.use_cases.requests.withdraw(
+        caller.principal, given.request_id, given.reason
+    )
+    return WithdrawnRequest(
+        request_id=outcome.request_id,
+        state=outcome.state,
+        message="The request was withdrawn; nothing was published.",
+        next="Ask again with mcpbox_request_publish whenever the tool is ready.",
+    )
+
+
+REQUEST_TOOLS = (
+    ToolDefinition(
+        "mcpbox_request_publish",
+        "Ask for publication",
+        RequestPublishInput,
+        RequestedPublish,
+        request_publish,
+        idempotent=True,
+    ),
+    ToolDefinition(
+        "mcpbox_get_tool_status",
+        "See where a tool stands",
+        ToolStatusInput,
+        ToolStatusOutput,
+        get_tool_status,
+        read_only=True,
+    ),
+    ToolDefinition(
+        "mcpbox_list_pending_requests",
+        "List requests that wait",
+        ListRequestsInput,
+        ListRequestsOutput,
+        list_pending_requests,
+        read_only=True,
+    ),
+    ToolDefinition(
+        "mcpbox_withdraw_request",
+        "Take a request back",
+        WithdrawRequestInput,
+        WithdrawnRequest,
+        withdraw_request,
+        idempotent=True,
+    ),
+)

@@ -1,0 +1,35 @@
+import json
+import socket
+
+from tests.integration.cli.conftest import Installation
+
+
+def test_doctor_names_every_check_its_state_and_what_to_do(installation: Installation) -> None:
+    done = installation.run("doctor", "--json")
+    checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+
+    assert set(checks) == {
+        *("python", "instance", "data", "disk", "postgres", "temporal", "libc", "ports"),
+        "isolation",
+    }
+    assert {check["state"] for check in checks.values()} <= {"ok", "degraded"}
+    assert all(check["todo"] for check in checks.values() if check["state"] != "ok")
+    assert done.returncode == 0
+
+
+def test_doctor_names_the_setting_of_a_port_in_use_and_fails(installation: Installation) -> None:
+    port = int(installation.env["MCPBOX_ADMIN_PORT"])
+    with socket.create_server(("127.0.0.1", port)):
+        done = installation.run("doctor")
+
+    assert done.returncode == 1
+    assert f"{port} (the panel and the API) is in use" in done.stdout
+    assert "MCPBOX_ADMIN_PORT" in done.stdout
+
+
+def test_doctor_knows_the_ports_of_a_running_instance_as_ours(running: Installation) -> None:
+    done = running.run("doctor")
+
+    assert done.returncode == 0, done.stdout
+    assert "are ours" in done.stdout
+    assert f"runs, pid {running.supervisor_pid}" in done.stdout

@@ -1,0 +1,58 @@
+"""Valid objects by default; a test names only what it is about."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any
+from uuid import uuid4
+
+from mcpbox.domain.base import utc_now
+from mcpbox.domain.calls import CallableTool
+from mcpbox.domain.digests import digest_of
+from mcpbox.domain.ids import ToolId, VersionId
+from mcpbox.domain.servers import DesiredState
+from mcpbox.domain.tools import (
+    Annotations,
+    ToolVersion,
+)
+from mcpbox.usecases.tools import content_from
+
+WAIT_S = 5.0
+ADD = "async def main(a: int, b: int = 2) -> dict:\n    return {'sum': a + b}\n"
+
+
+def a_version(code: str = ADD, **changes: Any) -> ToolVersion:
+    """Of a tool of its own, with the digest of what it holds."""
+    content = content_from(
+        name="add", code=code, description="Adds.", input_schema=None, annotations=Annotations()
+    )
+    fields = content.model_dump() | {
+        "id": VersionId(uuid4()),
+        "tool_id": ToolId(uuid4()),
+        "number": 1,
+        "digest": digest_of(content),
+        "author": "client:laptop",
+        "created_at": utc_now(),
+    }
+    version = ToolVersion.model_validate(fields | changes)
+    return version.model_copy(update={"digest": digest_of(version)})
+
+
+def a_callable(
+    version: ToolVersion | None = None, *, server: str = "calc", **changes: Any
+) -> CallableTool:
+    version = version or a_version()
+    fields: dict[str, Any] = {
+        "server_name": server,
+        "server_state": DesiredState.RUNNING,
+        "enabled": True,
+        "version": version,
+        "approved_digest": version.digest,
+        "granted_hosts": frozenset[str](),
+    }
+    return CallableTool(**(fields | changes))
+
+
+async def soon(waiting: Awaitable[Any]) -> Any:
+    """Wait for it, but never for long."""
+    async with asyncio.timeout(WAIT_S):
+        return await waiting

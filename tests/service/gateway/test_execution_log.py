@@ -1,0 +1,156 @@
+"""The log is written beside the calls, and survives a lost Postgres."""
+
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from gateway.execution_log import BATCH_ROWS, ExecutionLog
+from mcpbox.domain.base import utc_now
+from mcpbox.domain.executions import (
+    ERROR_MAX_CHARS,
+    RESULT_MAX_CHARS,
+    STDOUT_MAX_CHARS,
+    Execution,
+    ExecutionOutcome,
+    Origin,
+)
+from mcpbox.domain.ids import Digest, ExecutionId, ToolId
+from tests.service.gateway.factories import soon
+from tests.service.gateway.world import World
+
+
+def an_execution(**changes: Any) -> Execution:
+    fields: dict[str, Any] = {
+        "id": ExecutionId(uuid4()),
+        "tool_id": ToolId(uuid4()),
+        "tool_name": "calc__add",
+        "version_number": 1,
+        "digest": Digest("sha256:" + "0" * 64),
+        "caller": "client:laptop",
+        "origin": Origin.CALL,
+        "outcome": ExecutionOutcome.OK,
+        "arguments": {},
+        "result": "3",
+        "error": "",
+        "stdout": "",
+        "duration_ms": 1.0,
+        "started_at": utc_now(),
+    }
+    return Execution(**(fields | changes))
+
+
+async def kept(world: World, **changes: Any) -> Execution:
+    executions = ExecutionLog(world.write_executions)
+    executions.add(an_execution(**changes))
+    await executions.flush()
+    [written] = world.executions
+    return written
+
+
+async def test_secrets_are_kept_out_by_the_name_of_their_key(world: World) -> None:
+    written = await kept(
+        world,
+        arguments={
+            "password": "a",
+            "api_token": "b",
+            "clientSecret": "c",
+            "key": "d",
+            "ssh_key": "e",
+            "Authorization": "f",
+            "keyword": "kept",
+            "inner": [{"secret": {"x": 1}, "city": "Bonn"}],
+        },
+    )
+
+    assert written.arguments == {
+        **dict.fromkeys(
+            ("password", "api_token", "clientSecret", "key", "ssh_key", "Authorization"),
+            "[redacted]",
+        ),
+        "keyword": "kept",
+        "inner": [{"secret": "[redacted]", "city": "Bonn"}],
+    }
+
+
+async def test_texts_are_cut_to_what_the_log_keeps(world: World) -> None:
+    long = "x" * 50_000
+    written = await kept(
+        world, result=long, stdout=long, error=long, arguments={"a": long, "b": list(range(500))}
+    )
+
+    assert len(written.result) == RESULT_MAX_CHARS
+    assert len(written.stdout) == STDOUT_MAX_CHARS
+    assert len(written.error) == ERROR_MAX_CHARS
+    assert len(written.arguments["a"]) == 2_000
+    assert len(written.arguments["b"]) == 100
+
+
+async def test_a_character_that_postgres_cannot_keep_does_not_stop_the_log(world: World) -> None:
+    written = await kept(world, stdout="a\x00b", result="\x00", arguments={"k\x00": "\x00"})
+
+    assert "\x00" not in written.model_dump_json()
+    assert "\\u0000" not in written.model_dump_json()
+
+
+async def test_rows_are_written_soon_without_being_asked(world: World) -> None:
+    executions = ExecutionLog(world.write_executions)
+    writing = asyncio.create_task(executions.run())
+    executions.add(an_execution())
+
+    await soon(world.written.wait())
+    writing.cancel()
+    assert len(world.executions) == 1
+
+
+async def test_many_rows_go_out_in_batches_in_their_order(world: World) -> None:
+    sizes: list[int] = []
+
+    async def write(batch: Any) -> None:
+        sizes.append(len(batch))
+        await world.write_executions(batch)
+
+    executions = ExecutionLog(write)
+    rows = [an_execution() for _ in range(BATCH_ROWS + 1)]
+    for row in rows:
+        executions.add(row)
+    await executions.flush()
+
+    assert sizes == [BATCH_ROWS, 1]
+    assert [row.id for row in world.executions] == [row.id for row in rows]
+
+
+async def test_rows_wait_while_postgres_is_away(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.execution_log._RETRY_S", 0.01)
+    world.postgres_reachable = False
+    executions = ExecutionLog(world.write_executions)
+    writing = asyncio.create_task(executions.run())
+    executions.add(an_execution())
+    await asyncio.sleep(0)
+    world.postgres_reachable = True
+
+    await soon(world.written.wait())
+    writing.cancel()
+    assert executions.backlog == 0
+
+
+async def test_a_full_log_drops_counts_and_keeps_what_it_has(world: World) -> None:
+    executions = ExecutionLog(world.write_executions, capacity=2)
+    rows = [an_execution() for _ in range(5)]
+    for row in rows:
+        executions.add(row)
+    await executions.close()
+
+    assert executions.dropped == 3
+    assert [row.id for row in world.executions] == [row.id for row in rows[:2]]
+
+
+async def test_closing_writes_what_waits(world: World) -> None:
+    executions = ExecutionLog(world.write_executions)
+    executions.add(an_execution())
+    await executions.close()
+
+    assert len(world.executions) == 1
