@@ -10,6 +10,17 @@ from tests.chromium import LAUNCH_ARGS, chromium_path
 from tests.instances import Installed, started_instance
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--record", action="store_true", help="Keep the histories that workflow tests make."
+    )
+
+
+@pytest.fixture(scope="session")
+def record(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--record"))
+
+
 @pytest.fixture(scope="session")
 def instance() -> Generator[Installed]:
     """``mcpbox up`` on free ports: embedded Postgres and Temporal, sandbox, gateway, panel."""

@@ -1,0 +1,133 @@
+"""Every way through the request workflow: replayed as it is, and recorded with ``--record``."""
+
+import json
+import re
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import update
+from temporalio.client import WorkflowHistory
+
+from mcpbox.domain.requests import RequestSummary, State, Verdict
+from mcpbox.store.tables import VersionRow
+from mcpbox.temporal import Message
+from tests.integration.requests.conftest import AUTHOR, Office
+from tests.replay.test_histories import replayer
+
+DIRECTORY = Path(__file__).parents[2] / "replay" / "histories"
+_PROCESS = re.compile(r"\d+@[\w.-]+")
+"""The process and the machine that made a history, in identities and names of queues."""
+_RECORDER = "recorder"
+
+
+async def applied(office: Office) -> RequestSummary:
+    request = await office.asked(sample_arguments={"a": 1})
+    await office.decide(request)
+    return request
+
+
+async def applied_by_signal(office: Office) -> RequestSummary:
+    request = await office.asked()
+    await office.workflow(request).signal(
+        Message.DECIDE,
+        {"verdict": "approve", "reviewer": "ana", "reason": "", "seen_digest": request.digest},
+    )
+    return await office.when(request, State.APPLIED)
+
+
+async def denied(office: Office) -> RequestSummary:
+    request = await office.asked()
+    await office.decide(request, Verdict.DENY)
+    return request
+
+
+async def superseded_after_changes_requested(office: Office) -> RequestSummary:
+    tool = await office.draft()
+    request = await office.asked(tool)
+    await office.decide(request, Verdict.REQUEST_CHANGES)
+    newer = await office.tools.update(AUTHOR, tool.id, description="Counts better.")
+    await office.asked(newer)
+    return await office.when(request, State.SUPERSEDED)
+
+
+async def vetoed(office: Office) -> RequestSummary:
+    tool = await office.draft("import os\nasync def main() -> str:\n    return os.getcwd()\n")
+    asked = await office.requests.request_publish(AUTHOR, tool.id)
+    return await office.when(asked, State.VETOED)
+
+
+async def expired(office: Office) -> RequestSummary:
+    request = await office.asked()
+    await office.env.fast_forward(office.workflow(request), timedelta(days=8))
+    return await office.when(request, State.EXPIRED)
+
+
+async def withdrawn(office: Office) -> RequestSummary:
+    request = await office.asked()
+    await office.requests.withdraw(AUTHOR, request.id, "Found a mistake.")
+    return request
+
+
+async def cancelled(office: Office) -> RequestSummary:
+    request = await office.asked()
+    await office.workflow(request).cancel()
+    return await office.when(request, State.WITHDRAWN)
+
+
+async def apply_failed(office: Office) -> RequestSummary:
+    request = await office.asked()
+    async with office.database.sessions.begin() as session:
+        await session.execute(
+            update(VersionRow)
+            .where(VersionRow.id == request.version_id)
+            .values(description=f"Tampered with {uuid4()}.")
+        )
+    await office.decide(request)
+    return request
+
+
+async def malformed_signals(office: Office) -> RequestSummary:
+    request = await office.asked()
+    workflow = office.workflow(request)
+    for given in ([], [1, 2], [{"verdict": "maybe"}]):
+        await workflow.signal(Message.DECIDE, args=given)
+    await workflow.signal("no-such-signal", args=[])
+    await office.decide(request, Verdict.DENY)
+    return request
+
+
+PATHS: list[Callable[[Office], Awaitable[RequestSummary]]] = [
+    applied,
+    applied_by_signal,
+    apply_failed,
+    cancelled,
+    denied,
+    expired,
+    malformed_signals,
+    superseded_after_changes_requested,
+    vetoed,
+    withdrawn,
+]
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.__name__)
+async def test_every_path_replays_to_the_same_commands(
+    office: Office, path: Callable[[Office], Awaitable[RequestSummary]], *, record: bool
+) -> None:
+    request = await path(office)
+    workflow = office.workflow(request)
+    await workflow.result()
+    history = await workflow.fetch_history()
+
+    await replayer().replay_workflow(history)
+    if record:
+        keep(path.__name__, history)
+
+
+def keep(name: str, history: WorkflowHistory) -> None:
+    DIRECTORY.mkdir(exist_ok=True)
+    text = json.dumps(json.loads(_PROCESS.sub(_RECORDER, history.to_json())), indent=1)
+    (DIRECTORY / f"{name}.json").write_text(text + "\n")

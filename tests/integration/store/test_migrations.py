@@ -1,0 +1,28 @@
+"""The migrations make exactly the tables that the code uses."""
+
+from typing import Any
+
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection
+
+from mcpbox.store.session import connection_to
+from mcpbox.store.tables import Row
+from migrations.run import is_current, upgrade
+from tests.integration.conftest import Database
+
+
+def differences(connection: Connection) -> list[Any]:
+    context = MigrationContext.configure(connection, opts={"compare_type": True})
+    return compare_metadata(context, Row.metadata)
+
+
+async def test_the_migrated_database_has_the_tables_of_the_code(database: Database) -> None:
+    async with connection_to(database.url) as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_migrating_again_changes_nothing(database: Database) -> None:
+    assert await is_current(database.url)
+    await upgrade(database.url)
+    assert await is_current(database.url)

@@ -1,0 +1,72 @@
+"""Recorded histories are the compatibility contract of the request workflow.
+
+A change of the workflow's commands needs ``workflow.patched``; without it, requests that wait
+while MCPbox is updated would be stuck. New paths: ``pytest tests/integration/requests --record``.
+"""
+
+from pathlib import Path
+
+import pytest
+from temporalio import workflow
+from temporalio.client import WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Replayer
+
+from mcpbox import temporal
+from mcpbox.domain.requests import Outcome, RequestDraft
+from workflows.change_request import ChangeRequestWorkflow
+from workflows.interceptor import OneSignalArgument
+
+HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
+
+
+def recorded(path: Path) -> WorkflowHistory:
+    return WorkflowHistory.from_json(path.stem, path.read_text())
+
+
+def replayer(workflow_class: type = ChangeRequestWorkflow) -> Replayer:
+    return Replayer(
+        workflows=[workflow_class],
+        data_converter=pydantic_data_converter,
+        interceptors=[OneSignalArgument()],
+    )
+
+
+def test_every_way_a_request_can_end_is_recorded() -> None:
+    assert {path.stem for path in HISTORIES} >= {
+        "applied",
+        "applied_by_signal",
+        "apply_failed",
+        "denied",
+        "expired",
+        "malformed_signals",
+        "superseded_after_changes_requested",
+        "vetoed",
+        "withdrawn",
+    }
+
+
+@pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
+async def test_a_request_that_began_before_an_update_goes_on_after_it(path: Path) -> None:
+    await replayer().replay_workflow(recorded(path))
+
+
+@workflow.defn(name=temporal.CHANGE_REQUEST, sandboxed=False)
+class Changed(ChangeRequestWorkflow):
+    """The same, with a timer in front."""
+
+    @workflow.init
+    def __init__(self, draft: RequestDraft) -> None:
+        super().__init__(draft)
+
+    @workflow.run
+    async def run(self, draft: RequestDraft) -> Outcome:
+        await workflow.sleep(1)
+        return await super().run(draft)
+
+
+async def test_an_incompatible_change_would_be_noticed() -> None:
+    path = next(path for path in HISTORIES if path.stem == "applied")
+
+    with pytest.raises(workflow.NondeterminismError):
+        await replayer(Changed).replay_workflow(recorded(path))
