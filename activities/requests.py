@@ -101,15 +101,13 @@ class StoredRequests(RequestActivities):
                 row = await requests.get_request_row(session, given.request_id)
                 found = await self._complete_evidence(session, given)
                 needs = await _needs_of(session, row)
-                veto = next(
-                    (p for p in found if p.status is Status.FAILED and p.check.vetoes), None
-                )
-                state = State.AWAITING_DECISION if veto is None else State.VETOED
+                veto = await _veto(session, row, found)
+                state = State.VETOED if veto else State.AWAITING_DECISION
                 risk = risk_of(found, needs)
                 row.needs = needs.model_dump(mode="json")
                 row.risk = risk
                 row.state = state
-                row.state_reason = "" if veto is None else veto.summary
+                row.state_reason = veto
                 row.updated_at = utc_now()
                 await announce(session, Topic.REQUESTS, given.request_id)
                 await add_event(
@@ -307,6 +305,15 @@ async def _needs_of(session: AsyncSession, row: RequestRow) -> Needs:
     version = await session.get_one(VersionRow, row.version_id)
     granted = await granted_hosts(session, row.server_id)
     return needs_beyond(Manifest.model_validate(version.manifest), granted)
+
+
+async def _veto(session: AsyncSession, row: RequestRow, found: list[Evidence]) -> str:
+    """Why people need not be bothered with it; empty when they do."""
+    tool = await session.get_one(ToolRow, row.tool_id)
+    if tool.deleted_at is not None:
+        return "The tool was deleted before anybody could decide."
+    failed = (p for p in found if p.status is Status.FAILED and p.check.vetoes)
+    return next((piece.summary for piece in failed), "")
 
 
 async def _approver(session: AsyncSession, row: RequestRow) -> str:

@@ -97,16 +97,8 @@ def parse_scopes(text: str) -> list[Scope]:
 
 @asynccontextmanager
 async def _clients() -> AsyncGenerator["Clients"]:
-    """Raises: NotFound: no instance here; Unavailable: its database does not answer."""
     # Only here, for every other command loads this module too and should start fast.
-    from cli.database import check_database
-    from mcpbox.store.session import make_sessions
-    from mcpbox.usecases.clients import Clients
+    from cli.office import open_office
 
-    database_url = Instance(load_settings()).database_url().get_secret_value()
-    await check_database(database_url)
-    sessions = make_sessions(database_url, pool_size=1)
-    try:
-        yield Clients(sessions)
-    finally:
-        await sessions.kw["bind"].dispose()
+    async with open_office(load_settings()) as office:
+        yield office.clients

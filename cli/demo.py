@@ -16,18 +16,14 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.client.subscriptions import Subscription, ToolsListChanged
 
 from cli.instance import Instance
+from cli.office import Office, open_office
 from cli.output import echo, echo_json
 from mcpbox.domain.errors import DomainError, NotFound, Unavailable
 from mcpbox.domain.ids import DecisionId, RequestId
 from mcpbox.domain.people import SYSTEM, Scope
 from mcpbox.domain.requests import Channel, DecisionDraft, RequestDetail, State, Verdict
 from mcpbox.settings import Settings
-from mcpbox.store import people
-from mcpbox.store.session import Sessions, make_sessions, transaction
-from mcpbox.temporal import TemporalGate, settle
-from mcpbox.usecases.clients import Clients
 from mcpbox.usecases.people import ADMIN
-from mcpbox.usecases.requests import Requests
 
 SERVER = "demo"
 CODE = '''async def main(name: str, times: int = 1) -> dict:
@@ -68,36 +64,25 @@ async def play(settings: Settings, *, as_json: bool, wait_for_person: bool) -> N
 
     Raises: StoryFailed; Unavailable: something does not run.
     """
-    instance = Instance(settings)
-    urls = instance.urls()
+    urls = Instance(settings).urls()
+    gateway_url, panel_url = urls["gateway"] or "", urls["panel"] or ""
     narrator = Narrator(as_json)
     # The SDK logs a trace when a stream ends while an event is on its way.
     logging.getLogger("mcp").setLevel(logging.CRITICAL)
-    async with _office(instance) as office:
-        token = await office.token()
-        gateway_url = urls["gateway"] or ""
+    async with open_office(settings) as office, _client_token(office) as token:
         with _out_of_groups():
             async with _author(gateway_url, token, narrator) as author:
-                story = Story(author, office, narrator, panel_url=urls["panel"] or "")
+                story = Story(author, Person(office), narrator, panel_url=panel_url)
                 await story.play(wait_for_person=wait_for_person)
     if as_json:
         echo_json({"steps": narrator.steps})
 
 
-@dataclass
-class Office:
-    """What the person at this machine does: make a client, decide as the admin."""
+class Person:
+    """Waits and decides, as the account ``admin``."""
 
-    sessions: Sessions
-    requests: Requests
-    clients: Clients
-    client_name: str = field(default_factory=lambda: f"demo-{uuid4().hex[:8]}")
-
-    async def token(self) -> str:
-        _, token = await self.clients.create(
-            name=self.client_name, owner=ADMIN, scopes=[Scope.AUTHOR, Scope.CALL]
-        )
-        return token
+    def __init__(self, office: Office) -> None:
+        self._office = office
 
     async def when(
         self, request_id: RequestId, states: frozenset[State], patience_s: float
@@ -107,7 +92,7 @@ class Office:
                 while True:
                     # Not there yet while the worker has not taken it up.
                     with suppress(NotFound):
-                        request = await self.requests.get(request_id)
+                        request = await self._office.requests.get(request_id)
                         if request.state in states:
                             return request
                     await asyncio.sleep(_LOOK_AGAIN_S)
@@ -115,25 +100,22 @@ class Office:
             raise StoryFailed(f"The request was not {' or '.join(states)} in time.") from None
 
     async def approve(self, request: RequestDetail) -> None:
-        async with transaction(self.sessions) as session:
-            admin = await people.find_reviewer(session, ADMIN)
-        if admin is None:
-            raise StoryFailed(f"There is no active account {ADMIN!r} to decide with.")
         draft = DecisionDraft(
             id=DecisionId(uuid4()),
             verdict=Verdict.APPROVE,
             reason="It only greets. (mcpbox demo)",
             seen_digest=request.digest,
         )
-        await self.requests.decide(admin, Channel.CLI, request.id, draft)
+        admin = await self._office.person(ADMIN)
+        await self._office.requests.decide(admin, Channel.CLI, request.id, draft)
 
 
 class Story:
     def __init__(
-        self, author: "Author", office: Office, narrator: Narrator, *, panel_url: str
+        self, author: "Author", person: Person, narrator: Narrator, *, panel_url: str
     ) -> None:
         self._author = author
-        self._office = office
+        self._person = person
         self._tell = narrator.tell
         self._panel_url = panel_url
         self._quiet = narrator.as_json
@@ -162,7 +144,7 @@ class Story:
     async def _publish_and_call(
         self, tool_id: str, callable_name: str, wait_for_person: bool
     ) -> None:
-        author, office = self._author, self._office
+        author, person = self._author, self._person
         await self._tell(
             "it tries the code in the sandbox",
             lambda: author.call("mcpbox_test_code", tool_id=tool_id, arguments=ARGUMENTS),
@@ -179,18 +161,18 @@ class Story:
         request_id = RequestId(asked["request_id"])
         request = await self._tell(
             "the evidence is there and the request waits for a person",
-            lambda: office.when(request_id, frozenset({State.AWAITING_DECISION}), PATIENCE_S),
+            lambda: person.when(request_id, frozenset({State.AWAITING_DECISION}), PATIENCE_S),
         )
         if wait_for_person:
             if not self._quiet:
                 echo(f"              decide now: {self._panel_url}approvals?id={request_id}")
             await self._tell(
                 "a person approves in the panel",
-                lambda: office.when(request_id, frozenset({State.APPLIED}), PERSON_PATIENCE_S),
+                lambda: person.when(request_id, frozenset({State.APPLIED}), PERSON_PATIENCE_S),
             )
         else:
             await self._tell(
-                "a person approves, and it is released", lambda: office.approve(request)
+                "a person approves, and it is released", lambda: person.approve(request)
             )
         await self._tell("the connected client hears that the tools changed", author.hears)
         await self._tell(f"it sees {callable_name}", lambda: author.must_see(callable_name))
@@ -279,16 +261,12 @@ async def _require_gateway(http: httpx2.AsyncClient, url: str) -> None:
 
 
 @asynccontextmanager
-async def _office(instance: Instance) -> AsyncGenerator[Office]:
-    settings = instance.settings
-    sessions = make_sessions(instance.database_url().get_secret_value(), pool_size=2)
-    gate = TemporalGate(settings.temporal_target, settings.temporal_namespace)
-    office = Office(sessions, Requests(sessions, gate, ttl=settings.request_ttl), Clients(sessions))
+async def _client_token(office: Office) -> AsyncGenerator[str]:
+    """Of a client of the demo's own, revoked when it is over."""
+    name = f"demo-{uuid4().hex[:8]}"
+    scopes = [Scope.AUTHOR, Scope.CALL]
+    _, token = await office.clients.create(name=name, owner=ADMIN, scopes=scopes)
     try:
-        yield office
+        yield token
     finally:
-        try:
-            await office.clients.revoke(SYSTEM.label, office.client_name)
-        finally:
-            await sessions.kw["bind"].dispose()
-            await settle()
+        await office.clients.revoke(SYSTEM.label, name)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli import clients
+from cli import clients, requests
 from cli.output import errors_reported
 
 Json = Annotated[bool, typer.Option("--json", help="Answer with JSON.")]
@@ -20,6 +20,7 @@ app = typer.Typer(
 
 
 app.add_typer(clients.app, name="clients")
+app.add_typer(requests.app, name="requests")
 
 
 def main() -> None:

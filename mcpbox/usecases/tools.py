@@ -1,6 +1,6 @@
 """Tools: list, create, change, delete. A change makes a new version and releases nothing."""
 
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 from jsonschema import Draft202012Validator
@@ -13,7 +13,7 @@ from mcpbox.domain.audit import Action
 from mcpbox.domain.base import Page, PageRequest, utc_now
 from mcpbox.domain.digests import digest_of
 from mcpbox.domain.errors import Invalid, InvalidCode, NameTaken
-from mcpbox.domain.extraction import read_source
+from mcpbox.domain.extraction import nests_too_deeply, read_source
 from mcpbox.domain.ids import ServerId, ToolId
 from mcpbox.domain.people import Principal
 from mcpbox.domain.tools import (
@@ -30,6 +30,10 @@ from mcpbox.store.session import Sessions, transaction
 from mcpbox.store.tables import ReleaseRow, ToolRow, VersionRow
 from mcpbox.usecases.names import checked_description, checked_name
 from mcpbox.usecases.requests import Requests
+
+_MESSAGE_MAX_CHARS = 300
+
+_REGULAR_EXPRESSIONS = ("pattern", "patternProperties")
 
 
 class Tools:
@@ -210,11 +214,35 @@ def _require_schema(schema: dict[str, Any]) -> None:
             'input_schema must describe an object: give it "type": "object" and "properties", '
             "or leave it out and it is read from the signature of main."
         )
+    if nests_too_deeply(schema):
+        raise Invalid("input_schema is nested too deeply; make it flatter.")
     try:
-        Draft202012Validator.check_schema(schema)
+        # With formats, so that a pattern which is no regular expression is found here.
+        Draft202012Validator.check_schema(
+            schema, format_checker=Draft202012Validator.FORMAT_CHECKER
+        )
     except SchemaError as error:
         place = "/".join(str(part) for part in error.path) or "its top level"
-        raise Invalid(f"input_schema is not a JSON Schema: at {place}: {error.message}") from error
+        message = error.message[:_MESSAGE_MAX_CHARS]
+        raise Invalid(f"input_schema is not a JSON Schema: at {place}: {message}") from error
+
+
+def _regular_expression_in(schema: object) -> str | None:
+    """The keyword, at any depth; a property that only has such a name is no keyword."""
+    if isinstance(schema, list):
+        parts = cast("list[object]", schema)
+    elif isinstance(schema, dict):
+        keywords = dict(cast("dict[str, object]", schema))
+        properties = keywords.pop("properties", None)
+        found = next((word for word in _REGULAR_EXPRESSIONS if word in keywords), None)
+        if found is not None:
+            return found
+        parts = [*keywords.values()]
+        if isinstance(properties, dict):
+            parts += cast("dict[str, object]", properties).values()
+    else:
+        return None
+    return next((word for part in parts if (word := _regular_expression_in(part))), None)
 
 
 async def _add_version(

@@ -1,0 +1,147 @@
+"""``mcpbox requests``: see what waits, read it, and decide, without a browser."""
+
+import asyncio
+import difflib
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated, TypeVar
+from uuid import UUID, uuid4
+
+import typer
+
+from cli.configuration import load_settings
+from cli.output import echo, echo_json, errors_reported
+from mcpbox.domain.base import PageRequest
+from mcpbox.domain.errors import Invalid, StaleDigest
+from mcpbox.domain.ids import DecisionId, Digest, RequestId
+from mcpbox.domain.requests import Channel, DecisionDraft, RequestDetail, State, Verdict
+
+if TYPE_CHECKING:
+    from cli.office import Office
+
+app = typer.Typer(no_args_is_help=True, help="See what waits for a decision, and decide.")
+
+Json = Annotated[bool, typer.Option("--json", help="Answer with JSON.")]
+RequestArgument = Annotated[UUID, typer.Argument(help="From `mcpbox requests list`.")]
+SeenDigest = Annotated[
+    str, typer.Option("--digest", help="The digest you read; its first 12 digits are enough.")
+]
+As = Annotated[str, typer.Option("--as", help="The user who decides.")]
+Reason = Annotated[str, typer.Option("--reason", help="The author reads it.")]
+T = TypeVar("T")
+_SHORTEST_DIGEST = 12
+
+
+@app.command(name="list")
+def show_list(
+    *,
+    state: Annotated[
+        State | None, typer.Option(help="Only those in this state.")
+    ] = State.AWAITING_DECISION,
+    every: Annotated[bool, typer.Option("--all", help="In whatever state.")] = False,
+    json: Json = False,
+) -> None:
+    """List requests, newest first."""
+    states = [] if every or state is None else [state]
+    page = _run(lambda office: office.requests.list(states, PageRequest(page_size=100)))
+    if json:
+        echo_json(page.model_dump(mode="json"))
+        return
+    for request in page.items:
+        name = f"{request.server_name}__{request.tool_name} v{request.version_number}"
+        risk = request.risk or "-"
+        echo(f"{request.id}  {request.state:<18} {risk:<9} {name}  {request.requester}")
+    if not page.items:
+        echo("Nothing waits." if states else "There are no requests.")
+
+
+@app.command()
+def show(request_id: RequestArgument, *, json: Json = False) -> None:
+    """Show one request: the evidence, the change of the code, and its digest."""
+    request = _run(lambda office: office.requests.get(RequestId(request_id)))
+    if json:
+        echo_json(request.model_dump(mode="json"))
+        return
+    echo(f"{request.server_name}__{request.tool_name} v{request.version_number}: {request.state}")
+    echo(f"digest     {request.digest}")
+    echo(f"requester  {request.requester}: {request.notes or 'no notes'}")
+    for host in request.needs.hosts:
+        echo(f"grants     {host}")
+    for piece in request.evidence:
+        echo(f"{piece.status:<10} {piece.check}: {piece.summary}")
+    echo()
+    echo(_difference(request))
+
+
+@app.command()
+def approve(
+    request_id: RequestArgument, *, digest: SeenDigest, reason: Reason = "", who: As = "admin"
+) -> None:
+    """Approve exactly the digest that you read."""
+    _decide(request_id, Verdict.APPROVE, digest, reason, who)
+
+
+@app.command()
+def deny(
+    request_id: RequestArgument, *, digest: SeenDigest, reason: Reason, who: As = "admin"
+) -> None:
+    """Deny it for good; the author is told the reason."""
+    _decide(request_id, Verdict.DENY, digest, reason, who)
+
+
+@app.command()
+def request_changes(
+    request_id: RequestArgument, *, digest: SeenDigest, reason: Reason, who: As = "admin"
+) -> None:
+    """Keep it open, and tell the author what to change."""
+    _decide(request_id, Verdict.REQUEST_CHANGES, digest, reason, who)
+
+
+def _decide(request_id: UUID, verdict: Verdict, digest: str, reason: str, who: str) -> None:
+    async def decide(office: "Office") -> None:
+        request = await office.requests.get(RequestId(request_id))
+        draft = DecisionDraft(
+            id=DecisionId(uuid4()),
+            verdict=verdict,
+            reason=reason,
+            seen_digest=_seen(request, digest),
+        )
+        person = await office.person(who)
+        outcome = await office.requests.decide(person, Channel.CLI, request.id, draft)
+        echo(f"It is {outcome.state} now. {outcome.state_reason}".rstrip())
+
+    _run(decide)
+
+
+def _seen(request: RequestDetail, digest: str) -> Digest:
+    """Raises: Invalid: too short to mean one; StaleDigest: it means another."""
+    digits = digest.removeprefix("sha256:").lower()
+    if len(digits) < _SHORTEST_DIGEST:
+        raise Invalid(f"--digest: give at least {_SHORTEST_DIGEST} digits of it.")
+    if not request.digest.removeprefix("sha256:").startswith(digits):
+        raise StaleDigest
+    return request.digest
+
+
+def _difference(request: RequestDetail) -> str:
+    before = request.released.code.splitlines() if request.released else []
+    released = f"version {request.released.number}" if request.released else "nothing released"
+    lines = difflib.unified_diff(
+        before,
+        request.proposed.code.splitlines(),
+        released,
+        f"version {request.version_number}",
+        lineterm="",
+    )
+    return "\n".join(lines)
+
+
+def _run(doing: "Callable[[Office], Awaitable[T]]") -> T:
+    # Only here, for every other command loads this module too and should start fast.
+    from cli.office import open_office
+
+    async def run() -> T:
+        async with open_office(load_settings()) as office:
+            return await doing(office)
+
+    with errors_reported():
+        return asyncio.run(run())
