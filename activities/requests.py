@@ -1,8 +1,6 @@
 """The projection of change requests. Every activity may run twice: ids come from the caller."""
 
-from uuid import uuid4
-
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
@@ -10,10 +8,9 @@ from temporalio import activity
 from activities.errors import final_domain_errors
 from mcpbox.domain.audit import Action
 from mcpbox.domain.base import utc_now
-from mcpbox.domain.digests import digest_of
-from mcpbox.domain.errors import Conflict, Refused
+from mcpbox.domain.errors import Refused
 from mcpbox.domain.evidence import Evidence, Status
-from mcpbox.domain.manifests import Manifest, Needs, needs_beyond
+from mcpbox.domain.manifests import Needs
 from mcpbox.domain.people import SYSTEM, Principal
 from mcpbox.domain.requests import Decision, State, Verdict
 from mcpbox.policies.review import RequestFacts, may_decide, tally
@@ -21,18 +18,15 @@ from mcpbox.policies.risk import risk_of
 from mcpbox.store import evidence, people, requests, tools
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
-from mcpbox.store.grants import grant_hosts, granted_hosts
+from mcpbox.store.grants import needs_of
 from mcpbox.store.session import Sessions, transaction
 from mcpbox.store.tables import (
     DecisionRow,
     ReleaseRow,
     RequestRow,
-    ServerRow,
     ToolRow,
-    VersionRow,
 )
 from workflows.contracts import (
-    ApplyRequest,
     CloseRequest,
     EvidenceLine,
     OpenedRequest,
@@ -100,7 +94,7 @@ class StoredRequests(RequestActivities):
             async with transaction(self._sessions) as session:
                 row = await requests.get_request_row(session, given.request_id)
                 found = await self._complete_evidence(session, given)
-                needs = await _needs_of(session, row)
+                needs = await needs_of(session, row.version_id, row.server_id)
                 veto = await _veto(session, row, found)
                 state = State.VETOED if veto else State.AWAITING_DECISION
                 risk = risk_of(found, needs)
@@ -167,58 +161,6 @@ class StoredRequests(RequestActivities):
                     subject=requests.subject_of(given.request_id),
                     detail=given.reason,
                     facts={"channel": "temporal"},
-                )
-
-    @activity.defn
-    async def apply_publish(self, given: ApplyRequest) -> None:
-        """Releases exactly what was approved, or nothing (I5).
-
-        Raises: ApplicationError: not retried: it is no longer what was approved.
-        """
-        now = utc_now()
-        with final_domain_errors():
-            async with transaction(self._sessions) as session:
-                row = await requests.get_request_row(session, given.request_id)
-                if row.state == State.APPLIED:
-                    return
-                version = await _still_as_approved(session, row, given)
-                approver = await _approver(session, row)
-                await grant_hosts(
-                    session,
-                    given.subject.server_id,
-                    Needs.model_validate(row.needs).hosts,
-                    request_id=given.request_id,
-                    granted_by=approver,
-                    at=now,
-                )
-                await session.execute(
-                    update(ReleaseRow)
-                    .where(ReleaseRow.tool_id == row.tool_id, ReleaseRow.active_to.is_(None))
-                    .values(active_to=now)
-                )
-                session.add(
-                    ReleaseRow(
-                        id=uuid4(),
-                        tool_id=row.tool_id,
-                        version_id=version.id,
-                        request_id=given.request_id,
-                        digest=row.digest,
-                        approved_by=approver,
-                        active_from=now,
-                    )
-                )
-                row.state = State.APPLIED
-                row.updated_at = now
-                await session.flush()
-                await announce(session, Topic.CATALOG, row.tool_id)
-                await announce(session, Topic.REQUESTS, given.request_id)
-                await add_event(
-                    session,
-                    actor=SYSTEM.label,
-                    action=Action.REQUEST_APPLIED,
-                    subject=requests.subject_of(given.request_id),
-                    detail=given.subject.label,
-                    facts={"digest": row.digest, "hosts": list(row.needs.get("hosts", ()))},
                 )
 
     @activity.defn
@@ -301,12 +243,6 @@ async def _released_version_id(session: AsyncSession, tool_id: object) -> object
     )
 
 
-async def _needs_of(session: AsyncSession, row: RequestRow) -> Needs:
-    version = await session.get_one(VersionRow, row.version_id)
-    granted = await granted_hosts(session, row.server_id)
-    return needs_beyond(Manifest.model_validate(version.manifest), granted)
-
-
 async def _veto(session: AsyncSession, row: RequestRow, found: list[Evidence]) -> str:
     """Why people need not be bothered with it; empty when they do."""
     tool = await session.get_one(ToolRow, row.tool_id)
@@ -314,55 +250,3 @@ async def _veto(session: AsyncSession, row: RequestRow, found: list[Evidence]) -
         return "The tool was deleted before anybody could decide."
     failed = (p for p in found if p.status is Status.FAILED and p.check.vetoes)
     return next((piece.summary for piece in failed), "")
-
-
-async def _approver(session: AsyncSession, row: RequestRow) -> str:
-    """Names of those whose newest vote approves, in the order they decided."""
-    votes = {d.reviewer: d.verdict for d in await requests.decisions_of(session, row.id)}
-    return ", ".join(name for name, verdict in votes.items() if verdict is Verdict.APPROVE)
-
-
-async def _still_as_approved(
-    session: AsyncSession, row: RequestRow, given: ApplyRequest
-) -> VersionRow:
-    """Raises: Conflict: approved once, but no longer what people saw."""
-    server = await session.get_one(ServerRow, row.server_id, with_for_update=True)
-    tool = await session.get_one(ToolRow, row.tool_id, with_for_update=True)
-    version = await session.get_one(VersionRow, row.version_id)
-    if row.state != State.APPROVED:
-        raise Conflict(f"The request is {row.state}, not approved; nothing was released.")
-    if tool.deleted_at is not None:
-        raise Conflict("The tool was deleted meanwhile; nothing was released.")
-    if not digest_of(tools.content_of(version)) == row.digest == given.digest:
-        raise Conflict(
-            "The version is not what was approved: its digest differs; nothing was released."
-        )
-    if set((await _needs_of(session, row)).hosts) - set(Needs.model_validate(row.needs).hosts):
-        raise Conflict(
-            "Hosts that were granted when people decided no longer are; ask again to have them "
-            "reviewed. Nothing was released."
-        )
-    await _require_free_name(session, server, tool, version)
-    return version
-
-
-async def _require_free_name(
-    session: AsyncSession, server: ServerRow, tool: ToolRow, version: VersionRow
-) -> None:
-    taken = await session.scalar(
-        select(ToolRow.id)
-        .join(ReleaseRow, ReleaseRow.tool_id == ToolRow.id)
-        .join(VersionRow, VersionRow.id == ReleaseRow.version_id)
-        .where(
-            ToolRow.server_id == server.id,
-            ToolRow.id != tool.id,
-            ToolRow.deleted_at.is_(None),
-            ReleaseRow.active_to.is_(None),
-            VersionRow.name == version.name,
-        )
-    )
-    if taken is not None:
-        raise Conflict(
-            f"Another tool of {server.name!r} is released as {version.name!r}; nothing was "
-            "released."
-        )

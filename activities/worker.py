@@ -21,11 +21,12 @@ from temporalio.worker.workflow_sandbox import (
 )
 
 from activities.evidence import GatheredEvidence
+from activities.publish import ReleasedVersions
 from activities.requests import StoredRequests
 from mcpbox import logs
 from mcpbox.sandbox_client import SandboxClient
 from mcpbox.settings import Settings
-from mcpbox.store.session import make_sessions
+from mcpbox.store.session import Sessions, make_sessions
 from mcpbox.temporal import SEARCH_ATTRIBUTES, TASK_QUEUE, connect_patiently, settle
 from workflows.change_request import ChangeRequestWorkflow
 from workflows.interceptor import OneSignalArgument
@@ -55,9 +56,7 @@ async def serve(settings: Settings) -> None:
             settings.temporal_target, settings.temporal_namespace, patience=_PATIENCE
         )
         await ensure_search_attributes(client)
-        async with build_worker(
-            client, [StoredRequests(sessions), GatheredEvidence(sessions, sandbox)]
-        ):
+        async with build_worker(client, activities_on(sessions, sandbox)):
             log.info("worker.started", task_queue=TASK_QUEUE)
             if settings.ready_file is not None:
                 await asyncio.to_thread(_announce_ready, settings.ready_file)
@@ -65,6 +64,14 @@ async def serve(settings: Settings) -> None:
     finally:
         await sandbox.aclose()
         await settle()
+
+
+def activities_on(sessions: Sessions, sandbox: SandboxClient) -> list[object]:
+    return [
+        StoredRequests(sessions),
+        GatheredEvidence(sessions, sandbox),
+        ReleasedVersions(sessions),
+    ]
 
 
 async def _stopped() -> None:

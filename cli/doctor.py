@@ -220,7 +220,7 @@ def _health_by_probe() -> Health | None:
     """In a process of its own: the probe tries things on itself."""
     try:
         answer = subprocess.run(
-            [sys.executable, "-P", "-m", "sandbox.probe"],
+            [sys.executable, "-P", "-m", "sandbox", "probe"],
             env=bare_environment(),
             capture_output=True,
             text=True,

@@ -25,6 +25,7 @@ with workflow.unsafe.imports_passed_through():
         State,
         WithdrawCommand,
     )
+    from mcpbox.domain.texts import made_keepable
     from mcpbox.policies.review import RequestFacts, may_decide, may_withdraw
     from mcpbox.temporal import Message
     from workflows.contracts import (
@@ -259,7 +260,8 @@ class ChangeRequestWorkflow:
         if not isinstance(newer, str):
             await self._refuse("unknown", "The signal 'supersede' is for newer requests only.")
             return
-        self._end(State.SUPERSEDED, f"A newer request took its place: {newer[:200]}.", "mcpbox")
+        name = made_keepable(newer[:200])
+        self._end(State.SUPERSEDED, f"A newer request took its place: {name}.", "mcpbox")
 
     @workflow.query(name="outcome", description="Where the request stands.")
     def outcome(self) -> Outcome:
@@ -303,8 +305,9 @@ class ChangeRequestWorkflow:
             RequestActivities.record_refusal,
             RecordRefusal(
                 request_id=self._draft.id,
-                reviewer=reviewer[:80],
-                reason=reason[:1000],
+                reviewer=made_keepable(reviewer[:80]),
+                # Names of fields that nobody asked for are in it as they were sent.
+                reason=made_keepable(reason[:1000]),
                 refused_at=workflow.now(),
             ),
             start_to_close_timeout=STORE_TIMEOUT,

@@ -103,11 +103,13 @@ class RequestActivities(ABC):
 
     @activity.defn
     @abstractmethod
-    async def apply_publish(self, given: ApplyRequest) -> None: ...
+    async def close_request(self, given: CloseRequest) -> None: ...
 
+
+class PublishActivities(ABC):
     @activity.defn
     @abstractmethod
-    async def close_request(self, given: CloseRequest) -> None: ...
+    async def apply_publish(self, given: ApplyRequest) -> None: ...
 
 
 class EvidenceActivities(ABC):

@@ -10,7 +10,7 @@ from workflows.contracts import (
     ApplyRequest,
     EvidenceActivities,
     Examination,
-    RequestActivities,
+    PublishActivities,
 )
 
 
@@ -27,6 +27,6 @@ STRATEGIES: dict[Kind, Strategy] = {
     Kind.PUBLISH: Strategy(
         examinations=(EvidenceActivities.examine_source, EvidenceActivities.try_out),
         expected=tuple(Check),
-        apply=RequestActivities.apply_publish,
+        apply=PublishActivities.apply_publish,
     )
 }

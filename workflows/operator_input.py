@@ -5,6 +5,7 @@ from pydantic import Field, ValidationError
 from mcpbox.domain.base import DomainModel
 from mcpbox.domain.ids import DecisionId, Digest
 from mcpbox.domain.requests import REASON_MAX_LENGTH, Verdict
+from mcpbox.domain.texts import Text
 
 
 class OperatorDecision(DomainModel):
@@ -14,9 +15,9 @@ class OperatorDecision(DomainModel):
     """
 
     id: DecisionId | None = None
-    reviewer: str = Field(min_length=1, max_length=80)
+    reviewer: Text = Field(min_length=1, max_length=80)
     verdict: Verdict
-    reason: str = Field(default="", max_length=REASON_MAX_LENGTH)
+    reason: Text = Field(default="", max_length=REASON_MAX_LENGTH)
     seen_digest: Digest = Field(pattern=r"^sha256:[0-9a-f]{64}$")
 
 

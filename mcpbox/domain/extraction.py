@@ -1,13 +1,15 @@
 """Reads a tool's source without running it: what is wrong, its schema, what it needs."""
 
 import ast
+import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from mcpbox.domain.errors import Problem
 from mcpbox.domain.manifests import Manifest
 from mcpbox.domain.sources import Parameter, SourceReport
+from mcpbox.domain.texts import can_be_kept
 from mcpbox.domain.tools import CODE_MAX_BYTES
 
 _TYPES = {
@@ -19,6 +21,9 @@ _TYPES = {
 }
 _ARRAYS = {"list", "List", "Sequence", "Iterable", "tuple", "Tuple", "set", "Set"}
 _OBJECTS = {"dict", "Dict", "Mapping"}
+_INTEGER_MAX = 2**63
+_SCHEMA_MAX_DEPTH = 64
+_NOT_PLAIN = object()
 _EXAMPLE = "async def main(city: str) -> dict: ..."
 
 
@@ -33,7 +38,16 @@ def read_source(code: str) -> SourceReport:
     except SyntaxError as error:
         return _broken(error.lineno or 1, error.offset or 1, f"Invalid Python: {error.msg}.")
     except (ValueError, RecursionError, MemoryError):
-        return _broken(1, 1, "Invalid Python: it holds null bytes or is nested too deeply.")
+        return _broken(
+            1, 1, "Invalid Python: it holds characters that are none, or is nested too deeply."
+        )
+    try:
+        return _report_on(tree)
+    except RecursionError:
+        return _broken(1, 1, "The code is nested too deeply; make it flatter.")
+
+
+def _report_on(tree: ast.Module) -> SourceReport:
     main = _find_main(tree)
     if main is None:
         return _broken(1, 1, f"There is no function main; define one: {_EXAMPLE}")
@@ -46,6 +60,12 @@ def read_source(code: str) -> SourceReport:
         return _report(has_main=True, problems=(problem,))
     problems = tuple(_signature_problems(main.args))
     parameters, schema = _schema_of(main)
+    if nests_too_deeply(schema):
+        return _broken(
+            main.lineno,
+            main.col_offset + 1,
+            "The annotations of main are nested too deeply; make them flatter.",
+        )
     return _report(
         has_main=True,
         problems=problems,
@@ -53,6 +73,26 @@ def read_source(code: str) -> SourceReport:
         schema=schema,
         manifest=_manifest_of(tree),
     )
+
+
+def nests_too_deeply(schema: object) -> bool:
+    """More than any client, or any of the libraries on the way to it, can read."""
+    level = [schema]
+    for _ in range(_SCHEMA_MAX_DEPTH):
+        level = [part for value in level for part in _parts_of(value)]
+        if not level:
+            return False
+    return True
+
+
+def _parts_of(value: object) -> list[object]:
+    match value:
+        case dict():
+            return list(cast("dict[str, object]", value).values())
+        case list():
+            return cast("list[object]", value)
+        case _:
+            return []
 
 
 def _report(
@@ -133,7 +173,7 @@ def _type_schema(annotation: ast.expr | None) -> dict[str, Any]:
         case ast.Constant(value=str(text)):
             try:
                 return _type_schema(ast.parse(text, mode="eval").body)
-            except SyntaxError:
+            except (SyntaxError, ValueError, MemoryError):
                 return {}
         case ast.Constant(value=None):
             return {"type": "null"}
@@ -157,16 +197,18 @@ def _named_schema(name: str) -> dict[str, Any]:
 
 def _generic_schema(name: str, inner: ast.expr) -> dict[str, Any]:
     parts = list(inner.elts) if isinstance(inner, ast.Tuple) else [inner]
+    if not parts:
+        return _named_schema(name)
     if name == "Optional":
         return _either([_type_schema(inner), {"type": "null"}])
     if name == "Union":
         return _either([_type_schema(part) for part in parts])
     if name == "Literal":
-        values = [part.value for part in parts if isinstance(part, ast.Constant)]
-        return {"enum": values}
+        values = [_plain_value(part) for part in parts]
+        return {"enum": values} if _NOT_PLAIN not in values else {}
     if name == "Annotated":
         schema = _type_schema(parts[0])
-        texts = [p.value for p in parts[1:] if isinstance(p, ast.Constant)]
+        texts = [text for p in parts[1:] if isinstance(text := _plain_value(p), str)]
         return schema | {"description": texts[0]} if texts else schema
     if name in _ARRAYS:
         items = _type_schema(parts[0])
@@ -178,19 +220,39 @@ def _generic_schema(name: str, inner: ast.expr) -> dict[str, Any]:
 
 
 def _either(schemas: list[dict[str, Any]]) -> dict[str, Any]:
-    if not all(schemas):
+    """Flat and without repeats: a union in a union is one union."""
+    if not schemas or not all(schemas):
         return {}
-    return {"anyOf": schemas}
+    flat: list[dict[str, Any]] = []
+    for schema in schemas:
+        inner = schema["anyOf"] if schema.keys() == {"anyOf"} else [schema]
+        flat += [choice for choice in inner if choice not in flat]
+    return {"anyOf": flat} if len(flat) > 1 else flat[0]
 
 
 def _default_of(default: ast.expr) -> dict[str, Any]:
     """Only what JSON can say; another default still makes the parameter optional."""
+    value = _plain_value(default)
+    return {} if value is _NOT_PLAIN else {"default": value}
+
+
+def _plain_value(node: ast.expr) -> object:
+    """A scalar that JSON can say and every store of ours keep; else :data:`_NOT_PLAIN`."""
     try:
-        value = ast.literal_eval(default)
-    except ValueError:
-        return {}
-    plain = value is None or isinstance(value, str | int | float | bool)
-    return {"default": value} if plain else {}
+        value = ast.literal_eval(node)
+    except (ValueError, TypeError, MemoryError):
+        return _NOT_PLAIN
+    match value:
+        case None | bool():
+            return value
+        case str():
+            return value if can_be_kept(value) else _NOT_PLAIN
+        case int():
+            return value if abs(value) <= _INTEGER_MAX else _NOT_PLAIN
+        case float():
+            return value if math.isfinite(value) else _NOT_PLAIN
+        case _:
+            return _NOT_PLAIN
 
 
 def _manifest_of(tree: ast.Module) -> Manifest:
@@ -206,7 +268,9 @@ def _manifest_of(tree: ast.Module) -> Manifest:
                 modules.add(module.partition(".")[0])
             case ast.Constant(value=str(text)) if id(node) not in docstrings:
                 hosts |= _host_of(text)
-            case ast.Subscript(value=ast.Name(id="secrets"), slice=ast.Constant(value=str(name))):
+            case ast.Subscript(
+                value=ast.Name(id="secrets"), slice=ast.Constant(value=str(name))
+            ) if can_be_kept(name):
                 secret_names.add(name)
             case _:
                 pass
@@ -239,6 +303,6 @@ def _host_of(text: str) -> set[str]:
         host, port = parts.hostname, parts.port
     except ValueError:
         return set()
-    if not host or not host.strip("."):
+    if not host or not host.strip(".") or not host.isprintable():
         return set()
     return {host if port is None else f"{host}:{port}"}

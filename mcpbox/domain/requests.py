@@ -12,6 +12,7 @@ from mcpbox.domain.evidence import Evidence, Risk
 from mcpbox.domain.ids import DecisionId, Digest, RequestId, ServerId, ToolId, VersionId
 from mcpbox.domain.manifests import Needs
 from mcpbox.domain.people import Principal
+from mcpbox.domain.texts import Text
 from mcpbox.domain.tools import ToolVersion
 
 REASON_MAX_LENGTH = 2000
@@ -100,7 +101,7 @@ class RequestDraft(DomainModel):
     digest: Digest
     requester: str
     """Label of the principal, ``client:laptop``."""
-    notes: str = Field(default="", max_length=REASON_MAX_LENGTH)
+    notes: Text = Field(default="", max_length=REASON_MAX_LENGTH)
     quorum: int = Field(default=1, ge=1)
     ttl: timedelta = timedelta(days=7)
 
@@ -122,7 +123,7 @@ class DecisionDraft(DomainModel):
 
     id: DecisionId = Field(description="Chosen by the sender; a retry with it changes nothing.")
     verdict: Verdict
-    reason: str = Field(default="", max_length=REASON_MAX_LENGTH)
+    reason: Text = Field(default="", max_length=REASON_MAX_LENGTH)
     seen_digest: Digest = Field(
         pattern=r"^sha256:[0-9a-f]{64}$", description="The digest on the reviewer's screen."
     )
@@ -148,7 +149,7 @@ class WithdrawCommand(DomainModel):
     """Payload of the update ``withdraw``."""
 
     by: Principal
-    reason: str = Field(default="", max_length=REASON_MAX_LENGTH)
+    reason: Text = Field(default="", max_length=REASON_MAX_LENGTH)
 
 
 class RequestSummary(DomainModel):

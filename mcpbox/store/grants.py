@@ -9,7 +9,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcpbox.domain.ids import RequestId, ServerId
-from mcpbox.store.tables import GrantRow
+from mcpbox.domain.manifests import Manifest, Needs, needs_beyond
+from mcpbox.store.tables import GrantRow, VersionRow
 
 HOST = "host"
 
@@ -29,6 +30,13 @@ async def granted_hosts(session: AsyncSession, server_id: UUID) -> frozenset[str
         )
     )
     return frozenset(rows)
+
+
+async def needs_of(session: AsyncSession, version_id: UUID, server_id: UUID) -> Needs:
+    """What the version needs and its server holds no live grant for."""
+    version = await session.get_one(VersionRow, version_id)
+    granted = await granted_hosts(session, server_id)
+    return needs_beyond(Manifest.model_validate(version.manifest), granted)
 
 
 async def hosts_by_server(session: AsyncSession) -> dict[UUID, frozenset[str]]:

@@ -1,6 +1,6 @@
 """Engine, sessions and transactions; the one place that knows what a lost database looks like."""
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import asyncpg
@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.pool import NullPool
 
-from mcpbox.domain.errors import Unavailable
+from mcpbox.domain.errors import Invalid, Unavailable
 
 CONNECT_TIMEOUT_S = 5
 COMMAND_TIMEOUT_S = 30
@@ -64,7 +64,8 @@ async def connection_to(database_url: str) -> AsyncGenerator[AsyncConnection]:
 async def transaction(sessions: Sessions) -> AsyncGenerator[AsyncSession]:
     """Commits at the end, rolls back on any error.
 
-    Raises: Unavailable: Postgres does not answer; nothing was committed.
+    Raises: Unavailable: Postgres does not answer; nothing was committed. Invalid: a value that
+        no column can hold; the last resort, because faces say better which one it was.
     """
     with _lost_is_unavailable():
         async with sessions.begin() as session:
@@ -78,7 +79,13 @@ def _lost_is_unavailable() -> Generator[None]:
     except _LOST as error:
         raise Unavailable("Postgres") from error
     except DBAPIError as error:
-        if error.connection_invalidated or _is_lost(error):
+        causes = list(_causes_of(error))
+        if any(isinstance(cause, asyncpg.DataError) for cause in causes):
+            raise Invalid(
+                "The input holds a value that cannot be stored or looked up: a NUL character, or "
+                "a number that is too large. Nothing was changed; mend it and try again."
+            ) from error
+        if error.connection_invalidated or any(isinstance(cause, _LOST) for cause in causes):
             raise Unavailable("Postgres") from error
         raise
 
@@ -93,10 +100,8 @@ def _with_driver(database_url: str) -> str:
     return plain.replace("postgresql://", "postgresql+asyncpg://", 1)
 
 
-def _is_lost(error: DBAPIError) -> bool:
+def _causes_of(error: DBAPIError) -> Iterator[BaseException]:
     cause: BaseException | None = error.orig
     while cause is not None:
-        if isinstance(cause, _LOST):
-            return True
+        yield cause
         cause = cause.__cause__
-    return False

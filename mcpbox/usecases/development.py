@@ -19,6 +19,7 @@ from mcpbox.domain.extraction import read_source
 from mcpbox.domain.ids import ExecutionId, ToolId
 from mcpbox.domain.people import Principal
 from mcpbox.domain.sources import SourceReport, Trial
+from mcpbox.domain.texts import made_keepable
 from mcpbox.domain.tools import ToolDetail
 from mcpbox.logs import redacted
 from mcpbox.sandbox_client import SandboxClient
@@ -111,8 +112,8 @@ def _trial_execution(
         outcome=trial.outcome,
         arguments=redacted(arguments),
         result=json.dumps(trial.result)[:RESULT_MAX_CHARS],
-        error=trial.error[:ERROR_MAX_CHARS],
-        stdout=trial.stdout[:STDOUT_MAX_CHARS],
+        error=made_keepable(trial.error)[:ERROR_MAX_CHARS],
+        stdout=made_keepable(trial.stdout)[:STDOUT_MAX_CHARS],
         duration_ms=trial.duration_ms,
         started_at=utc_now(),
     )

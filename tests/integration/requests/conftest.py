@@ -11,9 +11,7 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 
-from activities.evidence import GatheredEvidence
-from activities.requests import StoredRequests
-from activities.worker import build_worker
+from activities.worker import activities_on, build_worker
 from cli.temporal import installed_binary
 from mcpbox.domain.ids import DecisionId, Digest, ServerId, ToolId
 from mcpbox.domain.people import Principal, PrincipalKind, Role, Scope
@@ -148,10 +146,7 @@ async def office(
             )
             for person in (ANA, VIC)
         )
-    activities = [
-        StoredRequests(database.sessions),
-        GatheredEvidence(database.sessions, sandbox),
-    ]
+    activities = activities_on(database.sessions, sandbox)
     async with build_worker(env.client, activities, task_queue=TASK_QUEUE):
         yield Office(
             env,

@@ -9,9 +9,8 @@ from sqlalchemy import func, select, update
 from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import WorkflowHandle
 
-from activities.evidence import GatheredEvidence
-from activities.requests import StoredRequests
-from activities.worker import build_worker
+from activities.publish import ReleasedVersions
+from activities.worker import activities_on, build_worker
 from mcpbox.domain.errors import Conflict, NotFound, Refused
 from mcpbox.domain.evidence import Check, Risk, Status
 from mcpbox.domain.ids import ToolId
@@ -23,6 +22,7 @@ from mcpbox.store.grants import granted_hosts
 from mcpbox.store.tables import GrantRow, ReleaseRow, VersionRow
 from mcpbox.temporal import RISK, STATE
 from tests.integration.requests.conftest import AUTHOR, Office
+from tests.reviewing import eventually
 from workflows import change_request as module
 from workflows.contracts import ApplyRequest
 
@@ -227,8 +227,8 @@ async def test_applying_twice_releases_once(office: Office) -> None:
     )
     [arguments] = await office.env.client.data_converter.decode(given.input.payloads)
 
-    applied = StoredRequests(office.database.sessions)
-    await applied.apply_publish(ApplyRequest.model_validate(arguments))
+    releasing = ReleasedVersions(office.database.sessions)
+    await releasing.apply_publish(ApplyRequest.model_validate(arguments))
 
     async with office.database.sessions.begin() as session:
         count = await session.scalar(
@@ -241,12 +241,13 @@ async def test_the_web_ui_can_find_a_request_and_read_how_to_decide_it(office: O
     request = await office.asked()
     workflow = office.workflow(request)
 
-    description = await workflow.describe()
+    async def waiting() -> bool:
+        found = (await workflow.describe()).typed_search_attributes
+        return (found[STATE], found.get(RISK)) == (State.AWAITING_DECISION, Risk.LOW)
+
+    await eventually(waiting)
     details = await details_of(workflow)
 
-    attributes = description.typed_search_attributes
-    assert attributes[STATE] == State.AWAITING_DECISION
-    assert attributes[RISK] == Risk.LOW
     assert request.digest in details
     assert "temporal workflow signal" in details
     assert "return a" not in details
@@ -263,10 +264,7 @@ async def test_a_check_that_cannot_run_is_shown_as_missing_and_never_as_clean(
     )
     queue = f"q-{uuid4().hex[:8]}"
     monkeypatch.setattr("mcpbox.temporal.TASK_QUEUE", queue)
-    activities = [
-        StoredRequests(office.database.sessions),
-        GatheredEvidence(office.database.sessions, nowhere),
-    ]
+    activities = activities_on(office.database.sessions, nowhere)
     async with build_worker(office.env.client, activities, task_queue=queue):
         request = await office.requests.get((await office.asked()).id)
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -129,5 +130,8 @@ async def test_every_path_replays_to_the_same_commands(
 
 def keep(name: str, history: WorkflowHistory) -> None:
     DIRECTORY.mkdir(exist_ok=True)
-    text = json.dumps(json.loads(_PROCESS.sub(_RECORDER, history.to_json())), indent=1)
+    text = _PROCESS.sub(_RECORDER, history.to_json())
+    for place in (str(DIRECTORY.parents[2]), sys.prefix, sys.base_prefix):
+        text = text.replace(place, "")
+    text = json.dumps(json.loads(text), indent=1)
     (DIRECTORY / f"{name}.json").write_text(text + "\n")

@@ -1,0 +1,122 @@
+"""Messages between the service and its zygote: one datagram each, descriptors beside them."""
+
+import array
+import json
+import socket
+import struct
+from dataclasses import asdict, dataclass, field
+
+MAX_MESSAGE = 65536
+_SPAWN = struct.Struct("<IB")
+_SPAWNED = struct.Struct("<cII")
+_FAILED = struct.Struct("<cI")
+_EXITED = struct.Struct("<cIid")
+
+
+@dataclass(frozen=True)
+class Done:
+    """One layer of isolation, as the zygote found it after trying."""
+
+    active: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Started:
+    """The zygote is ready: what holds for it holds for every child it forks."""
+
+    layers: dict[str, Done] = field(default_factory=dict[str, Done])
+    """Keyed by the layer names of the contract."""
+    address_space_bytes: int = 0
+    """Of a fresh child; a memory limit counts from here."""
+    files_visible: bool = True
+    """``False`` where nothing guards paths: then children may make no path system call at all."""
+
+
+@dataclass(frozen=True)
+class StartFailed:
+    reason: str
+
+
+@dataclass(frozen=True)
+class Spawned:
+    sequence: int
+    pid: int
+    """In the zygote's pid namespace: an identity, never to be signalled by number."""
+    pidfd: int | None
+
+
+@dataclass(frozen=True)
+class SpawnFailed:
+    sequence: int
+
+
+@dataclass(frozen=True)
+class Exited:
+    pid: int
+    status: int
+    """As ``waitpid`` gives it."""
+    cpu_s: float
+
+
+Report = Started | StartFailed | Spawned | SpawnFailed | Exited
+
+
+def send_spawn(control: socket.socket, sequence: int, child_fd: int, *, prewarm: bool) -> None:
+    socket.send_fds(control, [_SPAWN.pack(sequence, prewarm)], [child_fd])
+
+
+def receive_spawn(control: socket.socket) -> tuple[int, bool, int] | None:
+    """Sequence, prewarm, descriptor; ``None`` when the service is gone."""
+    message, descriptors, _, _ = socket.recv_fds(control, 64, 1)
+    if not message:
+        return None
+    sequence, prewarm = _SPAWN.unpack(message)
+    return sequence, bool(prewarm), descriptors[0]
+
+
+def send_report(control: socket.socket, report: Report) -> None:
+    match report:
+        case Started():
+            control.send(b"S" + json.dumps(asdict(report)).encode())
+        case StartFailed():
+            control.send(b"F" + report.reason.encode(errors="replace")[: MAX_MESSAGE - 1])
+        case Spawned():
+            message = _SPAWNED.pack(b"P", report.sequence, report.pid)
+            if report.pidfd is None:
+                control.send(message)
+            else:
+                socket.send_fds(control, [message], [report.pidfd])
+        case SpawnFailed():
+            control.send(_FAILED.pack(b"E", report.sequence))
+        case Exited():
+            control.send(_EXITED.pack(b"X", report.pid, report.status, report.cpu_s))
+
+
+def receive_report(control: socket.socket) -> Report | None:
+    """``None`` when the zygote is gone.
+
+    Raises: BlockingIOError: nothing has arrived.
+    """
+    space = socket.CMSG_SPACE(array.array("i").itemsize)
+    message, ancillary, _, _ = control.recvmsg(MAX_MESSAGE, space)
+    descriptors = array.array("i")
+    for level, kind, data in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            descriptors.frombytes(data[: descriptors.itemsize])
+    match message[:1]:
+        case b"S":
+            given = json.loads(message[1:])
+            layers = {name: Done(**done) for name, done in given.pop("layers").items()}
+            return Started(layers=layers, **given)
+        case b"F":
+            return StartFailed(message[1:].decode(errors="replace"))
+        case b"P":
+            _, sequence, pid = _SPAWNED.unpack(message)
+            return Spawned(sequence, pid, descriptors[0] if descriptors else None)
+        case b"E":
+            return SpawnFailed(_FAILED.unpack(message)[1])
+        case b"X":
+            return Exited(*_EXITED.unpack(message)[1:])
+        case _:
+            return None

@@ -1,0 +1,188 @@
+"""Service side of the zygote: start it, ask it for children, notice when it dies."""
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import httpx
+import pydantic
+import typing_extensions
+
+import sandbox
+from sandbox.child import Child, ChildFailed
+from sandbox.control import (
+    MAX_MESSAGE,
+    Exited,
+    Report,
+    Spawned,
+    SpawnFailed,
+    Started,
+    StartFailed,
+    receive_report,
+    send_spawn,
+)
+from sandbox.zygote import BOOTSTRAP, Order
+
+_START_TIMEOUT_S = 60.0
+_STOP_TIMEOUT_S = 3.0
+_LARGEST_SEQUENCE = 0x7FFFFFFF
+
+
+class ZygoteFailed(Exception):
+    pass
+
+
+class Zygote:
+    """Made by :func:`launch`."""
+
+    def __init__(self, process: subprocess.Popen[bytes], control: socket.socket) -> None:
+        self._process = process
+        self._control = control
+        self._control.setblocking(False)
+        self._loop = asyncio.get_running_loop()
+        self._sequence = 0
+        self._unborn: dict[int, Child] = {}
+        self._children: dict[int, Child] = {}
+        self._first: asyncio.Future[Report | None] = self._loop.create_future()
+        self._on_death: Callable[[], None] | None = None
+        self.started = Started()
+        self.dead = False
+        self._loop.add_reader(self._control.fileno(), self._receive)
+
+    @property
+    def process_id(self) -> int:
+        return self._process.pid
+
+    def when_dead(self, callback: Callable[[], None]) -> None:
+        self._on_death = callback
+
+    async def wait_started(self) -> None:
+        """Raises: ZygoteFailed: saying why, where the zygote could."""
+        try:
+            async with asyncio.timeout(_START_TIMEOUT_S):
+                report = await self._first
+        except TimeoutError:
+            raise ZygoteFailed(f"no answer within {_START_TIMEOUT_S:g} s") from None
+        match report:
+            case Started():
+                self.started = report
+            case StartFailed(reason):
+                raise ZygoteFailed(reason)
+            case _:
+                raise ZygoteFailed("it ended without a word")
+
+    def spawn(self, *, prewarm: bool) -> Child:
+        """Raises: ChildFailed."""
+        own_end, child_end = socket.socketpair()
+        child = Child(own_end)
+        self._sequence = self._sequence % _LARGEST_SEQUENCE + 1
+        try:
+            send_spawn(self._control, self._sequence, child_end.fileno(), prewarm=prewarm)
+        except OSError as error:
+            child.close()
+            raise ChildFailed("The sandbox's fork server does not answer.") from error
+        finally:
+            child_end.close()
+        self._unborn[self._sequence] = child
+        return child
+
+    async def stop(self) -> None:
+        """End it and every child, and wait until they are gone."""
+        self._on_death = None
+        self._died()
+        try:
+            await asyncio.to_thread(self._process.wait, _STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            await asyncio.to_thread(self._process.wait)
+
+    def _receive(self) -> None:
+        while not self.dead:
+            try:
+                report = receive_report(self._control)
+            except BlockingIOError:
+                return
+            except ConnectionResetError:
+                report = None
+            if not self._first.done():
+                self._first.set_result(report)
+            self._take(report)
+
+    def _take(self, report: Report | None) -> None:
+        match report:
+            case Spawned(sequence, pid, pidfd):
+                child = self._unborn.pop(sequence)
+                self._children[pid] = child
+                child.spawned(pid, pidfd)
+            case SpawnFailed(sequence):
+                self._unborn.pop(sequence).failed("no process could be forked")
+            case Exited(pid):
+                if child := self._children.pop(pid, None):
+                    child.ended(report)
+            case None:
+                self._died()
+            case _:
+                pass
+
+    def _died(self) -> None:
+        if self.dead:
+            return
+        self.dead = True
+        self._loop.remove_reader(self._control.fileno())
+        self._control.close()
+        for child in [*self._unborn.values(), *self._children.values()]:
+            child.kill()
+            child.ended(None)
+        self._unborn.clear()
+        self._children.clear()
+        if self._on_death is not None:
+            self._on_death()
+
+
+async def launch(without: frozenset[str] = frozenset()) -> Zygote:
+    """``without`` leaves layers out, to see how the rest holds. Raises: ZygoteFailed."""
+    zygote = Zygote(*_start(without))
+    try:
+        await zygote.wait_started()
+    except ZygoteFailed:
+        await zygote.stop()
+        raise
+    return zygote
+
+
+def _start(without: frozenset[str]) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    own_end, zygote_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+        own_end.setsockopt(socket.SOL_SOCKET, option, 4 * MAX_MESSAGE)
+    packages = [_directory_above(module.__file__) for module in (httpx, pydantic)]
+    packages.append(str(Path(typing_extensions.__file__ or "").parent))
+    ours = _directory_above(sandbox.__file__)
+    order = Order(
+        service_pid=os.getpid(),
+        import_paths=list(dict.fromkeys([*packages, ours])),
+        visible_paths=[*packages, f"{ours}/sandbox"],
+        without=sorted(without),
+    )
+    arguments = [str(zygote_end.fileno()), json.dumps(asdict(order))]
+    with zygote_end:
+        process = subprocess.Popen(  # noqa: S603  our own interpreter and code
+            [sys.executable, "-I", "-S", "-B", "-X", "utf8", "-c", BOOTSTRAP, *arguments],
+            pass_fds=[zygote_end.fileno()],
+            env={},
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    return process, own_end
+
+
+def _directory_above(package_file: str | None) -> str:
+    return str(Path(package_file or "").parent.parent)

@@ -1,0 +1,191 @@
+"""Ready children, kept off the call path; each serves one job and dies."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sandbox.child import Child, ChildFailed
+from sandbox.launcher import Zygote, ZygoteFailed, launch
+
+_READY_TIMEOUT_S = 10.0
+_REVIVAL_TIMEOUT_S = 30.0
+_REVIVAL_PAUSE_S = 1.0
+_CLEAN_UP_DELAY_S = 0.002
+
+log = logging.getLogger(__name__)
+
+
+class Busy(Exception):
+    """As many jobs run and wait as may."""
+
+
+class Unavailable(Exception):
+    """No child can be had now."""
+
+
+class Pool:
+    """A zygote that replaces a dead one must have the same layers of isolation."""
+
+    def __init__(
+        self,
+        *,
+        size: int = 4,
+        max_running: int = 8,
+        max_waiting: int = 64,
+        without: frozenset[str] = frozenset(),
+    ) -> None:
+        self._size = size
+        self._max_running = max_running
+        self._max_waiting = max_waiting
+        self._without = without
+        self._slots = asyncio.Semaphore(max_running)
+        self._waiting = 0
+        self._idle: deque[Child] = deque()
+        self._coming = 0
+        self._alive = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._zygote: Zygote | None = None
+        self._stopping = False
+        self.running = 0
+
+    @property
+    def idle(self) -> int:
+        return len(self._idle)
+
+    @property
+    def ready(self) -> bool:
+        return self._alive.is_set()
+
+    @property
+    def zygote(self) -> Zygote:
+        """Raises: Unavailable."""
+        if self._zygote is None or self._zygote.dead:
+            raise Unavailable("The sandbox's fork server is being restarted; try again.")
+        return self._zygote
+
+    async def start(self) -> None:
+        """Returns with all children ready. Raises: ZygoteFailed, ChildFailed."""
+        self._adopt(await launch(self._without))
+        coming = [self._ready_child(prewarm=True) for _ in range(self._size)]
+        self._idle.extend(await asyncio.gather(*coming))
+
+    async def stop(self) -> None:
+        self._stopping = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for child in self._idle:
+            child.close()
+        self._idle.clear()
+        if self._zygote is not None:
+            await self._zygote.stop()
+
+    @asynccontextmanager
+    async def child(self) -> AsyncGenerator[Child]:
+        """One child for one job; cleaned up and replaced after the answer is on its way.
+
+        Raises: Busy, Unavailable.
+        """
+        if self._slots.locked() and self._waiting >= self._max_waiting:
+            raise Busy(f"{self._max_running} jobs run and {self._waiting} wait; try again later.")
+        self._waiting += 1
+        try:
+            await self._slots.acquire()
+        finally:
+            self._waiting -= 1
+        self.running += 1
+        child: Child | None = None
+        given_up = True
+        try:
+            child = await self._take()
+            yield child
+            given_up = False
+        finally:
+            self.running -= 1
+            self._slots.release()
+            if child is not None:
+                child.listen(None)
+                if given_up:
+                    child.kill()
+                asyncio.get_running_loop().call_later(_CLEAN_UP_DELAY_S, self._replace, child)
+
+    async def _take(self) -> Child:
+        while self._idle:
+            child = self._idle.popleft()
+            if child.usable:
+                return child
+            child.close()
+        try:
+            async with asyncio.timeout(_REVIVAL_TIMEOUT_S):
+                await self._alive.wait()
+            return await self._ready_child(prewarm=False)
+        except (ChildFailed, TimeoutError) as error:
+            raise Unavailable("No sandbox process could be started; try again.") from error
+
+    async def _ready_child(self, *, prewarm: bool) -> Child:
+        child = self.zygote.spawn(prewarm=prewarm)
+        try:
+            async with asyncio.timeout(_READY_TIMEOUT_S):
+                await child.ready
+        finally:
+            if not child.ready.done() or child.ready.cancelled():  # nobody will use it
+                child.close()
+        return child
+
+    def _replace(self, child: Child) -> None:
+        child.close()
+        self._refill()
+
+    def _refill(self) -> None:
+        while not self._stopping and self._alive.is_set() and self._missing() > 0:
+            self._coming += 1
+            self._keep(self._add_one())
+
+    def _missing(self) -> int:
+        return self._size - len(self._idle) - self._coming
+
+    async def _add_one(self) -> None:
+        try:
+            self._idle.append(await self._ready_child(prewarm=True))
+        except (ChildFailed, Unavailable, TimeoutError) as error:
+            log.warning("A sandbox process could not be started: %s", error)
+        finally:
+            self._coming -= 1
+
+    def _adopt(self, zygote: Zygote) -> None:
+        self._zygote = zygote
+        zygote.when_dead(lambda: self._lost(zygote))
+        self._alive.set()
+
+    def _lost(self, zygote: Zygote) -> None:
+        log.error("The sandbox's fork server died; it is restarted.")
+        self._alive.clear()
+        for child in self._idle:
+            child.close()
+        self._idle.clear()
+        self._keep(self._revive(zygote))
+
+    async def _revive(self, lost: Zygote) -> None:
+        await lost.stop()
+        while not self._stopping:
+            try:
+                zygote = await launch(self._without)
+            except ZygoteFailed as error:
+                log.error("The sandbox's fork server does not start: %s", error)  # noqa: TRY400  no trace
+            else:
+                if zygote.started.layers == lost.started.layers:
+                    self._adopt(zygote)
+                    self._refill()
+                    return
+                log.error("The new fork server has fewer layers of isolation; it is not used.")
+                await zygote.stop()
+            await asyncio.sleep(_REVIVAL_PAUSE_S)
+
+    def _keep(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """The loop alone would forget a task that nobody awaits."""
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,53 @@
+"""What a request changes, as files to compare."""
+
+import json
+
+from mcpbox.domain.evidence import Finding
+from mcpbox.domain.requests import RequestDetail
+from mcpbox.domain.tools import VersionContent
+from ui.diff import FileDiff, diff_file
+from ui.diff_view import Notes
+from ui.highlight import hidden_in
+
+
+def changed_files(request: RequestDetail) -> list[FileDiff]:
+    """Everything that the digest covers and that differs from the released version.
+
+    Slow for long programs: run it beside the event loop.
+    """
+    before, after = request.released, request.proposed
+    code = diff_file(code_path(request), before.code if before else "", after.code)
+    contract = diff_file(
+        contract_path(request), contract_of(before) if before else "", contract_of(after)
+    )
+    return [file for file in (code, contract) if file.status != "same"]
+
+
+def code_path(request: RequestDetail) -> str:
+    return f"{request.server_name}/{request.tool_name}.py"
+
+
+def contract_path(request: RequestDetail) -> str:
+    return f"{request.server_name}/{request.tool_name}.json"
+
+
+def contract_of(version: VersionContent) -> str:
+    """What clients are told of the tool, and what it needs: the digest without the code."""
+    content = version.model_dump(mode="json", include=set(VersionContent.model_fields) - {"code"})
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def notes_of(request: RequestDetail) -> Notes:
+    """Findings at their line of the proposed code; those of another version are left out."""
+    found: list[Finding] = [
+        finding
+        for evidence in request.evidence
+        if evidence.digest == request.digest
+        for finding in evidence.findings
+        if finding.line
+    ]
+    return {code_path(request): found}
+
+
+def hidden_characters(request: RequestDetail) -> int:
+    return hidden_in(request.proposed.code) + hidden_in(request.proposed.description)

@@ -1,0 +1,63 @@
+"""Who decided what, and all that happened to a request."""
+
+from mcpbox.domain.audit import Action
+from mcpbox.domain.requests import Decision, HistoryEntry, RequestDetail, Verdict
+from ui.parts import box, icon, text
+from ui.visit import Visit
+from ui.words import who
+
+_VERDICTS = {
+    Verdict.APPROVE: ("approved", "check", "good"),
+    Verdict.DENY: ("denied", "x", "bad"),
+    Verdict.REQUEST_CHANGES: ("requested changes", "undo-2", "warn"),
+}
+_ACTIONS: dict[str, tuple[str, str, str]] = {
+    Action.REQUEST_OPENED: ("opened the request", "inbox", ""),
+    Action.REQUEST_PRESENTED: ("presented the evidence", "flask-conical", ""),
+    Action.DECISION_ADDED: ("decided", "check", "good"),
+    Action.DECISION_REFUSED: ("tried to decide and was refused", "shield-alert", "bad"),
+    Action.REQUEST_APPLIED: ("applied the change", "circle-check", "good"),
+    Action.REQUEST_CLOSED: ("closed the request", "info", ""),
+    Action.GRANT_ADDED: ("granted", "globe", "warn"),
+}
+
+
+def show_history(visit: Visit, request: RequestDetail) -> None:
+    with box("panel"):
+        text("Decisions", tag="h2")
+        if not request.decisions:
+            text("Nobody has decided yet.", "muted", "p")
+        with box("log", "ol"):
+            for decision in request.decisions:
+                _decision(visit, decision)
+    with box("panel"):
+        text("What happened", tag="h2")
+        with box("log", "ol"):
+            for entry in reversed(request.history):
+                _entry(visit, entry)
+
+
+def _decision(visit: Visit, decision: Decision) -> None:
+    did, name, tone = _VERDICTS[decision.verdict]
+    with box("", "li"):
+        with box(f"face {tone}"):
+            icon(name)
+        with box("grow"):
+            with box("line-row wrap"):
+                text(f"{decision.reviewer} {did}", "strong")
+                text(f"through {decision.channel}", "faint small")
+            if decision.reason:
+                text(decision.reason, "quote", "div")
+        visit.stamp(decision.decided_at, "when faint small", relative=True)
+
+
+def _entry(visit: Visit, entry: HistoryEntry) -> None:
+    did, name, tone = _ACTIONS.get(entry.action, (entry.action, "info", ""))
+    with box("", "li"):
+        with box(f"face {tone}"):
+            icon(name)
+        with box("grow"):
+            text(f"{who(entry.actor)[1]} {did}", "strong", title=entry.actor)
+            if entry.detail:
+                text(entry.detail, "words", "div")
+        visit.stamp(entry.at, "when faint small", relative=True)

@@ -1,0 +1,261 @@
+"""One request in full: what it changes, the evidence, and what became of it."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from functools import partial
+
+from nicegui import run
+from nicegui.element import Element
+
+from mcpbox.domain.ids import Digest, RequestId
+from mcpbox.domain.requests import RequestDetail, Verdict
+from ui.changes import changed_files, hidden_characters, notes_of
+from ui.diff import FileDiff
+from ui.diff_view import DiffView, Mode
+from ui.pages.evidence import show_evidence, show_headline, trial_in_words
+from ui.pages.history import show_history
+from ui.parts import (
+    attributes,
+    blank,
+    box,
+    button,
+    callout,
+    choice,
+    icon,
+    risk_badge,
+    state_badge,
+    text,
+)
+from ui.visit import Visit
+from ui.words import (
+    STATES,
+    VERDICTS,
+    callable_of,
+    plural,
+    short_digest,
+    until,
+    versions_of,
+    who,
+)
+
+_LAYOUTS: tuple[tuple[Mode, str, str], ...] = (
+    ("split", "Split", "columns-2"),
+    ("unified", "Unified", "rows-2"),
+)
+_TABS = ("Changes", "Evidence", "History")
+_ACTIONS = (
+    (Verdict.DENY, "danger-plain", "x", "R"),
+    (Verdict.REQUEST_CHANGES, "plain", "undo-2", "C"),
+    (Verdict.APPROVE, "primary", "check", "A"),
+)
+_NO_RIGHT = "Only a reviewer or an admin can decide; your role lets you read."
+
+
+class RequestView:
+    """The right-hand side of the approvals."""
+
+    def __init__(
+        self,
+        visit: Visit,
+        decide: Callable[[Verdict], Awaitable[None]],
+        go_back: Callable[[], None],
+    ) -> None:
+        self._visit = visit
+        self._decide = decide
+        self._go_back = go_back
+        self._tab = _TABS[0]
+        self._mode: Mode = "split"
+        self._files: list[FileDiff] = []
+        self._compared: tuple[RequestId, Digest] | None = None
+        self._wanted: RequestId | None = None
+        self.request: RequestDetail | None = None
+
+    async def show(self, pane: Element, request_id: RequestId) -> None:
+        """Raises: ApiProblem: the request could not be had; what was shown stays."""
+        self._wanted = request_id
+        request = await self._visit.rest.request(request_id)
+        files = self._files
+        if self.request is None or (request.id, request.digest) != self._compared:
+            files = await run.io_bound(changed_files, request) or []
+        if self._wanted != request_id or request == self.request:
+            return  # the visitor has moved on, or sees it already
+        if self.request is None or request.id != self.request.id:
+            self._tab = _TABS[0]
+        self._files, self._compared = files, (request.id, request.digest)
+        self.request = request
+        pane.clear()
+        with pane:
+            with box("detail-head"):
+                self._title(request)
+                self._tabs(request)
+            self._body = box("detail-body", role="tabpanel", tabindex="0", aria_label=self._tab)
+            self._show_tab()
+
+    def forget(self) -> None:
+        self._wanted = self.request = None
+
+    # The head
+
+    def _title(self, request: RequestDetail) -> None:
+        back = button("All requests", kind="ghost back", name="arrow-left", on_click=self._go_back)
+        back.mark("back")
+        with box("detail-title"):
+            with box("line-row grow"):
+                name = callable_of(request)
+                text(name, "ellipsis", "h2", title=name)
+                text(versions_of(request), "chip mono")
+                risk_badge(request.risk)
+            with box("actions"):
+                if request.state.decidable:
+                    self._actions()
+                else:
+                    state_badge(STATES[request.state])
+        if request.state.decidable and not self._visit.visitor.may_decide:
+            text(_NO_RIGHT, "why-not", "p")
+        self._meta(request)
+
+    def _meta(self, request: RequestDetail) -> None:
+        kind, name = who(request.requester)
+        with box("meta"):
+            with box("", "span", title=request.requester):
+                icon(kind, "i-14")
+                text(name)
+            with box("", "span"):
+                icon("clock", "i-14")
+                self._visit.stamp(request.created_at, relative=True)
+            with box("", "span", title=f"Digest {request.digest}"):
+                icon("file-code-2", "i-14")
+                text(short_digest(request.digest), "mono small")
+            if request.state.decidable:
+                with box("", "span"):
+                    icon("history", "i-14")
+                    text(f"expires {until(request.expires_at, datetime.now(UTC))}")
+            if request.quorum > 1:
+                given = sum(d.verdict is Verdict.APPROVE for d in request.decisions)
+                with box("", "span"):
+                    icon("user", "i-14")
+                    text(f"{given} of {request.quorum} approvals")
+
+    def _actions(self) -> None:
+        for verdict, kind, name, key in _ACTIONS:
+            label = VERDICTS[verdict]
+            element = button(
+                label, kind=kind, name=name, key=key, on_click=partial(self._decide, verdict)
+            )
+            element.mark(verdict)
+            if not self._visit.visitor.may_decide:
+                element.disable()
+                attributes(element, {"title": _NO_RIGHT})
+
+    def _tabs(self, request: RequestDetail) -> None:
+        findings = sum(len(evidence.findings) for evidence in request.evidence)
+        counts = (len(self._files), findings, len(request.history))
+        with box("tabs", role="tablist", aria_label="Parts of the request"):
+            self._tab_elements = {
+                label: self._tab_button(label, count)
+                for label, count in zip(_TABS, counts, strict=True)
+            }
+
+    def _tab_button(self, label: str, count: int) -> Element:
+        with box("tab", "button", type="button", role="tab") as tab:
+            attributes(tab, {"aria-selected": str(label == self._tab).lower()})
+            text(label)
+            if count:
+                text(str(count), "n")
+        return tab.on("click", lambda: self._switch_tab(label), [])
+
+    def _switch_tab(self, label: str) -> None:
+        self._tab = label
+        for own, tab in self._tab_elements.items():
+            attributes(tab, {"aria-selected": str(own == label).lower()})
+        attributes(self._body, {"aria-label": label})
+        self._show_tab()
+
+    # The body
+
+    def _show_tab(self) -> None:
+        request = self.request
+        if request is None:
+            return
+        self._body.clear()
+        with self._body:
+            if self._tab == "Changes":
+                self._changes(request)
+            elif self._tab == "Evidence":
+                show_evidence(request)
+            else:
+                show_history(self._visit, request)
+
+    def _changes(self, request: RequestDetail) -> None:
+        show_headline(request)
+        if hidden := hidden_characters(request):
+            callout(
+                "critical",
+                "shield-alert",
+                "The code holds characters that cannot be seen.",
+                f"{plural(hidden, 'control or direction character')} could make it read otherwise "
+                "than it runs; spelled out in red below.",
+            )
+        self._facts(request)
+        if request.notes.strip():
+            with box("panel"):
+                text("The author says", tag="h2")
+                text(request.notes.strip(), "notes", "p")
+        with box("bar"):
+            released = request.released_number
+            against = f"Changes against version {released}, which runs now"
+            text(against if released else "All of it is new", "grow", "h2")
+            if any(file.status == "changed" for file in self._files):
+                with box("seg", role="group", aria_label="Layout of the diff") as layout:
+                    self._layout_choices(layout)
+        if not self._files:
+            blank("file-code-2", "Nothing differs", "Code and parameters are those that run now.")
+            return
+        self._diff = DiffView(self._files, notes=notes_of(request), mode=self._mode)
+
+    def _layout_choices(self, place: Element) -> None:
+        place.clear()
+        with place:
+            for mode, label, name in _LAYOUTS:
+                choice(
+                    label,
+                    on=mode == self._mode,
+                    name=name,
+                    on_click=partial(self._lay_out, mode, place),
+                )
+
+    def _lay_out(self, mode: Mode, place: Element) -> None:
+        self._mode = mode
+        self._layout_choices(place)
+        self._diff.show_as(mode)
+
+    def _facts(self, request: RequestDetail) -> None:
+        manifest = request.proposed.manifest
+        added = sum(file.added for file in self._files)
+        removed = sum(file.removed for file in self._files)
+        with box("facts"):
+            with box("fact"):
+                text("Code", "k", "div")
+                with box("v"):
+                    text(f"+{added}", "plus")
+                    text(f" \N{MINUS SIGN}{removed}", "minus")
+                text(plural(len(self._files), "file"), "s", "div")
+            new = request.needs.hosts
+            _fact(
+                "Network",
+                plural(len(new), "new host") if new else "No new host",
+                ", ".join(new) or ", ".join(manifest.hosts) or "reaches nothing",
+            )
+            _fact(
+                "Secrets",
+                plural(len(manifest.secret_names), "secret") if manifest.secret_names else "None",
+                ", ".join(manifest.secret_names) or "reads none",
+            )
+            _fact("Sandbox trial", *trial_in_words(request.evidence))
+
+
+def _fact(label: str, value: str, note: str) -> None:
+    with box("fact"):
+        text(label, "k", "div")
+        text(value, "v", "div")
+        text(note, "s", "div")

@@ -1,0 +1,136 @@
+"""The servers, and one of them with its tools."""
+
+import asyncio
+from typing import NamedTuple
+
+from mcpbox.domain.base import Page
+from mcpbox.domain.servers import DesiredState, ServerSummary
+from mcpbox.domain.tools import ToolSummary
+from ui.frame import Top
+from ui.pages.tools import tool_table
+from ui.parts import blank, box, connect_steps, link, state_badge, text
+from ui.section import Section
+from ui.tables import pager, row_link, table
+from ui.visit import Visit
+from ui.words import Tone, plural, who
+
+_STATES: dict[DesiredState, tuple[str, Tone]] = {
+    DesiredState.RUNNING: ("Running", "good"),
+    DesiredState.STOPPED: ("Stopped", "idle"),
+}
+_COLUMNS = (
+    ("Server", ""),
+    ("State", ""),
+    ("Released", "num right"),
+    ("Open requests", "num right optional"),
+    ("Hosts it may reach", "optional"),
+    ("Created", "num right optional"),
+)
+
+
+async def servers_page(visit: Visit, top: Top) -> None:
+    del top
+
+    def show(page: Page[ServerSummary]) -> None:
+        with box("card"):
+            if not page.items and page.total == 0:
+                with blank(
+                    "server",
+                    "No server yet",
+                    "A server groups tools. A connected LLM makes one with mcpbox_create_server.",
+                ):
+                    connect_steps()
+                return
+            with table("Servers", _COLUMNS):
+                for server in page.items:
+                    _row(visit, server)
+            pager(visit, page)
+
+    with box("page scroll"):
+        section = Section(
+            visit, lambda: visit.rest.servers(page=visit.page_number), show, "page-wide"
+        )
+        await section.refresh()
+    visit.follow(frozenset({"catalog", "requests"}), section.refresh)
+
+
+def _row(visit: Visit, server: ServerSummary) -> None:
+    with box("", "tr"):
+        with box("main-cell", "td"):
+            row_link(server.name, f"/servers/{server.id}")
+            text(server.description, "sub", title=server.description)
+        with box("", "td"):
+            state_badge(_STATES[server.desired_state])
+        text(f"{server.released_count} of {server.tool_count}", "num", "td")
+        text(str(server.open_request_count or "\N{EN DASH}"), "num optional", "td")
+        text(", ".join(server.hosts) or "none", "muted optional", "td")
+        with box("num optional faint", "td"):
+            visit.stamp(server.created_at, relative=True)
+
+
+class _Shown(NamedTuple):
+    server: ServerSummary
+    tools: Page[ToolSummary]
+
+
+async def server_page(visit: Visit, top: Top) -> None:
+    server_id = visit.path_id("server_id", "server")
+
+    async def load() -> _Shown:
+        server, tools = await asyncio.gather(
+            visit.rest.server(server_id),
+            visit.rest.tools(server_id=server_id, page=visit.page_number),
+        )
+        return _Shown(server, tools)
+
+    with box("page scroll"):
+        section = Section(visit, load, lambda shown: _show(visit, top, shown), "page-wide")
+        await section.refresh()
+    visit.follow(frozenset({"catalog", "requests"}), section.refresh)
+
+
+def _show(visit: Visit, top: Top, shown: _Shown) -> None:
+    server, tools = shown
+    top.name(server.name)
+    with box("page-title"):
+        state_badge(_STATES[server.desired_state])
+        text(server.description, "notes", "p")
+    with box("facts"):
+        _fact(
+            "Tools",
+            f"{server.released_count} released",
+            f"{plural(server.tool_count, 'tool')} in all",
+        )
+        waiting = server.open_request_count
+        _fact(
+            "Requests",
+            f"{waiting} open" if waiting else "None open",
+            "see Approvals" if waiting else "nothing to decide",
+        )
+        _fact("May reach", plural(len(server.hosts), "host"), ", ".join(server.hosts) or "nothing")
+        with box("fact"):
+            text("Created by", "k", "div")
+            text(who(server.created_by)[1], "v", "div")
+            visit.stamp(server.created_at, "s", relative=True)
+    if server.desired_state is DesiredState.STOPPED:
+        text("While a server is stopped, none of its tools is listed or called.", "muted", "p")
+    with box("card"):
+        with box("section-head"):
+            text("Tools", "grow", "h2")
+            with link(f"/tools?server_id={server.id}", "small"):
+                text("Show in Tools")
+        if not tools.items and tools.total == 0:
+            blank(
+                "wrench",
+                "No tool yet",
+                "A connected LLM writes one with mcpbox_create_tool, naming this server.",
+            )
+            return
+        tool_table(visit, tools)
+
+
+def _fact(label: str, value: str, note: str) -> None:
+    with box("fact"):
+        text(label, "k", "div")
+        text(value, "v", "div")
+        text(note, "s", "div")

@@ -1,0 +1,229 @@
+"""The panel's only way to data: our REST API, acting with one visitor's own token."""
+
+import asyncio
+from functools import cache
+from typing import Any, Literal, TypeVar
+from uuid import UUID
+
+import httpx
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from mcpbox.domain.base import Page
+from mcpbox.domain.executions import Execution, Overview
+from mcpbox.domain.people import Role
+from mcpbox.domain.requests import (
+    DecisionDraft,
+    Outcome,
+    RequestDetail,
+    RequestSummary,
+    State,
+)
+from mcpbox.domain.servers import ServerSummary
+from mcpbox.domain.tools import ToolDetail, ToolSummary, ToolVersion
+
+_UNAUTHORIZED = 401
+TIMEOUT_S = 10.0
+"""The in-process transport knows no timeouts of its own."""
+
+Answer = TypeVar("Answer")
+Query = dict[str, str | int | list[str]]
+
+
+class ApiProblem(Exception):
+    """The API refused or did not answer; title and detail are fit to show."""
+
+    def __init__(self, status: int, title: str, detail: str) -> None:
+        super().__init__(f"{title}: {detail}")
+        self.status = status
+        self.title = title
+        self.detail = detail
+
+
+class SignedOut(ApiProblem):
+    """The session is not valid, or no longer."""
+
+
+class Visitor(BaseModel):
+    """Who looks at the panel."""
+
+    model_config = ConfigDict(frozen=True)
+
+    username: str
+    roles: frozenset[Role]
+
+    @property
+    def may_decide(self) -> bool:
+        """A courtesy that greys out buttons; the API decides about every decision by itself."""
+        return bool(self.roles & {Role.REVIEWER, Role.ADMIN})
+
+
+class ServiceState(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    state: Literal["ok", "degraded", "down"]
+    detail: str = ""
+
+
+class System(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    services: tuple[ServiceState, ...]
+
+
+class Session(BaseModel):
+    """What signing in answers, as far as the panel uses it."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    access_token: str
+    expires_in: int
+
+
+class Rest:
+    """Every method raises :class:`ApiProblem`, :class:`SignedOut` among them, and nothing else."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+
+    async def login(self, username: str, password: str) -> Session:
+        body = {"username": username, "password": password}
+        return await self._ask("POST", "auth/login", Session, body=body)
+
+    async def logout(self) -> None:
+        await self._send("POST", "auth/logout")
+
+    async def me(self) -> Visitor:
+        return await self._ask("GET", "auth/me", Visitor)
+
+    async def overview(self) -> Overview:
+        return await self._ask("GET", "overview", Overview)
+
+    async def system(self) -> System:
+        return await self._ask("GET", "system", System)
+
+    async def requests(
+        self, states: tuple[State, ...], *, page: int = 1, page_size: int = 50
+    ) -> Page[RequestSummary]:
+        query: Query = {"state": list(states), "page": page, "page_size": page_size}
+        return await self._ask("GET", "requests", Page[RequestSummary], query)
+
+    async def request(self, request_id: UUID) -> RequestDetail:
+        return await self._ask("GET", f"requests/{request_id}", RequestDetail)
+
+    async def decide(self, request_id: UUID, draft: DecisionDraft) -> Outcome:
+        body = draft.model_dump(mode="json")
+        return await self._ask("POST", f"requests/{request_id}/decisions", Outcome, body=body)
+
+    async def servers(self, *, page: int = 1, page_size: int = 50) -> Page[ServerSummary]:
+        query: Query = {"page": page, "page_size": page_size}
+        return await self._ask("GET", "servers", Page[ServerSummary], query)
+
+    async def server(self, server_id: UUID) -> ServerSummary:
+        return await self._ask("GET", f"servers/{server_id}", ServerSummary)
+
+    async def tools(
+        self, *, server_id: UUID | None = None, page: int = 1, page_size: int = 50
+    ) -> Page[ToolSummary]:
+        query: Query = {"page": page, "page_size": page_size}
+        if server_id:
+            query["server_id"] = str(server_id)
+        return await self._ask("GET", "tools", Page[ToolSummary], query)
+
+    async def tool(self, tool_id: UUID) -> ToolDetail:
+        return await self._ask("GET", f"tools/{tool_id}", ToolDetail)
+
+    async def versions(self, tool_id: UUID) -> list[ToolVersion]:
+        return await self._ask("GET", f"tools/{tool_id}/versions", list[ToolVersion])
+
+    async def executions(
+        self,
+        *,
+        tool_id: UUID | None = None,
+        outcome: str = "",
+        origin: str = "",
+        page: int = 1,
+        page_size: int = 50,
+    ) -> Page[Execution]:
+        wanted = {"tool_id": str(tool_id or ""), "outcome": outcome, "origin": origin}
+        query: Query = {"page": page, "page_size": page_size}
+        query.update({name: value for name, value in wanted.items() if value})
+        return await self._ask("GET", "executions", Page[Execution], query)
+
+    async def execution(self, execution_id: UUID) -> Execution:
+        return await self._ask("GET", f"executions/{execution_id}", Execution)
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        kind: type[Answer],
+        query: Query | None = None,
+        body: dict[str, Any] | None = None,
+    ) -> Answer:
+        response = await self._send(method, path, query, body)
+        try:
+            return _reader(kind).validate_json(response.content)
+        except ValidationError as error:
+            raise ApiProblem(
+                502,
+                "The API gave an answer that this panel cannot read",
+                "The two are of different versions; reload the page, or restart mcpbox.",
+            ) from error
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        query: Query | None = None,
+        body: dict[str, Any] | None = None,
+    ) -> httpx.Response:
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                response = await self._client.request(method, path, params=query, json=body)
+        except (httpx.HTTPError, TimeoutError) as error:
+            raise ApiProblem(
+                503, "The API does not answer", "Nothing was changed; try again in a moment."
+            ) from error
+        if response.is_error:
+            raise _problem(response)
+        return response
+
+
+@cache
+def _reader(kind: type[Answer]) -> TypeAdapter[Answer]:
+    return TypeAdapter(kind)
+
+
+_TITLES = {
+    401: "Sign in first",
+    403: "That is not allowed",
+    404: "There is nothing here",
+    409: "That is not possible any more",
+    422: "That was not understood",
+    429: "Too many attempts",
+    503: "A part of mcpbox does not answer",
+}
+
+
+class _Problem(BaseModel):
+    detail: str = ""
+
+
+def _problem(response: httpx.Response) -> ApiProblem:
+    """Only a problem+json body is shown; anything else may be a proxy's page or a trace."""
+    said = _Problem()
+    if response.headers.get("content-type", "").startswith("application/problem+json"):
+        try:
+            said = _Problem.model_validate_json(response.content)
+        except ValidationError:
+            said = _Problem()
+    kind = SignedOut if response.status_code == _UNAUTHORIZED else ApiProblem
+    return kind(
+        response.status_code,
+        _TITLES.get(response.status_code, "The API could not answer"),
+        said.detail or f"It answered with status {response.status_code}; try again in a moment.",
+    )

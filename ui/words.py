@@ -1,0 +1,134 @@
+"""How the panel says things: ages, names and states in words, all pure."""
+
+from datetime import datetime
+from typing import Literal
+
+from mcpbox.domain.evidence import Check, Risk, Status
+from mcpbox.domain.executions import ExecutionOutcome
+from mcpbox.domain.requests import RequestSummary, State, Verdict
+from mcpbox.domain.tools import Approval
+
+Tone = Literal["good", "warn", "bad", "busy", "idle"]
+
+STATES: dict[State, tuple[str, Tone]] = {
+    State.GATHERING: ("Gathering evidence", "busy"),
+    State.AWAITING_DECISION: ("Waiting", "busy"),
+    State.CHANGES_REQUESTED: ("Changes requested", "warn"),
+    State.APPROVED: ("Approved", "good"),
+    State.APPLYING: ("Being applied", "busy"),
+    State.APPLIED: ("Applied", "good"),
+    State.APPLY_FAILED: ("Could not be applied", "bad"),
+    State.DENIED: ("Denied", "bad"),
+    State.VETOED: ("Vetoed by a check", "bad"),
+    State.WITHDRAWN: ("Withdrawn", "idle"),
+    State.SUPERSEDED: ("Superseded", "idle"),
+    State.EXPIRED: ("Expired", "idle"),
+}
+STATUSES: dict[Status, tuple[str, Tone]] = {
+    Status.PASSED: ("Passed", "good"),
+    Status.WARNING: ("Look closer", "warn"),
+    Status.FAILED: ("Failed", "bad"),
+    Status.MISSING: ("Could not be checked", "warn"),
+    Status.SKIPPED: ("Not applicable", "idle"),
+}
+CHECKS: dict[Check, str] = {
+    Check.MANIFEST: "What the code needs",
+    Check.GUARD: "Sandbox rules",
+    Check.TRIAL: "Trial in the sandbox",
+    Check.SCHEMA_DIFF: "Parameters against the released version",
+    Check.CODE_DIFF: "Code against the released version",
+}
+OUTCOMES: dict[ExecutionOutcome, tuple[str, Tone]] = {
+    ExecutionOutcome.OK: ("OK", "good"),
+    ExecutionOutcome.ERROR: ("Error", "bad"),
+    ExecutionOutcome.REFUSED: ("Refused", "warn"),
+    ExecutionOutcome.UNAVAILABLE: ("Unavailable", "bad"),
+}
+APPROVALS: dict[Approval, tuple[str, Tone]] = {
+    Approval.DRAFT: ("Draft", "idle"),
+    Approval.PENDING_REVIEW: ("Waits for review", "busy"),
+    Approval.APPROVED: ("Approved", "good"),
+    Approval.REJECTED: ("Rejected", "bad"),
+}
+VERDICTS: dict[Verdict, str] = {
+    Verdict.APPROVE: "Approve",
+    Verdict.DENY: "Deny",
+    Verdict.REQUEST_CHANGES: "Request changes",
+}
+_ORDER = (Risk.LOW, Risk.MEDIUM, Risk.HIGH, Risk.CRITICAL)
+
+
+def age(moment: datetime, now: datetime) -> str:
+    """How long ago, in few characters: ``now``, ``4 min``, ``3 h``, ``2 d``."""
+    minutes = int((now - moment).total_seconds() // 60)
+    if minutes < 1:
+        return "now"
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 24 * 60:
+        return f"{minutes // 60} h"
+    return f"{minutes // (24 * 60)} d"
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    short = age(moment, now)
+    return "just now" if short == "now" else f"{short} ago"
+
+
+def until(moment: datetime, now: datetime) -> str:
+    short = age(now, moment)
+    return "in less than a minute" if short == "now" else f"in {short}"
+
+
+def clock(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def milliseconds(duration_ms: float | None) -> str:
+    if duration_ms is None:
+        return "\N{EN DASH}"
+    if duration_ms < 10:
+        return f"{duration_ms:.1f} ms"
+    return f"{duration_ms:.0f} ms" if duration_ms < 1000 else f"{duration_ms / 1000:.1f} s"
+
+
+def who(label: str) -> tuple[str, str]:
+    """A principal's label as (icon, name): ``client:laptop`` is a bot, the rest are people."""
+    kind, _, name = label.rpartition(":")
+    return ("bot" if kind == "client" else "package" if kind == "system" else "user", name)
+
+
+def initials(name: str) -> str:
+    words = name.replace(".", " ").replace("_", " ").replace("-", " ").split()
+    return "".join(word[0] for word in words[:2]) or "?"
+
+
+def callable_of(request: RequestSummary) -> str:
+    return f"{request.server_name}__{request.tool_name}"
+
+
+def versions_of(request: RequestSummary) -> str:
+    if request.released_number is None:
+        return f"new, v{request.version_number}"
+    return f"v{request.released_number} → v{request.version_number}"
+
+
+def risk_word(risk: Risk | None) -> str:
+    return risk.capitalize() if risk else "Not known"
+
+
+def at_least(risk: Risk | None, floor: Risk) -> bool:
+    """``None`` means that nobody knows yet, which is never less than anything."""
+    return risk is None or _ORDER.index(risk) >= _ORDER.index(floor)
+
+
+def needs_typed_name(risk: Risk | None) -> bool:
+    return at_least(risk, Risk.HIGH)
+
+
+def short_digest(digest: str) -> str:
+    return digest.removeprefix("sha256:")[:12]
