@@ -1,4 +1,4 @@
-"""``python -m sandbox`` starts the service; ``python -m sandbox probe`` only measures the machine."""
+"""``python -m sandbox`` starts the service; with ``probe`` it only measures the machine."""
 
 import asyncio
 import sys
