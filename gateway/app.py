@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from uvicorn.loops.auto import auto_loop_factory
 
 from gateway.announcer import Announcer
 from gateway.calls import Calls
@@ -183,7 +184,8 @@ def main() -> None:
         server_header=False,
         timeout_graceful_shutdown=DRAIN_S,
     )
-    asyncio.run(Serving(config, gateway).serve())
+    with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:  # uvloop, if installed
+        runner.run(Serving(config, gateway).serve())
     if gateway.crashed:
         sys.exit(1)
 

@@ -1,0 +1,112 @@
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+# Trust what the machine trusts, as pip does: networks that inspect TLS bring their own root.
+export UV_SYSTEM_CERTS ?= true
+UV_PIP := $(BIN)/uv pip install --quiet --python $(BIN)/python
+
+.PHONY: help
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@echo
+	@echo "Options go in ARGS: make up ARGS=--detach, make test ARGS='-k digest', make bench ARGS=--json"
+
+.PHONY: up
+up: $(INSTALLED) ## Start everything and print the addresses (ARGS=--detach: in the background)
+	@$(BIN)/mcpbox up $(ARGS)
+
+.PHONY: down
+down: $(INSTALLED) ## Stop what `make up` started
+	@$(BIN)/mcpbox down $(ARGS)
+
+.PHONY: demo
+demo: $(INSTALLED) ## Play the story, from a first tool to its approval, against what runs
+	@$(BIN)/mcpbox demo $(ARGS)
+
+.PHONY: test
+test: $(INSTALLED) chromium ## Every test, against real Postgres, Temporal, sandbox and browser
+	$(BIN)/pytest $(ARGS)
+
+.PHONY: bench
+bench: $(INSTALLED) ## Measure, beside a bare server as the floor (ARGS=--json)
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: check
+check: lint types arrows spelling architecture ## Everything that needs no running service
+
+.PHONY: lint
+lint: $(INSTALLED)
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+
+.PHONY: types
+types: $(INSTALLED)
+	$(BIN)/pyright
+
+.PHONY: arrows
+arrows: $(INSTALLED)
+	$(BIN)/lint-imports --no-cache --no-logo
+
+.PHONY: spelling
+spelling: $(INSTALLED)
+	$(BIN)/codespell
+
+.PHONY: architecture
+architecture: $(INSTALLED)
+	$(BIN)/pytest --quiet tests/architecture
+
+.PHONY: docs
+docs: $(INSTALLED) ## Make the reference pages anew from the code
+	$(BIN)/python -m docs.generate
+
+.PHONY: format
+format: $(INSTALLED) ## Rewrite files the way `make check` wants them
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff format --quiet .
+
+.PHONY: lock
+lock: $(BIN)/uv ## Pin what pyproject.toml asks for (ARGS=--upgrade: everything anew)
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --group dev \
+		--generate-hashes --no-emit-index-url --no-emit-find-links \
+		--custom-compile-command "make lock" --output-file requirements.lock $(ARGS) pyproject.toml
+
+.PHONY: chromium
+chromium:
+	@for name in chromium chromium-browser google-chrome; do \
+		if command -v $$name >/dev/null; then exit 0; fi; \
+	done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing chromium for the browser tests ..."; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	else \
+		echo "The browser tests need chromium on the PATH, and only root can install it here." >&2; \
+		echo "Install it (Debian: sudo apt-get install chromium) and run make test again." >&2; \
+		exit 1; \
+	fi
+
+$(INSTALLED): pyproject.toml requirements.lock | $(BIN)/uv
+	@echo "Installing into $(VENV) ..."
+	@$(UV_PIP) --require-hashes --requirement requirements.lock
+	@$(UV_PIP) --no-deps --editable .
+	@touch $@
+
+# uv comes from the lock as well, by way of pip, which can check its hash.
+$(BIN)/uv: | $(BIN)/pip
+	@awk '/^[^ ]/ { wanted = /^uv==/ } wanted' requirements.lock \
+		| $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+			--require-hashes --requirement /dev/stdin
+
+$(BIN)/pip:
+	@for python in $(PYTHON) python3.14 python3.13 python3.12 python3.11; do \
+		if $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null; \
+		then exec $$python -m venv --clear $(VENV); fi; \
+	done; \
+	echo "MCPbox needs Python 3.11 to 3.14; $(PYTHON) is none. Try: make PYTHON=/path/to/python3.12 ..." >&2; \
+	exit 1

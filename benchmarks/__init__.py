@@ -1,0 +1,1 @@
+"""``python -m benchmarks``: measures an instance of its own, beside a bare server as the floor."""

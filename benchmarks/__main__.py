@@ -1,0 +1,197 @@
+"""``python -m benchmarks [--quick] [--json]``."""
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import aiohttp
+from uvicorn.loops.auto import auto_loop_factory
+
+from benchmarks.calls import (
+    MANY,
+    Lane,
+    Load,
+    Throughput,
+    lane_name,
+    mcp_lanes,
+    measure,
+    sandbox_lanes,
+)
+from benchmarks.floor import TOOL_NAME, Floor, running_floor
+from benchmarks.instance import Installation
+from benchmarks.mcp_http import ERAS, Era
+from benchmarks.publishing import Office, measure_approvals, measure_create_tool, office_of
+from benchmarks.report import Machine, Memory, Report, as_text, ratio_of, this_machine
+from benchmarks.samples import BenchmarkFailed
+from benchmarks.starts import Starts, measured_starts
+
+_THINKING_S = 0.02
+"""Long enough for the sandbox to be idle again: what a call costs when nothing else happens."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    start_pairs: int
+    rounds: int
+    """How often each lane has its turn."""
+    calls: dict[str, int]
+    """Per turn, by load."""
+    approvals: int
+    """Per era."""
+    created_tools: int
+
+    @property
+    def loads(self) -> tuple[Load, ...]:
+        return (
+            Load("paced", clients=1, calls=self.calls["paced"], pause_s=_THINKING_S),
+            Load("1", clients=1, calls=self.calls["1"]),
+            Load(str(MANY), clients=MANY, calls=self.calls[str(MANY)]),
+        )
+
+
+FULL = Effort(
+    start_pairs=2,
+    rounds=8,
+    calls={"paced": 15, "1": 40, str(MANY): 80},
+    approvals=20,
+    created_tools=100,
+)
+QUICK = Effort(
+    start_pairs=1,
+    rounds=1,
+    calls={"paced": 5, "1": 5, str(MANY): 32},
+    approvals=2,
+    created_tools=5,
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="answer with JSON")
+    parser.add_argument("--quick", action="store_true", help="few samples: does it run at all?")
+    given = parser.parse_args()
+    # What was started must be stopped, also when we are told to end.
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        report = run(QUICK if given.quick else FULL)
+    except (BenchmarkFailed, aiohttp.ClientError, TimeoutError) as error:
+        sys.exit(f"The benchmarks failed. {error}")
+    print(json.dumps(asdict(report), indent=2) if given.json else as_text(report))
+
+
+def run(effort: Effort) -> Report:
+    began = time.perf_counter()
+    machine = this_machine()
+    _say(f"Starting MCPbox, {effort.start_pairs} x cold and warm ...")
+    with (
+        tempfile.TemporaryDirectory(prefix="mcpbox-bench-") as directory,
+        measured_starts(Path(directory), pairs=effort.start_pairs) as (installation, starts),
+        running_floor() as floor,
+        asyncio.Runner(loop_factory=auto_loop_factory()) as runner,
+    ):
+        return runner.run(_Session(effort, installation, floor).measure(machine, starts, began))
+
+
+class _Session:
+    """What is measured while one instance and the floor run."""
+
+    def __init__(self, effort: Effort, installation: Installation, floor: Floor) -> None:
+        self._effort = effort
+        self._installation = installation
+        self._floor = floor
+        self._token = installation.new_client()
+
+    async def measure(self, machine: Machine, starts: Starts, began: float) -> Report:
+        """``began``: of the whole run, in seconds of ``perf_counter``."""
+        effort = self._effort
+        at_rest = self._installation.resident_mib()
+        async with office_of(self._installation, self._token) as office:
+            _say("Calling tools ...")
+            found = await self._measure_calls(office)
+            _say("Writing and publishing tools ...")
+            create_tool = await measure_create_tool(office, samples=effort.created_tools)
+            approvals = await measure_approvals(
+                office, self._installation.gateway_url, self._token, samples=effort.approvals
+            )
+        after_load = self._installation.resident_mib()
+        gateway, floor = _by_era("gateway", found), _by_era("floor", found)
+        return Report(
+            machine=machine,
+            duration_s=round(time.perf_counter() - began, 1),
+            gateway=gateway,
+            floor=floor,
+            gateway_to_floor={
+                era: {load: ratio_of(gateway[era][load], floor[era][load]) for load in gateway[era]}
+                for era in ERAS
+            },
+            sandbox={path: _by_load(f"sandbox /{path}", found) for path in ("runs", "health")},
+            approvals=approvals,
+            create_tool=create_tool,
+            starts=starts,
+            memory=Memory(
+                at_rest_mib=round(sum(at_rest.values()), 1),
+                after_load_mib=round(sum(after_load.values()), 1),
+                services_after_load_mib=after_load,
+            ),
+        )
+
+    async def _measure_calls(self, office: Office) -> dict[str, dict[str, Throughput]]:
+        """``{load: {lane: …}}``."""
+        async with AsyncExitStack() as stack:
+            lanes = await self._lanes(stack, await office.publish())
+            return {
+                load.name: await measure(lanes, load, rounds=self._effort.rounds)
+                for load in self._effort.loads
+            }
+
+    async def _lanes(self, stack: AsyncExitStack, tool: str) -> Sequence[Lane]:
+        """Neighbours are what is compared."""
+        pids = self._installation.pids()
+        working = {name: pids[name] for name in ("gateway", "sandbox", "postgres")}
+        of_gateway = await stack.enter_async_context(
+            mcp_lanes("gateway", self._installation.gateway_url, tool, working, token=self._token)
+        )
+        of_floor = await stack.enter_async_context(
+            mcp_lanes("floor", self._floor.url, TOOL_NAME, {"floor": self._floor.pid})
+        )
+        of_sandbox = await stack.enter_async_context(
+            sandbox_lanes(
+                str(self._installation.sandbox_socket),
+                self._installation.sandbox_api_key,
+                pids["sandbox"],
+            )
+        )
+        paired = [lane for pair in zip(of_gateway, of_floor, strict=True) for lane in pair]
+        return [*paired, *of_sandbox]
+
+
+def _by_era(
+    name: str, found: Mapping[str, Mapping[str, Throughput]]
+) -> dict[Era, dict[str, Throughput]]:
+    return {era: _by_load(lane_name(name, era), found) for era in ERAS}
+
+
+def _by_load(lane: str, found: Mapping[str, Mapping[str, Throughput]]) -> dict[str, Throughput]:
+    return {load: by_lane[lane] for load, by_lane in found.items()}
+
+
+def _end(number: int, _: object) -> NoReturn:
+    sys.exit(128 + number)
+
+
+def _say(text: str) -> None:
+    """Beside the answer, which a program may read."""
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""The floor: a bare server of the MCP SDK, in a process of its own, with a tool that does nothing.
+
+What a call costs here is the price of the protocol; what the gateway costs beyond is ours.
+"""
+
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+from mcp.server import Server, ServerRequestContext
+from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
+from mcp.types import (
+    CallToolRequestParams,
+    CallToolResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+    TextContent,
+    Tool,
+)
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from benchmarks.tool import ANSWER, INPUT_SCHEMA
+from cli.processes import dies_with_parent
+
+TOOL_NAME = "add"
+_STOP_TIMEOUT_S = 10
+_SUM = CallToolResult(content=[TextContent(text='{"sum": 3}')], structured_content=ANSWER)
+
+Context = ServerRequestContext[Any, Any]
+
+
+@dataclass(frozen=True)
+class Floor:
+    url: str
+    pid: int
+
+
+@contextmanager
+def running_floor() -> Generator[Floor]:
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
+        port = listener.getsockname()[1]
+        process = subprocess.Popen(  # noqa: S603 - this module
+            [sys.executable, "-m", "benchmarks.floor", str(listener.fileno())],
+            pass_fds=[listener.fileno()],
+            preexec_fn=dies_with_parent(signal.SIGKILL),
+        )
+    try:
+        # It listens already: who connects before it serves just waits.
+        yield Floor(f"http://127.0.0.1:{port}/mcp", process.pid)
+    finally:
+        process.terminate()
+        try:
+            process.wait(_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def main() -> None:
+    listener = socket.socket(fileno=int(sys.argv[1]))
+    # The gateway's parser; the loop is the fastest that is installed.
+    config = uvicorn.Config(_app(), http="h11", log_level="warning", timeout_graceful_shutdown=1)
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _app() -> Starlette:
+    server = Server[Any](
+        "floor",
+        version="1",
+        get_tool_input_schema={TOOL_NAME: INPUT_SCHEMA}.get,
+        on_list_tools=_list_tools,
+        on_call_tool=_call_tool,
+    )
+    manager = StreamableHTTPSessionManager(server)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
+        async with manager.run():
+            yield
+
+    return Starlette(routes=[Route("/mcp", StreamableHTTPASGIApp(manager))], lifespan=lifespan)
+
+
+async def _list_tools(_: Context, __: PaginatedRequestParams | None) -> ListToolsResult:
+    return ListToolsResult(tools=[Tool(name=TOOL_NAME, input_schema=INPUT_SCHEMA)])
+
+
+async def _call_tool(_: Context, __: CallToolRequestParams) -> CallToolResult:
+    return _SUM
+
+
+if __name__ == "__main__":
+    main()

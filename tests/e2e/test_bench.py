@@ -1,0 +1,51 @@
+"""The benchmarks run; what they measure is for people to judge, so no figure is asserted."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LOADS = {"paced", "1", "16"}
+ERAS = {"2026-07-28", "2025-11-25"}
+
+
+@pytest.mark.timeout(120)
+async def test_a_quick_run_answers_with_json_that_has_every_figure() -> None:
+    running = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "benchmarks", "--quick", "--json"),
+        cwd=ROOT,
+        env={**os.environ, "MCPBOX_GATEWAY_PORT": "not a port"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    answer, said = await running.communicate()
+    assert running.returncode == 0, said.decode()
+    report = json.loads(answer)
+
+    for server in ("gateway", "floor", "gateway_to_floor"):
+        assert report[server].keys() == ERAS
+        assert all(report[server][era].keys() == LOADS for era in ERAS)
+    assert report["sandbox"].keys() == {"runs", "health"}
+    assert report["approvals"].keys() == ERAS
+    assert report["starts"].keys() == {"cold", "warm"}
+    assert {"postgres", "temporal", "worker", "sandbox", "gateway", "admin", "supervisor"} == (
+        report["memory"]["services_after_load_mib"].keys()
+    )
+    assert {"create_tool", "machine", "duration_s"} < report.keys()
+    assert [path for path, number in figures(report) if number <= 0] == []
+
+
+def figures(found: Any, path: str = "") -> Generator[tuple[str, float]]:
+    """Every number in a report, by its place; but what the kernel counts in ticks may be zero."""
+    if isinstance(found, dict):
+        for name, inner in cast("dict[str, Any]", found).items():
+            if name not in {"cpu_ms", "load_average"}:
+                yield from figures(inner, f"{path}/{name}")
+    elif isinstance(found, int | float):
+        yield path, found
