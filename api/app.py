@@ -2,16 +2,19 @@
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from http import HTTPStatus
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, HTTPException, Request
+from starlette.routing import Match
 
 from api import auth, catalog, executions, metrics, problems, requests, system
+from api.body_limit import BodyLimit
 from api.deps import Parts
 from mcpbox import __version__
 from mcpbox.domain.errors import NotFound
 
 PREFIX = "/api/v1"
-_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -35,9 +38,26 @@ def build_api(parts: Parts, *, lifespan: Lifespan | None = None) -> FastAPI:
     app.include_router(system.probes)
     app.include_router(metrics.router)
     # Last, so that the panel, which is mounted at "/", never answers for the API.
-    app.add_api_route("/api/{rest:path}", _nothing_here, methods=_METHODS, include_in_schema=False)
+    for path in ("/api", "/api/{rest:path}"):
+        app.add_api_route(path, _nothing_here, methods=_METHODS, include_in_schema=False)
+    app.add_middleware(BodyLimit)
     return app
 
 
-async def _nothing_here(rest: str) -> None:
-    raise NotFound("route", f"/api/{rest}")
+async def _nothing_here(request: Request) -> None:
+    """Answers for every address under ``/api`` that no route took, so a wrong method ends here."""
+    elsewhere = [
+        route for route in request.app.routes if route.matches(request.scope)[0] is Match.PARTIAL
+    ]
+    if not elsewhere:
+        raise NotFound("route", request.url.path)
+    methods = ", ".join(
+        method
+        for method in _METHODS
+        if any(r.matches({**request.scope, "method": method})[0] is Match.FULL for r in elsewhere)
+    )
+    raise HTTPException(
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        f"{request.method} does nothing here; use {methods}.",
+        headers={"allow": methods},
+    )

@@ -3,19 +3,20 @@
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field
 
 from api.deps import PartsDep, PersonDep, TokenDep
 from api.problems import problems
 from mcpbox.domain.errors import TooManyAttempts
+from mcpbox.domain.texts import SecretText, Text
 from mcpbox.usecases.people import Tokens
 
 router = APIRouter(prefix="/auth", tags=["auth"])
 
 
 class Credentials(BaseModel):
-    username: Annotated[str, Field(min_length=1, max_length=80)]
-    password: Annotated[SecretStr, Field(min_length=1, max_length=1024)]
+    username: Annotated[Text, Field(min_length=1, max_length=80)]
+    password: Annotated[SecretText, Field(min_length=1, max_length=1024)]
 
 
 class RefreshBody(BaseModel):

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 from uuid import uuid4
 
 from fastapi import FastAPI, Request
@@ -76,11 +77,18 @@ async def _domain_error(_: Request, error: Exception) -> JSONResponse:
 
 async def _validation_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    texts = [
-        f"{'.'.join(str(part) for part in item['loc'][1:]) or item['loc'][0]}: {item['msg']}"
-        for item in error.errors()
-    ]
+    texts = [_problem(item) for item in error.errors()]
     return _answer("Invalid", HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(texts))
+
+
+def _problem(item: Mapping[str, Any]) -> str:
+    place = ".".join(str(part) for part in item["loc"][1:])
+    if item["type"] == "json_invalid":
+        return f"The body is not JSON: {item['ctx']['error']} at character {place}."
+    message = item["msg"].removeprefix("Value error, ")
+    if item["loc"] == ("body",):
+        return f"The body is no JSON object sent with 'content-type: application/json': {message}"
+    return f"{place or item['loc'][0]}: {message}"
 
 
 async def _http_error(_: Request, error: Exception) -> JSONResponse:

@@ -18,12 +18,13 @@ from mcpbox.domain.requests import (
     RequestSummary,
     State,
 )
+from mcpbox.domain.texts import Text
 
 router = APIRouter(prefix="/requests", tags=["requests"])
 
 
 class Withdrawal(BaseModel):
-    reason: Annotated[str, Field(max_length=REASON_MAX_LENGTH)] = ""
+    reason: Annotated[Text, Field(max_length=REASON_MAX_LENGTH)] = ""
 
 
 @router.get("", responses=problems())

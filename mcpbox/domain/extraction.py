@@ -3,11 +3,12 @@
 import ast
 import math
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
 from mcpbox.domain.errors import Problem
 from mcpbox.domain.manifests import Manifest
+from mcpbox.domain.nesting import SCHEMA_MAX_DEPTH, nests_deeper_than
 from mcpbox.domain.sources import Parameter, SourceReport
 from mcpbox.domain.texts import can_be_kept
 from mcpbox.domain.tools import CODE_MAX_BYTES
@@ -22,7 +23,6 @@ _TYPES = {
 _ARRAYS = {"list", "List", "Sequence", "Iterable", "tuple", "Tuple", "set", "Set"}
 _OBJECTS = {"dict", "Dict", "Mapping"}
 _INTEGER_MAX = 2**63
-_SCHEMA_MAX_DEPTH = 64
 _NOT_PLAIN = object()
 _EXAMPLE = "async def main(city: str) -> dict: ..."
 
@@ -60,7 +60,7 @@ def _report_on(tree: ast.Module) -> SourceReport:
         return _report(has_main=True, problems=(problem,))
     problems = tuple(_signature_problems(main.args))
     parameters, schema = _schema_of(main)
-    if nests_too_deeply(schema):
+    if nests_deeper_than(SCHEMA_MAX_DEPTH, schema):
         return _broken(
             main.lineno,
             main.col_offset + 1,
@@ -73,26 +73,6 @@ def _report_on(tree: ast.Module) -> SourceReport:
         schema=schema,
         manifest=_manifest_of(tree),
     )
-
-
-def nests_too_deeply(schema: object) -> bool:
-    """More than any client, or any of the libraries on the way to it, can read."""
-    level = [schema]
-    for _ in range(_SCHEMA_MAX_DEPTH):
-        level = [part for value in level for part in _parts_of(value)]
-        if not level:
-            return False
-    return True
-
-
-def _parts_of(value: object) -> list[object]:
-    match value:
-        case dict():
-            return list(cast("dict[str, object]", value).values())
-        case list():
-            return cast("list[object]", value)
-        case _:
-            return []
 
 
 def _report(

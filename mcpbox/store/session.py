@@ -17,7 +17,8 @@ from sqlalchemy.pool import NullPool
 from mcpbox.domain.errors import Invalid, Unavailable
 
 CONNECT_TIMEOUT_S = 5
-COMMAND_TIMEOUT_S = 30
+COMMAND_TIMEOUT_S = 8
+"""Less than an activity or a client waits: both should still hear which part is silent."""
 _LOST = (
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from mcpbox.domain.base import utc_now
-from mcpbox.domain.errors import Problem, Unavailable
+from mcpbox.domain.errors import Invalid, Problem, Unavailable
 from mcpbox.domain.executions import (
     ERROR_MAX_CHARS,
     RESULT_MAX_CHARS,
@@ -17,6 +17,7 @@ from mcpbox.domain.executions import (
 )
 from mcpbox.domain.extraction import read_source
 from mcpbox.domain.ids import ExecutionId, ToolId
+from mcpbox.domain.nesting import ARGUMENTS_MAX_DEPTH, nests_deeper_than
 from mcpbox.domain.people import Principal
 from mcpbox.domain.sources import SourceReport, Trial
 from mcpbox.domain.texts import made_keepable
@@ -53,8 +54,13 @@ class Development:
     async def trial(self, by: Principal, tool_id: ToolId, arguments: dict[str, Any]) -> Trial:
         """Run the newest version with no secrets and only the hosts its server holds already.
 
-        Raises: NotFound; Unavailable; TooManyAttempts.
+        Raises: NotFound; Invalid: arguments nested too deeply; Unavailable; TooManyAttempts.
         """
+        if nests_deeper_than(ARGUMENTS_MAX_DEPTH, arguments):
+            raise Invalid(
+                f"The arguments are nested deeper than {ARGUMENTS_MAX_DEPTH} levels; make them "
+                "flatter. Nothing was run."
+            )
         async with transaction(self._sessions) as session:
             tool = await tools.get_tool(session, tool_id)
             hosts = await granted_hosts(session, tool.server_id)

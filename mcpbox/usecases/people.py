@@ -30,6 +30,8 @@ ACCESS_LIFETIME = timedelta(hours=12)
 REFRESH_LIFETIME = timedelta(days=7)
 _ATTEMPTS = 5
 _WINDOW_S = 60.0
+_NAMES_MAX = 10_000
+"""Of failed logins; beyond it, names whose pause is over are forgotten."""
 _WRONG = "The user name or the password is wrong."
 
 
@@ -61,7 +63,7 @@ class People:
             known = await asyncio.to_thread(_nobodys_hash) if row is None else row.password_hash
             matches = await asyncio.to_thread(password_matches, password, known)
         if row is None or not matches or not row.active:
-            self._failures[username].append(time.monotonic())
+            self._remember_failure(username)
             await self._record(f"person:{username[:80]}", Action.LOGIN_FAILED, "user:unknown")
             raise Unauthenticated(_WRONG)
         self._failures.pop(username, None)
@@ -115,11 +117,18 @@ class People:
         return people.principal_of(found[1])
 
     def _require_patience(self, username: str) -> None:
-        recent = self._failures[username]
+        recent = self._failures.get(username, ())
         if len(recent) == _ATTEMPTS and (wait := recent[0] + _WINDOW_S - time.monotonic()) > 0:
             raise TooManyAttempts(
                 f"Too many failed logins for this name; try again in {int(wait) + 1} seconds."
             )
+
+    def _remember_failure(self, username: str) -> None:
+        now = time.monotonic()
+        if len(self._failures) >= _NAMES_MAX:
+            for name in [n for n, times in self._failures.items() if times[-1] + _WINDOW_S < now]:
+                del self._failures[name]
+        self._failures[username].append(now)
 
     async def _record(self, actor: str, action: Action, subject: str) -> None:
         async with transaction(self._sessions) as session:

@@ -20,6 +20,7 @@ from mcpbox.domain.errors import (
     Unavailable,
 )
 from mcpbox.domain.ids import RequestId, ToolId
+from mcpbox.domain.nesting import ARGUMENTS_MAX_DEPTH, nests_deeper_than
 from mcpbox.domain.people import SYSTEM, Principal
 from mcpbox.domain.requests import (
     Channel,
@@ -74,6 +75,8 @@ class Requests:
         """
         if len(json.dumps(sample_arguments)) > _SAMPLE_MAX_BYTES:
             raise Invalid("sample_arguments are larger than 64 KB; give a smaller example.")
+        if nests_deeper_than(ARGUMENTS_MAX_DEPTH, sample_arguments):
+            raise Invalid("sample_arguments are nested too deeply; give a flatter example.")
         async with transaction(self._sessions) as session:
             tool = await tools.get_tool(session, tool_id)
             earlier = await requests.attempts(session, tool_id, tool.current.digest)
@@ -196,8 +199,13 @@ class Requests:
                 request.workflow_id, message, command, Outcome, update_id=update_id
             )
         except NotFound as error:
-            # It ended between our look and our question.
-            raise RequestFinished((await self.get(request.id)).state) from error
+            now = (await self.get(request.id)).state
+            if now.terminal:  # it ended between our look and our question
+                raise RequestFinished(now) from error
+            raise Conflict(
+                "Temporal no longer knows this request (was it terminated there?). Its author "
+                "can bring it back: mcpbox_request_publish asks again."
+            ) from error
 
     async def _recorded_at_least(
         self, request_id: RequestId, draft: DecisionDraft, silence: WorkerSilent

@@ -13,8 +13,9 @@ from mcpbox.domain.audit import Action
 from mcpbox.domain.base import Page, PageRequest, utc_now
 from mcpbox.domain.digests import digest_of
 from mcpbox.domain.errors import Invalid, InvalidCode, NameTaken
-from mcpbox.domain.extraction import nests_too_deeply, read_source
+from mcpbox.domain.extraction import read_source
 from mcpbox.domain.ids import ServerId, ToolId
+from mcpbox.domain.nesting import SCHEMA_MAX_DEPTH, nests_deeper_than
 from mcpbox.domain.people import Principal
 from mcpbox.domain.tools import (
     Annotations,
@@ -214,7 +215,7 @@ def _require_schema(schema: dict[str, Any]) -> None:
             'input_schema must describe an object: give it "type": "object" and "properties", '
             "or leave it out and it is read from the signature of main."
         )
-    if nests_too_deeply(schema):
+    if nests_deeper_than(SCHEMA_MAX_DEPTH, schema):
         raise Invalid("input_schema is nested too deeply; make it flatter.")
     try:
         # With formats, so that a pattern which is no regular expression is found here.
