@@ -12,7 +12,7 @@ from temporalio import activity
 from activities.errors import final_domain_errors
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.evidence import Check, Evidence, Finding, Risk, Status
-from mcpbox.domain.manifests import needs_beyond
+from mcpbox.domain.manifests import needs_beyond, reachable_hosts
 from mcpbox.domain.sources import Trial
 from mcpbox.domain.tools import ToolVersion
 from mcpbox.sandbox_client import SandboxClient
@@ -54,7 +54,8 @@ class GatheredEvidence(EvidenceActivities):
                 Check.GUARD,
                 version,
                 Status.FAILED if findings else Status.PASSED,
-                f"The sandbox refuses this code at {len(findings)} places: {findings[0].text}"
+                f"The sandbox refuses this code at {counted(len(findings), 'place')}: "
+                f"line {findings[0].line}: {findings[0].text}"
                 if findings
                 else "The sandbox's rules let the code pass.",
                 findings=findings,
@@ -78,7 +79,7 @@ class GatheredEvidence(EvidenceActivities):
                 await self._keep(given, [skipped])
                 return
             # Hosts that are only asked for are not reached before people agreed.
-            bundle = Bundle(code=version.code, hosts=tuple(sorted(granted)))
+            bundle = Bundle(code=version.code, hosts=reachable_hosts(version.manifest, granted))
             async with _heartbeating():
                 ran = await self._sandbox.run(bundle, sample or {}, trial=True)
             await self._keep(given, [_trial_evidence(version, sample or {}, trial_of(ran))])
@@ -119,13 +120,22 @@ def _manifest_evidence(version: ToolVersion, granted: frozenset[str]) -> Evidenc
         )
         for host in needs.hosts
     )
+    findings += tuple(
+        Finding(
+            level=Risk.MEDIUM,
+            title="Unknown secret",
+            text=f"Reads the secret {name}, which no server can hold yet: it will fail there.",
+            line=_line_of(version.code, name),
+        )
+        for name in manifest.secret_names
+    )
     summary = "Needs no network." if not manifest.hosts else "Needs hosts that are granted."
     if needs:
-        summary = f"Asks for {len(needs.hosts)} new hosts: {', '.join(needs.hosts)}."
+        summary = f"Asks for {counted(len(needs.hosts), 'new host')}: {', '.join(needs.hosts)}."
     return _evidence(
         Check.MANIFEST,
         version,
-        Status.WARNING if needs else Status.PASSED,
+        Status.WARNING if findings else Status.PASSED,
         summary,
         findings=findings,
         facts={
@@ -146,9 +156,9 @@ def _schema_evidence(version: ToolVersion, released: ToolVersion | None) -> Evid
     if not changes:
         summary = "Takes the same arguments as the released version."
     elif breaking:
-        summary = f"{len(breaking)} changes break callers of the released version."
+        summary = f"{counted(len(breaking), 'change')} may break callers of the released version."
     else:
-        summary = f"{len(changes)} changes that callers of the released version will not notice."
+        summary = f"{counted(len(changes), 'change')}; callers of the released version go on."
     return _evidence(
         Check.SCHEMA_DIFF,
         version,
@@ -189,7 +199,10 @@ def _code_evidence(version: ToolVersion, released: ToolVersion | None) -> Eviden
     if released is None:
         lines = len(version.code.splitlines())
         return _evidence(
-            Check.CODE_DIFF, version, Status.SKIPPED, f"First version, {lines} lines, all new."
+            Check.CODE_DIFF,
+            version,
+            Status.SKIPPED,
+            f"First version, {counted(lines, 'line')}, all new.",
         )
     diff = list(
         difflib.unified_diff(
@@ -216,7 +229,7 @@ def _code_evidence(version: ToolVersion, released: ToolVersion | None) -> Eviden
         Check.CODE_DIFF,
         version,
         Status.WARNING if findings else Status.PASSED,
-        f"{added} lines added, {removed} removed against version {released.number}.",
+        f"{counted(added, 'line')} added, {removed} removed against version {released.number}.",
         findings=findings,
         facts={"Lines added": str(added), "Lines removed": str(removed)},
     )
@@ -267,4 +280,8 @@ def _evidence(
 
 def _line_of(code: str, text: str) -> int | None:
     lines = enumerate(code.splitlines(), start=1)
-    return next((number for number, line in lines if text in line.lower()), None)
+    return next((number for number, line in lines if text.lower() in line.lower()), None)
+
+
+def counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

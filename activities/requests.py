@@ -168,8 +168,8 @@ class StoredRequests(RequestActivities):
         with final_domain_errors():
             async with transaction(self._sessions) as session:
                 row = await requests.get_request_row(session, given.request_id)
-                if row.state == given.state and row.state_reason == given.state_reason:
-                    # A veto is written when it is found; a repeated close writes nothing new.
+                if State(row.state).terminal:
+                    # Written by an earlier try, or by the request itself: it stays (I2).
                     return
                 row.state = given.state
                 row.state_reason = given.state_reason

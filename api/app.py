@@ -10,17 +10,25 @@ from starlette.routing import Match
 from api import auth, catalog, executions, metrics, problems, requests, system
 from api.body_limit import BodyLimit
 from api.deps import Parts
+from api.hosts import HostLimit
 from mcpbox import __version__
-from mcpbox.domain.errors import NotFound
+from mcpbox.domain.errors import Invalid, NotFound
 
 PREFIX = "/api/v1"
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
-def build_api(parts: Parts, *, lifespan: Lifespan | None = None) -> FastAPI:
+def build_api(
+    parts: Parts,
+    *,
+    hosts: frozenset[str] = frozenset(),
+    lifespan: Lifespan | None = None,
+) -> FastAPI:
+    """``hosts``: names, beside loopback, that it answers to."""
     app = FastAPI(
         title="MCPbox",
         version=__version__,
@@ -31,7 +39,7 @@ def build_api(parts: Parts, *, lifespan: Lifespan | None = None) -> FastAPI:
     )
     app.state.parts = parts
     problems.install(app)
-    v1 = APIRouter(prefix=PREFIX)
+    v1 = APIRouter(prefix=PREFIX, responses=problems.problems(Invalid))
     for module in (auth, requests, catalog, executions, system):
         v1.include_router(module.router)
     app.include_router(v1)
@@ -41,6 +49,7 @@ def build_api(parts: Parts, *, lifespan: Lifespan | None = None) -> FastAPI:
     for path in ("/api", "/api/{rest:path}"):
         app.add_api_route(path, _nothing_here, methods=_METHODS, include_in_schema=False)
     app.add_middleware(BodyLimit)
+    app.add_middleware(HostLimit, names=LOOPBACK | hosts)
     return app
 
 

@@ -72,13 +72,13 @@ async def _domain_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, DomainError)
     status = status_of(type(error))
     headers = {"www-authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None
-    return _answer(type(error).__name__, status, str(error), headers)
+    return answer(type(error).__name__, status, str(error), headers)
 
 
 async def _validation_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     texts = [_problem(item) for item in error.errors()]
-    return _answer("Invalid", HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(texts))
+    return answer("Invalid", HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(texts))
 
 
 def _problem(item: Mapping[str, Any]) -> str:
@@ -94,20 +94,20 @@ def _problem(item: Mapping[str, Any]) -> str:
 async def _http_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
-    return _answer(status.phrase.replace(" ", ""), status, str(error.detail), error.headers)
+    return answer(status.phrase.replace(" ", ""), status, str(error.detail), error.headers)
 
 
 async def _bug(_: Request, error: Exception) -> JSONResponse:
     reference = uuid4().hex[:12]
     log.error("api.request_failed reference=%s", reference, exc_info=error)
-    return _answer(
+    return answer(
         "InternalError",
         HTTPStatus.INTERNAL_SERVER_ERROR,
         f"Something went wrong on our side; the log says more under the reference {reference}.",
     )
 
 
-def _answer(
+def answer(
     name: str, status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
     body = ProblemBody(type=f"/problems/{name}", title=status.phrase, status=status, detail=detail)

@@ -44,7 +44,11 @@ def main() -> None:
 def build_admin(settings: Settings) -> FastAPI:
     parts = build_parts(settings)
     live = Live()
-    app = build_api(parts, lifespan=_alongside(parts, settings, live))
+    app = build_api(
+        parts,
+        hosts=frozenset(settings.public_hosts),
+        lifespan=_alongside(parts, settings, live),
+    )
     names = (*_LOOPBACK, *settings.public_hosts)
     install(
         app,

@@ -74,15 +74,18 @@ def show(*, json: Json = False) -> None:
 
 
 @app.command()
-def revoke(name: Name) -> None:
+def revoke(name: Name, *, json: Json = False) -> None:
     """Make a client's token worthless, at once."""
 
-    async def run() -> None:
+    async def run() -> Client:
         async with _clients() as clients:
-            await clients.revoke(SYSTEM.label, name)
+            return await clients.revoke(SYSTEM.label, name)
 
     with errors_reported():
-        asyncio.run(run())
+        revoked = asyncio.run(run())
+        if json:
+            echo_json(revoked.model_dump(mode="json"))
+            return
         echo(f"The token of {name} is revoked.")
 
 

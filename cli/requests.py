@@ -74,29 +74,46 @@ def show(request_id: RequestArgument, *, json: Json = False) -> None:
 
 @app.command()
 def approve(
-    request_id: RequestArgument, *, digest: SeenDigest, reason: Reason = "", who: As = "admin"
+    request_id: RequestArgument,
+    *,
+    digest: SeenDigest,
+    reason: Reason = "",
+    who: As = "admin",
+    json: Json = False,
 ) -> None:
     """Approve exactly the digest that you read."""
-    _decide(request_id, Verdict.APPROVE, digest, reason, who)
+    _decide(request_id, Verdict.APPROVE, digest, reason, who, as_json=json)
 
 
 @app.command()
 def deny(
-    request_id: RequestArgument, *, digest: SeenDigest, reason: Reason, who: As = "admin"
+    request_id: RequestArgument,
+    *,
+    digest: SeenDigest,
+    reason: Reason,
+    who: As = "admin",
+    json: Json = False,
 ) -> None:
     """Deny it for good; the author is told the reason."""
-    _decide(request_id, Verdict.DENY, digest, reason, who)
+    _decide(request_id, Verdict.DENY, digest, reason, who, as_json=json)
 
 
 @app.command()
 def request_changes(
-    request_id: RequestArgument, *, digest: SeenDigest, reason: Reason, who: As = "admin"
+    request_id: RequestArgument,
+    *,
+    digest: SeenDigest,
+    reason: Reason,
+    who: As = "admin",
+    json: Json = False,
 ) -> None:
     """Keep it open, and tell the author what to change."""
-    _decide(request_id, Verdict.REQUEST_CHANGES, digest, reason, who)
+    _decide(request_id, Verdict.REQUEST_CHANGES, digest, reason, who, as_json=json)
 
 
-def _decide(request_id: UUID, verdict: Verdict, digest: str, reason: str, who: str) -> None:
+def _decide(
+    request_id: UUID, verdict: Verdict, digest: str, reason: str, who: str, *, as_json: bool
+) -> None:
     async def decide(office: "Office") -> None:
         request = await office.requests.get(RequestId(request_id))
         draft = DecisionDraft(
@@ -107,7 +124,10 @@ def _decide(request_id: UUID, verdict: Verdict, digest: str, reason: str, who: s
         )
         person = await office.person(who)
         outcome = await office.requests.decide(person, Channel.CLI, request.id, draft)
-        echo(f"It is {outcome.state} now. {outcome.state_reason}".rstrip())
+        if as_json:
+            echo_json(outcome.model_dump(mode="json"))
+        else:
+            echo(f"It is {outcome.state} now. {outcome.state_reason}".rstrip())
 
     _run(decide)
 

@@ -90,8 +90,6 @@ class Calls:
             ruling = may_call(now.tool, flight.caller) and now.ruling
             if not ruling:
                 flight.end(Refused(f"The run was stopped. {ruling.reason}"))
-            elif not now.tool.granted_hosts.issuperset(flight.tool.bundle.hosts):
-                flight.end(Refused("The run was stopped: a host it was granted was revoked."))
 
     def _found(self, name: str) -> ReleasedTool:
         tool = self._catalog.find(name)

@@ -80,7 +80,7 @@ Name = Annotated[
     ),
 ]
 Description = Annotated[Text, Field(max_length=DESCRIPTION_MAX_LENGTH)]
-PageNumber = Annotated[int, Field(ge=1, description="Counted from 1.")]
+PageNumber = Annotated[int, Field(ge=1, le=1_000_000, description="Counted from 1.")]
 PageSize = Annotated[int, Field(ge=1, le=100)]
 
 In = TypeVar("In", bound=ToolInput)

@@ -10,6 +10,7 @@ from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
+from mcp_types import INVALID_REQUEST
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
@@ -154,24 +155,41 @@ class McpEndpoint:
 
 
 class _Reply:
-    """Watches an answer on its way, and puts our words into the transport's bare 413."""
+    """Watches an answer on its way, and puts our words where the transport's are of no use.
+
+    Those are a bare 413, and a 400 that lists how each kind of message failed to be read.
+    """
 
     def __init__(self, send: Send) -> None:
         self._send = send
         self.started = False
         self._ended = False
         self._replaced = False
+        self._held: Message | None = None
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start" and message["status"] == 413:
-            self._replaced = self.started = self._ended = True
-            await _too_large()({"type": "http", "method": "POST"}, _nothing, self._send)
+            await self._replace(_too_large())
+        elif message["type"] == "http.response.start" and message["status"] == 400:
+            self._held = message
+            return
+        if self._held is not None and not self._replaced:
+            held, self._held = self._held, None
+            if b"Validation error" in message.get("body", b""):
+                await self._replace(_not_a_message())
+            else:
+                self.started = True
+                await self._send(held)
         if self._replaced:
             return
         self.started = self.started or message["type"] == "http.response.start"
         if message["type"] == "http.response.body":
             self._ended = not message.get("more_body", False)
         await self._send(message)
+
+    async def _replace(self, response: JSONResponse) -> None:
+        self._replaced = self.started = self._ended = True
+        await response({"type": "http", "method": "POST"}, _nothing, self._send)
 
     async def finish(self) -> None:
         if self.started and not self._ended:
@@ -202,6 +220,13 @@ def _problem(error: DomainError) -> JSONResponse:
 def _too_large() -> JSONResponse:
     limit = MAX_BODY_BYTES // 2**20
     return _error(413, "too_large", f"The request is larger than {limit} MiB; send less at once.")
+
+
+def _not_a_message() -> JSONResponse:
+    """Source: JSON-RPC 2.0 §5.1, "Invalid Request"."""
+    message = "This is no JSON-RPC message: send one object with jsonrpc, method and, if any, id."
+    error = {"code": INVALID_REQUEST, "message": message}
+    return JSONResponse({"jsonrpc": "2.0", "id": None, "error": error}, status_code=400)
 
 
 def _error(

@@ -16,6 +16,7 @@ from mcpbox.domain.calls import CallableTool
 from mcpbox.domain.digests import digest_of
 from mcpbox.domain.errors import Invalid, Refused
 from mcpbox.domain.ids import Digest
+from mcpbox.domain.nesting import ARGUMENTS_MAX_DEPTH, nests_deeper_than
 from mcpbox.domain.tools import Annotations
 from mcpbox.policies.call import may_list
 from mcpbox.policies.ruling import Ruling
@@ -47,6 +48,8 @@ class ReleasedTool:
         """Raises: Invalid: where and what is wrong; Refused: the schema itself is broken."""
         if self.validator is None:
             raise _unusable(self.tool)
+        if nests_deeper_than(ARGUMENTS_MAX_DEPTH, dict(arguments)):
+            raise Invalid(f"{self.name} was not run. Its arguments nest too deeply: be flatter.")
         try:
             problems = sorted(self.validator.iter_errors(dict(arguments)), key=_place)
         except Unresolvable as error:
@@ -71,7 +74,8 @@ def prepare(tool: CallableTool, prepared: Mapping[Digest, Validator]) -> Release
             input_schema={**version.input_schema, "type": "object"},
             annotations=_hints(version.annotations),
         ),
-        bundle=Bundle(code=version.code, hosts=tuple(sorted(tool.granted_hosts))),
+        # What reviewers of this version saw it ask for, not all that its server holds.
+        bundle=Bundle(code=version.code, hosts=version.manifest.hosts),
         validator=validator,
         ruling=may_list(tool) if validator else Ruling(_unusable(tool)),
     )

@@ -4,7 +4,7 @@ import os
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -15,6 +15,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 
 _KEY = re.compile(r"[0-9a-fA-F]{64}")
 _SHORTEST_PASSWORD = 8
+_SHORTEST_TTL = timedelta(minutes=1)
 
 
 def default_data_dir() -> Path:
@@ -66,8 +67,8 @@ class Settings(BaseSettings):
     """The panel is reached over https: its cookie is then sent over nothing else."""
 
     request_ttl: timedelta = timedelta(days=7)
-    """How long a request waits for a decision before it expires."""
-    log_level: str = "INFO"
+    """How long a request waits for a decision before it expires: seconds, or ``P7D``."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     ready_file: Path | None = None
     """The worker writes its process id here once it polls; ``mcpbox up`` waits for that."""
 
@@ -76,6 +77,23 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("request_ttl", mode="before")
+    @classmethod
+    def _seconds(cls, value: object) -> object:
+        return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+    @field_validator("request_ttl")
+    @classmethod
+    def _long_enough(cls, value: timedelta) -> timedelta:
+        if value < _SHORTEST_TTL:
+            raise ValueError("must be a minute or more")
         return value
 
     @field_validator("data_dir")

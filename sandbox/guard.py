@@ -9,18 +9,18 @@ from typing import NamedTuple
 from sandbox.modules import BASE_MODULES, is_allowed, is_denied_submodule
 from sandbox.words import words
 
-MAX_SOURCE_CHARACTERS = 200_000
+MAX_SOURCE_CHARACTERS = 256 * 1024
 _MAX_DEPTH = 120
 _MAX_FINDINGS = 100
 
 _NO_FILES = "Tools have no file system: take data as arguments and return it from main()."
 _NO_PROCESSES = "Tools cannot start processes or threads: use asyncio for concurrency."
 _USE_HTTP = "Use the `http` client (httpx API) instead: `await http.get(url)`."
-_ASK = "Use an allowed module, or ask for this one to be approved for the server."
+_ASK = "Use another module: only the default ones can be imported for now."
 _INTERNALS = "It leads into the interpreter; write it without."
 
 _INSTEAD = {
-    "os": "Tools have no files, processes or environment; secrets are in `secrets`.",
+    "os": "Tools have no files, processes or environment: take what is needed as arguments.",
     "sys": "Use print() for output, and main()'s arguments for input.",
     "pickle": "Use json instead.",
     "inspect": _INTERNALS,

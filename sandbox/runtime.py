@@ -197,6 +197,8 @@ def _text_of(error: BaseException) -> str:
         text = "(its message cannot be shown)"
     for path in sys.path:  # where the host keeps Python is nobody's business
         text = text.replace(path, "…") if path else text
+    # Neither NUL nor half of a surrogate pair gets through everything that is on the way.
+    text = text.encode("utf-8", "replace").decode().replace("\x00", "\N{REPLACEMENT CHARACTER}")
     return (f"{name}: {text}" if text else name)[:_MAX_MESSAGE_CHARACTERS]
 
 

@@ -138,8 +138,9 @@ class Service:
         findings = await self._runner.check(asked)
         if not findings:
             return None
-        message = " ".join(map(_described, findings))
-        return RunError(kind=ErrorKind.REJECTED, message=message, line=findings[0].line)
+        first, *others = findings
+        message = " ".join([first.message, *map(_described, others)])
+        return RunError(kind=ErrorKind.REJECTED, message=message, line=first.line)
 
     async def _parse(self, request: Request, model: type[Asked]) -> Asked:
         given = request.headers.get(API_KEY_HEADER, "").encode()

@@ -24,6 +24,7 @@ with workflow.unsafe.imports_passed_through():
         RequestDraft,
         State,
         WithdrawCommand,
+        request_id_of,
     )
     from mcpbox.domain.texts import made_keepable
     from mcpbox.policies.review import RequestFacts, may_decide, may_withdraw
@@ -118,7 +119,16 @@ class ChangeRequestWorkflow:
             try:
                 await older.signal(Message.SUPERSEDE, self._draft.subject.label)
             except ApplicationError:
-                workflow.logger.info("request.superseded_too_late")  # it has ended by itself
+                # It has ended: by itself, which its row then says and keeps, or by a
+                # termination, which runs no code, so that its row would wait for ever.
+                await self._record_close(
+                    CloseRequest(
+                        request_id=request_id_of(workflow_id),
+                        state=State.SUPERSEDED,
+                        state_reason=_superseded_by(self._draft.subject.label),
+                        actor=SYSTEM.label,
+                    )
+                )
 
     async def _gather(self) -> None:
         examination = self._examination()
@@ -192,13 +202,16 @@ class ChangeRequestWorkflow:
             self._enter(State.APPLIED, self._state_reason)
 
     async def _close(self, closing: CloseRequest) -> None:
+        await self._record_close(closing)
+        self._enter(closing.state, closing.state_reason)
+
+    async def _record_close(self, closing: CloseRequest) -> None:
         await workflow.execute_activity_method(
             RequestActivities.close_request,
             closing,
             start_to_close_timeout=STORE_TIMEOUT,
             retry_policy=STORE_RETRY,
         )
-        self._enter(closing.state, closing.state_reason)
 
     # Messages
 
@@ -261,7 +274,7 @@ class ChangeRequestWorkflow:
             await self._refuse("unknown", "The signal 'supersede' is for newer requests only.")
             return
         name = made_keepable(newer[:200])
-        self._end(State.SUPERSEDED, f"A newer request took its place: {name}.", "mcpbox")
+        self._end(State.SUPERSEDED, _superseded_by(name), SYSTEM.label)
 
     @workflow.query(name="outcome", description="Where the request stands.")
     def outcome(self) -> Outcome:
@@ -361,3 +374,7 @@ class ChangeRequestWorkflow:
                 expires_at=workflow.info().workflow_start_time + self._draft.ttl,
             )
         )
+
+
+def _superseded_by(label: str) -> str:
+    return f"A newer request took its place: {label}."

@@ -25,3 +25,8 @@ class Needs(DomainModel):
 
 def needs_beyond(manifest: Manifest, granted_hosts: frozenset[str]) -> Needs:
     return Needs(hosts=tuple(host for host in manifest.hosts if host not in granted_hosts))
+
+
+def reachable_hosts(manifest: Manifest, granted_hosts: frozenset[str]) -> tuple[str, ...]:
+    """What the code may reach: only what it names itself, and only what is granted."""
+    return tuple(host for host in manifest.hosts if host in granted_hosts)

@@ -11,7 +11,7 @@ from mcpbox.domain.audit import Action
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.errors import Invalid, NameTaken, NotFound, Unauthenticated
 from mcpbox.domain.people import Client, Scope
-from mcpbox.store import clients
+from mcpbox.store import clients, people
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.session import Sessions, transaction
@@ -26,7 +26,10 @@ class Clients:
         self._sessions = sessions
 
     async def create(self, *, name: str, owner: str, scopes: Iterable[Scope]) -> tuple[Client, str]:
-        """The token is returned here and never again. Raises: Invalid; NameTaken."""
+        """The token is returned here and never again.
+
+        Raises: Invalid; NameTaken; NotFound: no such owner.
+        """
         granted = sorted(set(scopes))
         if not granted:
             raise Invalid("Give the client at least one scope: author, call.")
@@ -46,6 +49,8 @@ class Clients:
         )
         try:
             async with transaction(self._sessions) as session:
+                if await people.find_user(session, owner) is None:
+                    raise NotFound("user", owner)
                 session.add(row)
                 await session.flush()
                 await announce(session, Topic.CLIENTS, row.id)

@@ -17,6 +17,7 @@ from mcpbox.domain.executions import (
 )
 from mcpbox.domain.extraction import read_source
 from mcpbox.domain.ids import ExecutionId, ToolId
+from mcpbox.domain.manifests import reachable_hosts
 from mcpbox.domain.nesting import ARGUMENTS_MAX_DEPTH, nests_deeper_than
 from mcpbox.domain.people import Principal
 from mcpbox.domain.sources import SourceReport, Trial
@@ -63,10 +64,11 @@ class Development:
             )
         async with transaction(self._sessions) as session:
             tool = await tools.get_tool(session, tool_id)
-            hosts = await granted_hosts(session, tool.server_id)
+            granted = await granted_hosts(session, tool.server_id)
+        hosts = reachable_hosts(tool.current.manifest, granted)
         started_at, clock = utc_now(), time.perf_counter()
         ran = await self._sandbox.run(
-            Bundle(code=tool.current.code, hosts=tuple(sorted(hosts))), arguments, trial=True
+            Bundle(code=tool.current.code, hosts=hosts), arguments, trial=True
         )
         trial = trial_of(ran)
         execution = _trial_execution(by, tool, arguments, trial).model_copy(

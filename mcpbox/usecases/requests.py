@@ -82,11 +82,16 @@ class Requests:
             earlier = await requests.attempts(session, tool_id, tool.current.digest)
             if sample_arguments is not None:
                 await tools.keep_sample(session, tool.current.id, sample_arguments)
-        draft, workflow_id = self._publish_draft(by, tool, earlier, notes)
-        await self._open(draft, workflow_id)
-        async with transaction(self._sessions) as session:
-            projected = await requests.find_request(session, draft.id)
-        return projected or _not_projected_yet(draft, workflow_id, tool)
+        attempt = _attempt_after(tool, earlier)
+        while True:
+            draft, workflow_id = self._publish_draft(by, tool, attempt, notes)
+            alive = await self._open(draft, workflow_id)
+            async with transaction(self._sessions) as session:
+                projected = await requests.find_request(session, draft.id)
+            if alive or (projected is not None and projected.state.terminal):
+                return projected or _not_projected_yet(draft, workflow_id, tool)
+            # Terminated in Temporal, which runs no code: the next attempt closes its row.
+            attempt += 1
 
     async def decide(
         self, by: Principal, channel: Channel, request_id: RequestId, draft: DecisionDraft
@@ -133,16 +138,9 @@ class Requests:
             return await requests.requests(session, page, states, tool_id)
 
     def _publish_draft(
-        self, by: Principal, tool: ToolDetail, earlier: Sequence[RequestRow], notes: str
+        self, by: Principal, tool: ToolDetail, attempt: int, notes: str
     ) -> tuple[RequestDraft, str]:
         version = tool.current
-        if tool.released is not None and tool.released.digest == version.digest:
-            raise Conflict(f"Version {version.number} of {tool.callable_name!r} is released.")
-        attempt = len(earlier)
-        if earlier:
-            _require_new_attempt(earlier[-1])
-            if not State(earlier[-1].state).terminal:
-                attempt -= 1
         subject = PublishSubject(
             server_id=tool.server_id,
             server_name=tool.server_name,
@@ -162,7 +160,8 @@ class Requests:
         )
         return draft, workflow_id
 
-    async def _open(self, draft: RequestDraft, workflow_id: str) -> None:
+    async def _open(self, draft: RequestDraft, workflow_id: str) -> bool:
+        """Whether its workflow lives; asking again for what has ended starts nothing."""
         subject = draft.subject
         await self._gate.start(
             temporal.CHANGE_REQUEST,
@@ -181,10 +180,14 @@ class Requests:
         )
 
         # The ask is durable now; this only lets the asker read at once what they wrote.
-        with suppress(WorkerSilent, NotFound):
-            await self._gate.update(
-                workflow_id, Message.OPENED, None, Outcome, patience=_OPENING_PATIENCE
-            )
+        with suppress(WorkerSilent):
+            try:
+                await self._gate.update(
+                    workflow_id, Message.OPENED, None, Outcome, patience=_OPENING_PATIENCE
+                )
+            except NotFound:
+                return False
+        return True
 
     async def _ask(
         self,
@@ -221,14 +224,24 @@ def _facts(request: RequestSummary) -> RequestFacts:
     return RequestFacts(state=request.state, digest=request.digest, requester=request.requester)
 
 
-def _require_new_attempt(last: RequestRow) -> None:
-    """What was decided about a digest stays decided. Raises: Conflict."""
+def _attempt_after(tool: ToolDetail, earlier: Sequence[RequestRow]) -> int:
+    """What was decided about a digest stays decided; what is open is asked again.
+
+    Raises: Conflict: released or refused already.
+    """
+    version = tool.current
+    if tool.released is not None and tool.released.digest == version.digest:
+        raise Conflict(f"Version {version.number} of {tool.callable_name!r} is released.")
+    if not earlier:
+        return 0
+    last = earlier[-1]
     if last.state in (State.DENIED, State.VETOED):
         word = "denied" if last.state == State.DENIED else "vetoed by a check"
         raise Conflict(
             f"This exact version was {word}: {last.state_reason or 'no reason was given'} "
             "Change the tool with mcpbox_update_tool, then ask again."
         )
+    return len(earlier) if State(last.state).terminal else len(earlier) - 1
 
 
 def _not_projected_yet(draft: RequestDraft, workflow_id: str, tool: ToolDetail) -> RequestSummary:

@@ -309,3 +309,16 @@ async def test_the_live_connection_is_for_our_own_signed_in_pages(
         ) as answer,
     ):
         assert answer.status_code == status
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/api/v1/servers", "/api/v1/auth/login"])
+async def test_a_page_that_rebinds_its_name_to_us_learns_nothing(
+    instance: Installed, path: str
+) -> None:
+    async with httpx.AsyncClient(base_url=instance.panel_url) as http:
+        foreign = await http.get(path, headers={"host": "evil.example"})
+        forwarded = await http.get(path, headers={"host": "localhost:9999"})
+
+    assert foreign.status_code == 421
+    assert "MCPBOX_PUBLIC_HOSTS" in foreign.json()["detail"]
+    assert forwarded.status_code != 421

@@ -136,6 +136,23 @@ async def test_cancelling_the_workflow_withdraws_the_request(office: Office) -> 
     assert "operator" in withdrawn.state_reason
 
 
+async def test_a_request_terminated_in_temporal_is_brought_back_by_asking_again(
+    office: Office,
+) -> None:
+    """Termination runs no code, so its row is closed by the request that takes its place."""
+    tool = await office.draft()
+    request = await office.asked(tool)
+    await office.workflow(request).terminate()
+    with pytest.raises(Conflict, match="asks again"):
+        await office.decide(request)
+
+    again = await office.asked(tool)
+
+    assert again.id != request.id
+    await office.when(request, State.SUPERSEDED)
+    assert (await office.decide(again)).state is State.APPLIED
+
+
 async def test_deleting_a_tool_withdraws_its_request(office: Office) -> None:
     tool = await office.draft()
     request = await office.asked(tool)
@@ -267,6 +284,7 @@ async def test_a_check_that_cannot_run_is_shown_as_missing_and_never_as_clean(
     activities = activities_on(office.database.sessions, nowhere)
     async with build_worker(office.env.client, activities, task_queue=queue):
         request = await office.requests.get((await office.asked()).id)
+    await nowhere.aclose()
 
     found = {piece.check: piece.status for piece in request.evidence}
     assert (found[Check.GUARD], found[Check.TRIAL]) == (Status.MISSING, Status.MISSING)
