@@ -56,7 +56,6 @@ async def test_wall(service: RunningService) -> None:
     assert result.error is not None
     assert result.error.kind == ErrorKind.WALL
     assert "0.3 s" in result.error.message
-    assert 300 <= result.duration_ms < 3000
 
 
 async def test_what_was_printed_before_the_limit_is_kept(service: RunningService) -> None:
