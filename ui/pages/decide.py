@@ -163,7 +163,7 @@ def _what_it_allows(request: RequestDetail) -> None:
         for host in request.needs.hosts:
             with box("", "li"):
                 icon("globe", "i-14")
-                text(f"Reach {host}, as may every tool of {request.server_name}")
+                text(f"Reach {host}; other tools of {request.server_name} need not ask again")
         for secret in request.proposed.manifest.secret_names:
             with box("", "li"):
                 icon("key-round", "i-14")
