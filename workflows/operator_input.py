@@ -3,8 +3,8 @@
 from pydantic import Field, ValidationError
 
 from mcpbox.domain.base import DomainModel
-from mcpbox.domain.ids import DecisionId, Digest
-from mcpbox.domain.requests import REASON_MAX_LENGTH, Verdict
+from mcpbox.domain.ids import Digest
+from mcpbox.domain.requests import REASON_MAX_LENGTH, ChosenId, Verdict
 from mcpbox.domain.texts import Text
 
 
@@ -14,11 +14,11 @@ class OperatorDecision(DomainModel):
     It must still be the name of a person who may decide; that is looked up when it is recorded.
     """
 
-    id: DecisionId | None = None
+    id: ChosenId | None = None
     reviewer: Text = Field(min_length=1, max_length=80)
     verdict: Verdict
     reason: Text = Field(default="", max_length=REASON_MAX_LENGTH)
-    seen_digest: Digest = Field(pattern=r"^sha256:[0-9a-f]{64}$")
+    seen_digest: Digest = Field(min_length=1, max_length=100)
 
 
 def why_malformed(error: ValidationError) -> str:

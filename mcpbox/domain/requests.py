@@ -2,10 +2,10 @@
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Literal
-from uuid import NAMESPACE_URL, uuid5
+from typing import Annotated, Literal
+from uuid import NAMESPACE_URL, UUID, uuid5
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from mcpbox.domain.base import DomainModel
 from mcpbox.domain.evidence import Evidence, Risk
@@ -16,6 +16,8 @@ from mcpbox.domain.texts import Text
 from mcpbox.domain.tools import ToolVersion
 
 REASON_MAX_LENGTH = 2000
+_CHOSEN_ID_MAX_LENGTH = 200
+_DIGEST_MAX_LENGTH = 100
 
 
 class Kind(StrEnum):
@@ -118,14 +120,31 @@ def request_id_of(workflow_id: str) -> RequestId:
     return RequestId(uuid5(NAMESPACE_URL, f"mcpbox:{workflow_id}"))
 
 
+def _as_uuid(value: object) -> object:
+    if not isinstance(value, str) or not 0 < len(value) <= _CHOSEN_ID_MAX_LENGTH:
+        return value
+    try:
+        return UUID(value)
+    except ValueError:
+        return uuid5(NAMESPACE_URL, f"mcpbox:decision:{value}")
+
+
+ChosenId = Annotated[DecisionId, BeforeValidator(_as_uuid)]
+"""A UUID, or any other text, which stands for a UUID that is always the same."""
+
+
 class DecisionDraft(DomainModel):
     """What a reviewer sends; identity and time are added by us, never by the sender."""
 
-    id: DecisionId = Field(description="Chosen by the sender; a retry with it changes nothing.")
+    id: ChosenId = Field(
+        description="Chosen by the sender: a UUID or any text; a retry with it changes nothing."
+    )
     verdict: Verdict
     reason: Text = Field(default="", max_length=REASON_MAX_LENGTH)
     seen_digest: Digest = Field(
-        pattern=r"^sha256:[0-9a-f]{64}$", description="The digest on the reviewer's screen."
+        min_length=1,
+        max_length=_DIGEST_MAX_LENGTH,
+        description="The digest on the reviewer's screen; any other is stale.",
     )
 
 

@@ -74,17 +74,24 @@ REST: dict[str, tuple[str, str, dict[str, Any], int, tuple[str, ...]]] = {
         422,
         ("verdict", "approve"),
     ),
-    "a malformed digest": (
+    "a digest that is none": (
         "POST",
         f"{WAITING}/decisions",
         deciding(seen_digest="abc"),
+        409,
+        ("digest", "reload"),
+    ),
+    "no digest": (
+        "POST",
+        f"{WAITING}/decisions",
+        deciding(seen_digest=""),
         422,
         ("seen_digest",),
     ),
     "a decision id that is none": (
         "POST",
         f"{WAITING}/decisions",
-        deciding(id="1"),
+        deciding(id=""),
         422,
         ("id", "UUID"),
     ),

@@ -22,6 +22,7 @@ from mcpbox.domain.people import Principal, PrincipalKind, Role
 from mcpbox.domain.requests import (
     Channel,
     DecideCommand,
+    DecisionDraft,
     Outcome,
     RequestSummary,
     State,
@@ -86,6 +87,17 @@ async def test_i2_a_repeated_decision_id_changes_nothing(office: Office) -> None
 
     assert again == first
     assert len((await office.requests.get(request.id)).decisions) == 1
+
+
+async def test_a_decision_id_may_be_any_text_and_stays_the_same_id() -> None:
+    """Programs choose ids as they like; Postgres and Temporal get a UUID."""
+    fields = {"verdict": "approve", "seen_digest": OTHER_DIGEST}
+
+    first, again, other = (
+        DecisionDraft.model_validate({"id": chosen, **fields}).id for chosen in ("a", "a", "b")
+    )
+
+    assert first == again != other
 
 
 async def test_i2_the_first_terminal_decision_wins(office: Office) -> None:
