@@ -4,16 +4,17 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from inspect import cleandoc
-from typing import Annotated, Any, Generic, TypeVar, cast
+from typing import Annotated, Any, Generic, TypeVar
 
 from mcp_types import CallToolResult, Tool, ToolAnnotations
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import CoreSchema, ErrorDetails
 
 from gateway.answers import answered, failed, failure
 from mcpbox.domain.errors import DomainError, Refused
 from mcpbox.domain.people import Principal, Scope
+from mcpbox.domain.texts import Text
 from mcpbox.domain.tools import NAME_MAX_LENGTH, NAME_PATTERN
 from mcpbox.policies.ruling import ALLOWED, Ruling
 from mcpbox.usecases.development import Development
@@ -55,22 +56,6 @@ class Done(ToolOutput):
     message: str
 
 
-def _without_nul(value: Any) -> Any:
-    """Postgres keeps no NUL, neither in text nor in JSON."""
-    if isinstance(value, str) and "\x00" in value:
-        raise ValueError("contains a NUL character; remove it")
-    if isinstance(value, dict):
-        for name, inner in cast("dict[str, Any]", value).items():
-            _without_nul(name)
-            _without_nul(inner)
-    if isinstance(value, list):
-        for inner in cast("list[Any]", value):
-            _without_nul(inner)
-    return value
-
-
-Text = Annotated[str, AfterValidator(_without_nul)]
-JsonObject = Annotated[dict[str, Any], AfterValidator(_without_nul)]
 Name = Annotated[
     str,
     Field(

@@ -62,7 +62,10 @@ class ReleasedTool:
 
 
 def prepare(tool: CallableTool, prepared: Mapping[Digest, Validator]) -> ReleasedTool:
-    """``prepared``: {digest: validator} of earlier loads; a schema is compiled once per digest."""
+    """Computes the digest of what would run; the stored one is not trusted (I1).
+
+    ``prepared``: {digest: validator} of earlier loads; a schema is compiled once per digest.
+    """
     version = tool.version.model_copy(update={"digest": digest_of(tool.version)})
     tool = tool.model_copy(update={"version": version})
     validator = prepared.get(version.digest) or _compiled(version.input_schema)

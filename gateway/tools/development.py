@@ -4,11 +4,12 @@ from typing import Any
 
 from pydantic import AliasChoices, Field
 
-from gateway.definition import Caller, JsonObject, Text, ToolDefinition, ToolInput, ToolOutput
+from gateway.definition import Caller, ToolDefinition, ToolInput, ToolOutput
 from mcpbox.domain.errors import Problem
 from mcpbox.domain.executions import ExecutionOutcome
 from mcpbox.domain.ids import ToolId
 from mcpbox.domain.sources import Parameter
+from mcpbox.domain.texts import JsonObject, Text
 
 
 class ValidateCodeInput(ToolInput):

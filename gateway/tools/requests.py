@@ -7,10 +7,8 @@ from pydantic import BaseModel, Field
 from gateway.definition import (
     Caller,
     Done,
-    JsonObject,
     PageNumber,
     PageSize,
-    Text,
     ToolDefinition,
     ToolInput,
     ToolOutput,
@@ -27,6 +25,7 @@ from mcpbox.domain.requests import (
     State,
     Verdict,
 )
+from mcpbox.domain.texts import JsonObject, Text
 from mcpbox.domain.tools import Approval, ToolDetail
 
 OPEN_STATES = tuple(state for state in State if state not in TERMINAL)

@@ -8,11 +8,9 @@ from gateway.definition import (
     Caller,
     Description,
     Done,
-    JsonObject,
     Name,
     PageNumber,
     PageSize,
-    Text,
     ToolDefinition,
     ToolInput,
     ToolOutput,
@@ -20,6 +18,7 @@ from gateway.definition import (
 from mcpbox.domain.base import PageRequest
 from mcpbox.domain.errors import Invalid
 from mcpbox.domain.ids import ServerId, ToolId
+from mcpbox.domain.texts import JsonObject, Text
 from mcpbox.domain.tools import Annotations, Approval, ToolDetail, ToolSummary
 
 _HINTS: dict[str, Any] = {

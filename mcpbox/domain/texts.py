@@ -1,6 +1,6 @@
 """Text that every store and every wire of ours can carry: no NUL, no half of a surrogate pair."""
 
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 from pydantic import AfterValidator, SecretStr
 
@@ -23,6 +23,25 @@ def _required_to_fit(text: str) -> str:
     return text
 
 
+def _json_to_fit(value: dict[str, Any]) -> dict[str, Any]:
+    """Names and values at any depth; a loop, since deep input must not end the recursion."""
+    waiting: list[object] = [value]
+    while waiting:
+        match waiting.pop():
+            case str(text):
+                _required_to_fit(text)
+            case dict() as pairs:
+                waiting += [
+                    *cast("dict[str, object]", pairs),
+                    *cast("dict[str, object]", pairs).values(),
+                ]
+            case list() as items:
+                waiting += cast("list[object]", items)
+            case _:
+                pass
+    return value
+
+
 def _secret_to_fit(secret: SecretStr) -> SecretStr:
     _required_to_fit(secret.get_secret_value())
     return secret
@@ -30,4 +49,5 @@ def _secret_to_fit(secret: SecretStr) -> SecretStr:
 
 Text = Annotated[str, AfterValidator(_required_to_fit)]
 """Of a sender who can be told to change it."""
+JsonObject = Annotated[dict[str, Any], AfterValidator(_json_to_fit)]
 SecretText = Annotated[SecretStr, AfterValidator(_secret_to_fit)]

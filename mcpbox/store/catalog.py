@@ -4,18 +4,17 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcpbox.domain.calls import CallableTool
-from mcpbox.domain.digests import digest_of
 from mcpbox.domain.ids import Digest
 from mcpbox.domain.servers import DesiredState
 from mcpbox.store.grants import hosts_by_server
 from mcpbox.store.tables import ReleaseRow, ServerRow, ToolRow, VersionRow
-from mcpbox.store.tools import content_of, version_of
+from mcpbox.store.tools import version_of
 
 
 async def load_callables(session: AsyncSession) -> list[CallableTool]:
     """Active releases of living tools, whether or not they may be called now.
 
-    ``version.digest`` is computed here, from what would run; the stored one is not trusted.
+    ``version.digest`` is the stored one: who runs the version computes it from what would run.
     """
     hosts = await hosts_by_server(session)
     rows = await session.execute(
@@ -30,9 +29,7 @@ async def load_callables(session: AsyncSession) -> list[CallableTool]:
             server_name=server.name,
             server_state=DesiredState(server.desired_state),
             enabled=tool.enabled,
-            version=version_of(version).model_copy(
-                update={"digest": digest_of(content_of(version))}
-            ),
+            version=version_of(version),
             approved_digest=Digest(release.digest),
             granted_hosts=hosts.get(server.id, frozenset()),
         )
