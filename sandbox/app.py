@@ -15,12 +15,14 @@ import uvicorn
 from pydantic import ValidationError
 from uvicorn.loops.auto import auto_loop_factory
 
+from sandbox.admission import Admission
 from sandbox.child import ChildFailed
 from sandbox.contract import Health
 from sandbox.launcher import ZygoteFailed
 from sandbox.lockdown import privileges
 from sandbox.pinned import ConnectionPools
 from sandbox.pool import Pool
+from sandbox.pools import Pools
 from sandbox.probe import Isolation, NotIsolated, measure
 from sandbox.runner import Runner
 from sandbox.service import Service
@@ -52,41 +54,40 @@ def main() -> None:
 
 async def serve(settings: Settings) -> None:
     """Until SIGTERM or SIGINT; then calls in flight get some seconds to end."""
-    pool = Pool(
-        size=settings.pool_size,
-        max_running=settings.max_running,
-        max_waiting=settings.max_waiting,
-    )
+    pools = Pools(Pool(size=settings.pool_size))
+    admission = Admission(max_running=settings.max_running, max_waiting=settings.max_waiting)
     connections = ConnectionPools()
     try:
-        await pool.start()
-        runner = Runner(pool, connections)
-        isolation = await measure(runner, pool.zygote.started)
+        await pools.start()
+        runner = Runner(pools, connections, admission)
+        isolation = await measure(runner, pools.base.zygote.started)
         _log(isolation)
         isolation.require(settings.require)
         service = Service(
             api_key=settings.api_key.get_secret_value(),
-            pool=pool,
+            pools=pools,
+            admission=admission,
             runner=runner,
             isolation=isolation,
             private_hosts=settings.private_hosts,
         )
         await _listen(service, settings)
     finally:
-        await pool.stop()
+        await pools.stop()
         await connections.aclose()
 
 
 async def probe() -> Health:
     """What the service would say of this machine, measured without serving anybody."""
-    pool = Pool(size=1, max_running=1, max_waiting=0)
+    pools = Pools(Pool(size=1))
     connections = ConnectionPools()
     try:
-        await pool.start()
-        isolation = await measure(Runner(pool, connections), pool.zygote.started)
+        await pools.start()
+        runner = Runner(pools, connections, Admission())
+        isolation = await measure(runner, pools.base.zygote.started)
         return isolation.health(ready=True, idle=0, running=0, python=platform.python_version())
     finally:
-        await pool.stop()
+        await pools.stop()
         await connections.aclose()
 
 

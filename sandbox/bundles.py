@@ -1,10 +1,12 @@
 """Bundles known by key, judged once; the ones used longest ago are forgotten first."""
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Self
 
 from sandbox.contract import Bundle, RunError
-from sandbox.hosts import HostGrants
+from sandbox.hosts import HostGrant, HostGrants
 
 
 @dataclass(frozen=True)
@@ -12,8 +14,13 @@ class Registered:
     key: str
     bundle: Bundle
     grants: HostGrants
-    rejection: RunError | None
+    rejection: RunError | None = None
     """Why the guard refuses the code."""
+
+    @classmethod
+    def of(cls, bundle: Bundle, private_hosts: Iterable[HostGrant] = ()) -> Self:
+        """Not judged by the guard yet. Raises: ValueError: a host grant is malformed."""
+        return cls(bundle.key, bundle, HostGrants(bundle.hosts, private_hosts))
 
 
 class Bundles:

@@ -7,19 +7,35 @@ Compatibility rule: fields are only added, with a default; a field never changes
 
 import hashlib
 import json
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_serializer
 
 API_KEY_HEADER = "x-mcpbox-sandbox-key"
 UNKNOWN_BUNDLE_STATUS = 404
 """``POST /runs`` by key answers this until the bundle was sent once; then call again with it."""
+UNKNOWN_MODULE_SET_STATUS = 424
+"""The bundle's module set is not installed here: ``PUT /module-sets/<key>``, then call again."""
+NOT_APPROVED_STATUS = 403
+"""Released code without a receipt that covers it; nothing was run."""
 BUSY_STATUS = 429
+EVENTS_MEDIA_TYPE = "application/x-ndjson"
+"""Accept it on ``POST /runs`` to be sent a :class:`RunEvent` a line while the tool runs."""
 
 
 class Wire(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class IsolationMode(StrEnum):
+    """How many calls one process serves."""
+
+    CALL = "call"
+    """One: nothing of a call is visible to the next."""
+    RELEASE = "release"
+    """Many calls of one bundle, one after the other: faster, and what one leaves, the next sees."""
 
 
 class Bundle(Wire):
@@ -27,15 +43,116 @@ class Bundle(Wire):
 
     code: str
     modules: tuple[str, ...] = ()
-    """Modules granted beyond the default allow-list."""
+    """Import names granted beyond the default allow-list."""
+    module_set: str | None = None
+    """Key of the :class:`ModuleSet` that offers them."""
     hosts: tuple[str, ...] = ()
-    """Granted hosts: ``host``, ``host:port`` or ``*.suffix``; empty means no network."""
+    """Granted hosts: ``[METHOD,… ]host[:port][/path-prefix]``, host may be ``*.suffix``.
+
+    Empty means no network.
+    """
+    server: str = ""
+    """Id of the server it belongs to: shares its module zygote, and its limit of calls at once."""
+    isolation: IsolationMode = IsolationMode.CALL
+    receipt: str | None = None
+    """DSSE envelope, as JSON, around a :class:`Receipt`; ``None`` for code that is only tried."""
 
     @property
     def key(self) -> str:
         """SHA-256 over the canonical JSON of this bundle; how a run names it."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+        return _sha256(self.model_dump(mode="json", exclude_defaults=True))
+
+
+class GrantedUntil(Wire):
+    value: str
+    """A module's import name, or a host as in :attr:`Bundle.hosts`."""
+    until: datetime | None = None
+    """``None``: it has no end."""
+
+
+class Receipt(Wire):
+    """What people approved: this code, on this server, with no more than these grants.
+
+    Signed with Ed25519 in a DSSE envelope whose ``payloadType`` is ``RECEIPT_TYPE``.
+    Source: https://github.com/secure-systems-lab/dsse/blob/master/protocol.md
+    """
+
+    digest: str
+    """Of the tool's version, as reviewers saw it."""
+    code_sha256: str
+    """64 hexadecimal digits, over the UTF-8 source."""
+    server: str
+    tool: str
+    request: str
+    approved_by: tuple[str, ...]
+    approved_at: datetime
+    modules: tuple[GrantedUntil, ...] = ()
+    module_set: str | None = None
+    hosts: tuple[GrantedUntil, ...] = ()
+    secret_names: tuple[str, ...] = ()
+
+
+RECEIPT_TYPE = "application/vnd.mcpbox.receipt+json"
+
+
+def dsse_signed_bytes(payload: bytes, payload_type: str = RECEIPT_TYPE) -> bytes:
+    """The pre-authentication encoding: what a DSSE signature is made over."""
+    kind = payload_type.encode()
+    return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
+
+
+class Wheel(Wire):
+    filename: str
+    sha256: str
+    """64 hexadecimal digits."""
+    size: int = Field(ge=1)
+
+
+class ModuleSet(Wire):
+    """Pinned wheels that are installed together: ``PUT /module-sets/<key>``.
+
+    Answered with :class:`InstalledModuleSet`, or with 424 and :class:`MissingWheels`; each of those
+    is sent as the body of ``PUT /wheels/<sha256>``.
+    """
+
+    wheels: tuple[Wheel, ...]
+    """Sorted by file name."""
+
+    @property
+    def key(self) -> str:
+        return f"sha256:{_sha256(self.model_dump(mode='json'))}"
+
+
+class MissingWheels(Wire):
+    missing: tuple[str, ...]
+    """Their SHA-256."""
+
+
+class InstalledModuleSet(Wire):
+    key: str
+    modules: tuple[str, ...]
+    """Top-level import names that it offers, sorted."""
+    files: int
+    bytes: int
+
+
+class BoundSecret(Wire):
+    value: SecretStr
+    hosts: tuple[str, ...] = ()
+    """Where it may be sent, each ``host[:port]`` or ``*.suffix``.
+
+    With hosts, the tool sees a stand-in that the broker replaces on the way to one of them, so the
+    value never enters the tool's process. Without, the tool sees the value itself.
+    """
+
+    @field_serializer("value", when_used="json")
+    def _reveal(self, value: SecretStr) -> str:
+        return value.get_secret_value()
+
+
+def _sha256(given: dict[str, Any]) -> str:
+    text = json.dumps(given, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class RunLimits(Wire):
@@ -54,7 +171,11 @@ class RunRequest(Wire):
     arguments: dict[str, Any] = Field(default_factory=dict)
     limits: RunLimits = RunLimits()
     trial: bool = False
-    """Marks code that nobody approved yet; it gets no secrets."""
+    """Code that nobody approved yet: it needs no receipt, and gets dummies for its secrets."""
+    secrets: dict[str, BoundSecret] = Field(default_factory=dict)
+    """By name; never in the bundle. In a trial, the values are ignored."""
+    run_id: str | None = Field(default=None, min_length=1, max_length=100)
+    """Chosen by the caller, to cancel it with ``DELETE /runs/<run_id>``."""
 
 
 class ErrorKind(StrEnum):
@@ -64,6 +185,7 @@ class ErrorKind(StrEnum):
     MEMORY = "memory"
     CPU = "cpu"
     WALL = "wall"
+    CANCELLED = "cancelled"  # by DELETE /runs/<run_id>
     CRASHED = "crashed"  # killed, or ended without a result
 
 
@@ -83,7 +205,10 @@ class EgressRecord(Wire):
     """``None`` when it was refused or failed."""
     refused: str | None = None
     """Why the broker refused it; ``None`` when it went out."""
+    sent_bytes: int = 0
+    """Of the body."""
     received_bytes: int = 0
+    duration_ms: float = 0.0
 
 
 class RunResult(Wire):
@@ -94,6 +219,13 @@ class RunResult(Wire):
     duration_ms: float = 0.0
     """Inside the sandbox, queueing left out."""
     egress: tuple[EgressRecord, ...] = ()
+
+
+class RunEvent(Wire):
+    """One line of a streamed run: some output, or, as the last one, the result."""
+
+    stdout: str | None = None
+    result: RunResult | None = None
 
 
 class CheckRequest(Wire):

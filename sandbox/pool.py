@@ -18,10 +18,6 @@ _CLEAN_UP_DELAY_S = 0.002
 log = logging.getLogger(__name__)
 
 
-class Busy(Exception):
-    """As many jobs run and wait as may."""
-
-
 class Unavailable(Exception):
     """No child can be had now."""
 
@@ -33,23 +29,16 @@ class Pool:
         self,
         *,
         size: int = 4,
-        max_running: int = 8,
-        max_waiting: int = 64,
         without: frozenset[str] = frozenset(),
     ) -> None:
         self._size = size
-        self._max_running = max_running
-        self._max_waiting = max_waiting
         self._without = without
-        self._slots = asyncio.Semaphore(max_running)
-        self._waiting = 0
         self._idle: deque[Child] = deque()
         self._coming = 0
         self._alive = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._zygote: Zygote | None = None
         self._stopping = False
-        self.running = 0
 
     @property
     def idle(self) -> int:
@@ -87,30 +76,18 @@ class Pool:
     async def child(self) -> AsyncGenerator[Child]:
         """One child for one job; cleaned up and replaced after the answer is on its way.
 
-        Raises: Busy, Unavailable.
+        Raises: Unavailable.
         """
-        if self._slots.locked() and self._waiting >= self._max_waiting:
-            raise Busy(f"{self._max_running} jobs run and {self._waiting} wait; try again later.")
-        self._waiting += 1
-        try:
-            await self._slots.acquire()
-        finally:
-            self._waiting -= 1
-        self.running += 1
-        child: Child | None = None
+        child = await self._take()
         given_up = True
         try:
-            child = await self._take()
             yield child
             given_up = False
         finally:
-            self.running -= 1
-            self._slots.release()
-            if child is not None:
-                child.listen(None)
-                if given_up:
-                    child.kill()
-                asyncio.get_running_loop().call_later(_CLEAN_UP_DELAY_S, self._replace, child)
+            child.listen(None)
+            if given_up:
+                child.kill()
+            asyncio.get_running_loop().call_later(_CLEAN_UP_DELAY_S, self._replace, child)
 
     async def _take(self) -> Child:
         while self._idle:

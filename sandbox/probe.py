@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from sandbox.contract import Health, Layer, RunLimits
+from sandbox.bundles import Registered
+from sandbox.contract import Bundle, Health, Layer, RunLimits
 from sandbox.control import Done, Started
-from sandbox.hosts import HostGrants
 from sandbox.runner import Runner
 
 LayerName = Literal["namespaces", "private_root", "landlock", "seccomp", "rlimits", "cgroup"]
@@ -93,9 +93,8 @@ class Isolation:
 
 
 async def measure(runner: Runner, started: Started) -> Isolation:
-    result = await runner.run(
-        _ATTEMPTS, owner="probe", grants=HostGrants(()), limits=_LIMITS, guarded=False
-    )
+    attempts = Registered.of(Bundle(code=_ATTEMPTS))
+    result = await runner.run(attempts, limits=_LIMITS, guarded=False)
     if not result.ok:
         message = result.error.message if result.error else ""
         reached: tuple[str, ...] = (f"the probe did not run: {message}",)

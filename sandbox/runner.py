@@ -5,13 +5,18 @@ import json
 import os
 import signal
 import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from sandbox.admission import Admission
 from sandbox.broker import Session
+from sandbox.bundles import Registered
 from sandbox.child import Child
 from sandbox.contract import (
+    Bundle,
     CheckFinding,
     CheckRequest,
     ErrorKind,
@@ -21,9 +26,9 @@ from sandbox.contract import (
 )
 from sandbox.control import Exited
 from sandbox.frames import Frame, Kind
-from sandbox.hosts import HostGrants
 from sandbox.pinned import ConnectionPools
-from sandbox.pool import Pool, Unavailable
+from sandbox.pool import Unavailable
+from sandbox.pools import Pools
 from sandbox.runtime import Job, Limits
 
 MAX_DEPTH = 100
@@ -48,34 +53,36 @@ class _Findings(BaseModel):
 
 
 class Runner:
-    def __init__(self, pool: Pool, connections: ConnectionPools) -> None:
-        self._pool = pool
+    def __init__(self, pools: Pools, connections: ConnectionPools, admission: Admission) -> None:
+        self._pools = pools
         self._connections = connections
+        self._admission = admission
 
     async def run(
         self,
-        code: str,
+        registered: Registered,
         *,
-        owner: str,
-        modules: tuple[str, ...] = (),
-        grants: HostGrants,
         arguments: dict[str, Any] | None = None,
         limits: RunLimits = RunLimits(),  # noqa: B008  frozen
         guarded: bool = True,
     ) -> RunResult:
-        """``owner``: who shares connections with this call.
-
-        Raises: Busy, Unavailable. When cancelled, the child is killed.
-        """
+        """Raises: Busy, Unavailable. When cancelled, the child is killed."""
+        bundle = registered.bundle
         job = Job(
-            code=code,
-            modules=list(modules),
+            code=bundle.code,
+            modules=list(bundle.modules),
             arguments=arguments or {},
             limits=_of_child(limits),
             guarded=guarded,
         )
-        async with self._pool.child() as child:
-            session = Session(child, self._connections, grants, owner=owner, wall_s=limits.wall_s)
+        async with self._child(bundle) as child:
+            session = Session(
+                child,
+                self._connections,
+                registered.grants,
+                owner=registered.key,
+                wall_s=limits.wall_s,
+            )
             started = time.perf_counter()
             try:
                 answer, stdout = await _exchange(child, job, limits.wall_s, session)
@@ -98,7 +105,7 @@ class Runner:
             limits=_of_child(_CHECK_LIMITS),
             check_only=True,
         )
-        async with self._pool.child() as child:
+        async with self._child(Bundle(code="")) as child:
             answer, _ = await _exchange(child, job, _CHECK_LIMITS.wall_s, None)
         if isinstance(answer, _Ended) and answer.was_interrupted:
             raise Unavailable("The check was interrupted; try again.")
@@ -108,6 +115,13 @@ class Runner:
             except ValidationError:
                 pass
         return (CheckFinding(line=1, column=1, message=_UNREADABLE),)
+
+    @asynccontextmanager
+    async def _child(self, bundle: Bundle) -> AsyncGenerator[Child]:
+        async with self._admission.turn():
+            pool = await self._pools.pool_for(bundle)
+            async with pool.child() as child:
+                yield child
 
 
 class _TimedOut:

@@ -4,6 +4,7 @@ import asyncio
 import hmac
 import platform
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -14,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ExceptionHandler
 
+from sandbox.admission import Admission, Busy
 from sandbox.bundles import Bundles, Registered
 from sandbox.contract import (
     API_KEY_HEADER,
@@ -28,8 +30,9 @@ from sandbox.contract import (
     RunRequest,
     RunResult,
 )
-from sandbox.hosts import HostGrant, HostGrants
-from sandbox.pool import Busy, Pool, Unavailable
+from sandbox.hosts import HostGrant
+from sandbox.pool import Unavailable
+from sandbox.pools import Pools
 from sandbox.probe import Isolation
 from sandbox.runner import Runner
 
@@ -53,13 +56,15 @@ class Service:
         self,
         *,
         api_key: str,
-        pool: Pool,
+        pools: Pools,
+        admission: Admission,
         runner: Runner,
         isolation: Isolation,
         private_hosts: tuple[HostGrant, ...] = (),
     ) -> None:
         self._api_key = api_key.encode()
-        self._pool = pool
+        self._pools = pools
+        self._admission = admission
         self._runner = runner
         self._isolation = isolation
         self._private_hosts = private_hosts
@@ -85,9 +90,9 @@ class Service:
 
     async def health(self, _: Request) -> Response:
         health = self._isolation.health(
-            ready=self._pool.ready,
-            idle=self._pool.idle,
-            running=self._pool.running,
+            ready=self._pools.base.ready,
+            idle=self._pools.base.idle,
+            running=self._admission.running,
             python=platform.python_version(),
         )
         return _json(health, status=200 if health.ready else 503)
@@ -108,10 +113,7 @@ class Service:
         if registered.rejection is not None:
             return RunResult(ok=False, error=registered.rejection)
         return await self._runner.run(
-            registered.bundle.code,
-            owner=registered.key,
-            modules=registered.bundle.modules,
-            grants=registered.grants,
+            registered,
             arguments=asked.arguments,
             limits=asked.limits,
         )
@@ -125,11 +127,10 @@ class Service:
             detail = "bundle_key: it is not the key of the bundle that was sent."
             raise Problem(422, "Invalid request", detail)
         try:
-            grants = HostGrants(bundle.hosts, self._private_hosts)
+            registered = Registered.of(bundle, self._private_hosts)
         except ValueError as error:
             raise Problem(422, "Invalid request", f"bundle.hosts: {error}.") from error
-        rejection = await self._judge(bundle)
-        registered = Registered(bundle.key, bundle, grants, rejection)
+        registered = replace(registered, rejection=await self._judge(bundle))
         self._bundles.add(registered)
         return registered
 

@@ -4,10 +4,13 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from sandbox.contract import CheckRequest, RunLimits, RunResult
+from sandbox.admission import Admission
+from sandbox.bundles import Registered
+from sandbox.contract import Bundle, CheckRequest, RunLimits, RunResult
 from sandbox.hosts import HostGrant, HostGrants
 from sandbox.pinned import ConnectionPools
 from sandbox.pool import Pool
+from sandbox.pools import Pools
 from sandbox.runner import Runner
 
 
@@ -21,7 +24,7 @@ class Anywhere(HostGrants):
 class Bench:
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
-        self._runner = Runner(pool, ConnectionPools())
+        self._runner = Runner(Pools(pool), ConnectionPools(), Admission())
 
     async def run(
         self,
@@ -32,10 +35,9 @@ class Bench:
         grants: HostGrants | None = None,
         wall_s: float = 10,
     ) -> RunResult:
+        bundle = Bundle(code=code)
         return await self._runner.run(
-            code,
-            owner="bench",
-            grants=grants or HostGrants(()),
+            Registered(bundle.key, bundle, grants or HostGrants(())),
             arguments=arguments,
             limits=RunLimits(wall_s=wall_s),
             guarded=guarded,

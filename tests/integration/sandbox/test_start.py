@@ -12,9 +12,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from sandbox.hosts import HostGrants
+from sandbox.admission import Admission
+from sandbox.bundles import Registered
+from sandbox.contract import Bundle
 from sandbox.pinned import ConnectionPools
 from sandbox.pool import Pool
+from sandbox.pools import Pools
 from sandbox.probe import Isolation, NotIsolated, measure
 from sandbox.runner import Runner
 from tests.integration.sandbox.running import ROOT, running, start_process
@@ -124,9 +127,9 @@ async def measured(*without: str) -> Isolation:
     pool = Pool(size=1, without=frozenset(without))
     try:
         await pool.start()
-        runner = Runner(pool, ConnectionPools())
+        runner = Runner(Pools(pool), ConnectionPools(), Admission())
         isolation = await measure(runner, pool.zygote.started)
-        answer = await runner.run(ONE, owner="test", grants=HostGrants(()))
+        answer = await runner.run(Registered.of(Bundle(code=ONE)))
     finally:
         await pool.stop()
     assert answer.result == 1
