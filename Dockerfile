@@ -23,9 +23,10 @@ RUN /opt/uv/bin/uv pip install --python /opt/mcpbox/bin/python --no-deps .
 FROM ${BASE}
 RUN groupadd --gid 10001 mcpbox \
     && useradd --uid 10001 --gid mcpbox --no-create-home --home-dir /var/lib/mcpbox mcpbox \
-    && install --directory --owner mcpbox --group mcpbox --mode 0700 /var/lib/mcpbox
+    && install --directory --owner mcpbox --group mcpbox --mode 0700 /var/lib/mcpbox \
+    && install --directory --owner mcpbox --group mcpbox --mode 0755 /run/receipt-key
 COPY --from=build /opt/mcpbox /opt/mcpbox
-COPY deploy/door.py /opt/mcpbox/door.py
+COPY deploy/door.py deploy/sandbox.sh /opt/mcpbox/
 ENV PATH=/opt/mcpbox/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \

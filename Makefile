@@ -37,6 +37,15 @@ test: $(INSTALLED) chromium ## Every test, against real Postgres, Temporal, sand
 bench: $(INSTALLED) ## Measure, beside a bare server as the floor (ARGS=--json)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+.PHONY: corpus
+corpus: $(INSTALLED) ## Try abuse and honest tools in every mode (ABUSE=file BENIGN=file GUARD=on|off)
+	@$(BIN)/python -B -m tests.corpus $(if $(ABUSE),--abuse '$(ABUSE)') \
+		$(if $(BENIGN),--benign '$(BENIGN)') $(if $(GUARD),--guard $(GUARD)) $(ARGS)
+
+.PHONY: soak
+soak: $(INSTALLED) ## Load the sandbox for SECONDS (600), and show what that left behind
+	@$(BIN)/python -m benchmarks --soak $(or $(SECONDS),600) $(ARGS)
+
 .PHONY: check
 check: lint types arrows spelling architecture ## Everything that needs no running service
 

@@ -1,29 +1,29 @@
 """The checks behind a request; each writes what it found, bound to the digest it looked at."""
 
-import asyncio
 import difflib
 import json
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Mapping
 from typing import Any
 
 from temporalio import activity
 
 from activities.errors import final_domain_errors
+from activities.heartbeats import heartbeating
+from activities.subjects import publication
+from activities.words import counted
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.evidence import Check, Evidence, Finding, Risk, Status
-from mcpbox.domain.manifests import needs_beyond, reachable_hosts
+from mcpbox.domain.manifests import needs_beyond
 from mcpbox.domain.sources import Trial
 from mcpbox.domain.tools import ToolVersion
 from mcpbox.sandbox_client import SandboxClient
 from mcpbox.store import evidence, tools
-from mcpbox.store.grants import granted_hosts
+from mcpbox.store.grants import granted
 from mcpbox.store.session import Sessions, transaction
+from mcpbox.usecases.bundles import bundle_of, granted_modules
 from mcpbox.usecases.development import trial_of
-from sandbox.contract import Bundle
 from workflows.contracts import EvidenceActivities, Examination
 
-_BEAT_S = 3.0
 _SHOWN = 300
 
 
@@ -34,18 +34,20 @@ class GatheredEvidence(EvidenceActivities):
 
     @activity.defn
     async def examine_source(self, given: Examination) -> None:
+        subject = publication(given)
         with final_domain_errors():
             async with transaction(self._sessions) as session:
-                version = await tools.get_version(session, given.subject.version_id)
-                tool = await tools.get_tool(session, given.subject.tool_id)
-                granted = await granted_hosts(session, given.subject.server_id)
+                version = await tools.get_version(session, subject.version_id)
+                tool = await tools.get_tool(session, subject.tool_id)
+                held = await granted(session, subject.server_id)
             found = [
-                _manifest_evidence(version, granted),
+                _manifest_evidence(version, held.hosts),
                 _schema_evidence(version, tool.released),
                 _code_evidence(version, tool.released),
             ]
             await self._keep(given, found)
-            checked = await self._sandbox.check(version.code)
+            importable = granted_modules(version.manifest, held)
+            checked = await self._sandbox.check(version.code, importable)
             findings = tuple(
                 Finding(level=Risk.CRITICAL, title="Refused", text=f.message, line=f.line)
                 for f in checked.findings
@@ -64,11 +66,12 @@ class GatheredEvidence(EvidenceActivities):
 
     @activity.defn
     async def try_out(self, given: Examination) -> None:
+        subject = publication(given)
         with final_domain_errors():
             async with transaction(self._sessions) as session:
-                version = await tools.get_version(session, given.subject.version_id)
+                version = await tools.get_version(session, subject.version_id)
                 sample = await tools.find_sample(session, version.id)
-                granted = await granted_hosts(session, given.subject.server_id)
+                held = await granted(session, subject.server_id)
             if sample is None and version.input_schema.get("required"):
                 skipped = _evidence(
                     Check.TRIAL,
@@ -79,8 +82,8 @@ class GatheredEvidence(EvidenceActivities):
                 await self._keep(given, [skipped])
                 return
             # Hosts that are only asked for are not reached before people agreed.
-            bundle = Bundle(code=version.code, hosts=reachable_hosts(version.manifest, granted))
-            async with _heartbeating():
+            bundle = bundle_of(version, subject.server_id, held)
+            async with heartbeating():
                 ran = await self._sandbox.run(bundle, sample or {}, trial=True)
             await self._keep(given, [_trial_evidence(version, sample or {}, trial_of(ran))])
 
@@ -88,24 +91,6 @@ class GatheredEvidence(EvidenceActivities):
         async with transaction(self._sessions) as session:
             for piece in found:
                 await evidence.keep(session, given.request_id, piece)
-
-
-@asynccontextmanager
-async def _heartbeating() -> AsyncGenerator[None]:
-    """So that a worker that died is noticed long before the trial's own time is over."""
-
-    async def beat() -> None:
-        while True:
-            activity.heartbeat()
-            await asyncio.sleep(_BEAT_S)
-
-    beating = asyncio.create_task(beat())
-    try:
-        yield
-    finally:
-        beating.cancel()
-        with suppress(asyncio.CancelledError):
-            await beating
 
 
 def _manifest_evidence(version: ToolVersion, granted: frozenset[str]) -> Evidence:
@@ -281,7 +266,3 @@ def _evidence(
 def _line_of(code: str, text: str) -> int | None:
     lines = enumerate(code.splitlines(), start=1)
     return next((number for number, line in lines if text.lower() in line.lower()), None)
-
-
-def counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -7,25 +7,28 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from activities.errors import final_domain_errors
+from activities.receipts import issue_receipt
 from mcpbox.domain.audit import Action
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.digests import digest_of
 from mcpbox.domain.errors import Conflict
-from mcpbox.domain.manifests import Needs
+from mcpbox.domain.manifests import Manifest, Needs, needs_beyond
 from mcpbox.domain.people import SYSTEM
-from mcpbox.domain.requests import State, Verdict
+from mcpbox.domain.requests import State
+from mcpbox.receipts import ReceiptSigner
 from mcpbox.store import requests, tools
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
-from mcpbox.store.grants import grant_hosts, needs_of
+from mcpbox.store.grants import HOST, grant, granted
 from mcpbox.store.session import Sessions, transaction
 from mcpbox.store.tables import ReleaseRow, RequestRow, ServerRow, ToolRow, VersionRow
 from workflows.contracts import ApplyRequest, PublishActivities
 
 
 class ReleasedVersions(PublishActivities):
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, signer: ReceiptSigner) -> None:
         self._sessions = sessions
+        self._signer = signer
 
     @activity.defn
     async def apply_publish(self, given: ApplyRequest) -> None:
@@ -40,10 +43,11 @@ class ReleasedVersions(PublishActivities):
                 if row.state == State.APPLIED:
                     return
                 version = await _still_as_approved(session, row, given)
-                approver = await _approver(session, row)
-                await grant_hosts(
+                approver = await requests.approvers(session, row.id)
+                await grant(
                     session,
                     given.subject.server_id,
+                    HOST,
                     Needs.model_validate(row.needs).hosts,
                     request_id=given.request_id,
                     granted_by=approver,
@@ -54,17 +58,17 @@ class ReleasedVersions(PublishActivities):
                     .where(ReleaseRow.tool_id == row.tool_id, ReleaseRow.active_to.is_(None))
                     .values(active_to=now)
                 )
-                session.add(
-                    ReleaseRow(
-                        id=uuid4(),
-                        tool_id=row.tool_id,
-                        version_id=version.id,
-                        request_id=given.request_id,
-                        digest=row.digest,
-                        approved_by=approver,
-                        active_from=now,
-                    )
+                release = ReleaseRow(
+                    id=uuid4(),
+                    tool_id=row.tool_id,
+                    version_id=version.id,
+                    request_id=given.request_id,
+                    digest=row.digest,
+                    approved_by=approver,
+                    active_from=now,
                 )
+                await issue_receipt(session, self._signer, release)
+                session.add(release)
                 row.state = State.APPLIED
                 row.updated_at = now
                 await session.flush()
@@ -78,12 +82,6 @@ class ReleasedVersions(PublishActivities):
                     detail=given.subject.label,
                     facts={"digest": row.digest, "hosts": list(row.needs.get("hosts", ()))},
                 )
-
-
-async def _approver(session: AsyncSession, row: RequestRow) -> str:
-    """Names of those whose newest vote approves, in the order they decided."""
-    votes = {d.reviewer: d.verdict for d in await requests.decisions_of(session, row.id)}
-    return ", ".join(name for name, verdict in votes.items() if verdict is Verdict.APPROVE)
 
 
 async def _still_as_approved(
@@ -101,12 +99,15 @@ async def _still_as_approved(
         raise Conflict(
             "The version is not what was approved: its digest differs; nothing was released."
         )
-    if set((await needs_of(session, row.version_id, row.server_id)).hosts) - set(
-        Needs.model_validate(row.needs).hosts
-    ):
+    held, manifest = (
+        await granted(session, row.server_id),
+        Manifest.model_validate(version.manifest),
+    )
+    unseen = set(needs_beyond(manifest, held.hosts).hosts) - set(row.needs.get("hosts", ()))
+    if unseen or not held.modules.issuperset(manifest.modules):
         raise Conflict(
-            "Hosts that were granted when people decided no longer are; ask again to have them "
-            "reviewed. Nothing was released."
+            "Hosts or modules that were granted when people decided no longer are; ask again to "
+            "have them reviewed. Nothing was released."
         )
     await _require_free_name(session, server, tool, version)
     return version

@@ -9,10 +9,11 @@ from activities.errors import final_domain_errors
 from mcpbox.domain.audit import Action
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.errors import Refused
-from mcpbox.domain.evidence import Evidence, Status
+from mcpbox.domain.evidence import Check, Evidence, Status
+from mcpbox.domain.ids import Digest
 from mcpbox.domain.manifests import Needs
 from mcpbox.domain.people import SYSTEM, Principal
-from mcpbox.domain.requests import Decision, State, Verdict
+from mcpbox.domain.requests import Decision, PublishSubject, State, Subject, Verdict
 from mcpbox.policies.review import RequestFacts, may_decide, tally
 from mcpbox.policies.risk import risk_of
 from mcpbox.store import evidence, people, requests, tools
@@ -39,6 +40,8 @@ from workflows.contracts import (
     RequestActivities,
 )
 
+_UNRESOLVED = (Status.FAILED, Status.MISSING)
+
 
 class StoredRequests(RequestActivities):
     def __init__(self, sessions: Sessions) -> None:
@@ -49,8 +52,6 @@ class StoredRequests(RequestActivities):
         draft, subject = given.draft, given.draft.subject
         with final_domain_errors():
             async with transaction(self._sessions) as session:
-                version = await tools.get_version(session, subject.version_id)
-                released = await _released_version_id(session, subject.tool_id)
                 inserted = await session.scalar(
                     insert(RequestRow)
                     .values(
@@ -60,9 +61,8 @@ class StoredRequests(RequestActivities):
                         state=State.GATHERING,
                         state_reason="",
                         server_id=subject.server_id,
-                        tool_id=subject.tool_id,
-                        version_id=subject.version_id,
-                        released_version_id=released,
+                        subject=subject.model_dump(mode="json"),
+                        **await _publication(session, subject),
                         digest=draft.digest,
                         requester=draft.requester,
                         notes=draft.notes,
@@ -75,7 +75,7 @@ class StoredRequests(RequestActivities):
                     .on_conflict_do_nothing()
                     .returning(RequestRow.id)
                 )
-                older = await requests.open_workflows(session, subject.tool_id, besides=draft.id)
+                older = await requests.older_workflows(session, subject, besides=draft.id)
                 if inserted is not None:
                     await announce(session, Topic.REQUESTS, draft.id)
                     await add_event(
@@ -83,7 +83,7 @@ class StoredRequests(RequestActivities):
                         actor=draft.requester,
                         action=Action.REQUEST_OPENED,
                         subject=requests.subject_of(draft.id),
-                        detail=f"{subject.label}, {version.digest}",
+                        detail=f"{subject.label}, {draft.digest}",
                     )
         return OpenedRequest(older_workflow_ids=tuple(older))
 
@@ -94,7 +94,10 @@ class StoredRequests(RequestActivities):
             async with transaction(self._sessions) as session:
                 row = await requests.get_request_row(session, given.request_id)
                 found = await self._complete_evidence(session, given)
-                needs = await needs_of(session, row.version_id, row.server_id)
+                needs = Needs()
+                if row.version_id is not None:
+                    needs = await needs_of(session, row.version_id, row.server_id)
+                row.digest = _decided_about(found) or row.digest
                 veto = await _veto(session, row, found)
                 state = State.VETOED if veto else State.AWAITING_DECISION
                 risk = risk_of(found, needs)
@@ -114,6 +117,7 @@ class StoredRequests(RequestActivities):
                 return PresentedRequest(
                     state=state,
                     state_reason=row.state_reason,
+                    digest=Digest(row.digest),
                     risk=risk,
                     evidence=tuple(
                         EvidenceLine(check=p.check, status=p.status, summary=p.summary)
@@ -235,18 +239,36 @@ def _decision_row(given: RecordDecision) -> DecisionRow:
     )
 
 
-async def _released_version_id(session: AsyncSession, tool_id: object) -> object | None:
-    return await session.scalar(
+async def _publication(session: AsyncSession, subject: Subject) -> dict[str, object]:
+    """Columns that only a request to publish fills. Raises: NotFound."""
+    if not isinstance(subject, PublishSubject):
+        return {}
+    await tools.get_version(session, subject.version_id)
+    released = await session.scalar(
         select(ReleaseRow.version_id).where(
-            ReleaseRow.tool_id == tool_id, ReleaseRow.active_to.is_(None)
+            ReleaseRow.tool_id == subject.tool_id, ReleaseRow.active_to.is_(None)
         )
     )
+    return {
+        "tool_id": subject.tool_id,
+        "version_id": subject.version_id,
+        "released_version_id": released,
+    }
+
+
+def _decided_about(found: list[Evidence]) -> str | None:
+    """The digest of the packages, where they are resolved; else what was asked."""
+    resolved = (p for p in found if p.check is Check.PACKAGES and p.status not in _UNRESOLVED)
+    return next((piece.digest for piece in resolved), None)
 
 
 async def _veto(session: AsyncSession, row: RequestRow, found: list[Evidence]) -> str:
     """Why people need not be bothered with it; empty when they do."""
-    tool = await session.get_one(ToolRow, row.tool_id)
-    if tool.deleted_at is not None:
-        return "The tool was deleted before anybody could decide."
+    if row.tool_id is not None:
+        tool = await session.get_one(ToolRow, row.tool_id)
+        if tool.deleted_at is not None:
+            return "The tool was deleted before anybody could decide."
+    if any(p.check is Check.PACKAGES and p.status is Status.MISSING for p in found):
+        return "Which packages it takes could not be found out in time; ask again later."
     failed = (p for p in found if p.status is Status.FAILED and p.check.vetoes)
     return next((piece.summary for piece in failed), "")

@@ -21,11 +21,14 @@ from temporalio.worker.workflow_sandbox import (
 )
 
 from activities.evidence import GatheredEvidence
+from activities.modules import GrantedModules, PackageSources
 from activities.publish import ReleasedVersions
 from activities.requests import StoredRequests
 from mcpbox import logs
+from mcpbox.receipts import ReceiptSigner
 from mcpbox.sandbox_client import SandboxClient
 from mcpbox.settings import Settings
+from mcpbox.store.modules import StoredModuleSets
 from mcpbox.store.session import Sessions, make_sessions
 from mcpbox.temporal import SEARCH_ATTRIBUTES, TASK_QUEUE, connect_patiently, settle
 from workflows.change_request import ChangeRequestWorkflow
@@ -49,14 +52,16 @@ async def serve(settings: Settings) -> None:
 
     Raises: Invalid: a setting is missing; Unavailable: Temporal does not come up.
     """
-    sandbox = SandboxClient.of(settings)
+    sources = PackageSources.of(settings)
+    signer = ReceiptSigner(settings.required_encryption_key)
     sessions = make_sessions(settings.required_database_url)
+    sandbox = SandboxClient.of(settings, StoredModuleSets(sessions))
     try:
         client = await connect_patiently(
             settings.temporal_target, settings.temporal_namespace, patience=_PATIENCE
         )
         await ensure_search_attributes(client)
-        async with build_worker(client, activities_on(sessions, sandbox)):
+        async with build_worker(client, activities_on(sessions, sandbox, signer, sources)):
             log.info("worker.started", task_queue=TASK_QUEUE)
             if settings.ready_file is not None:
                 await asyncio.to_thread(_announce_ready, settings.ready_file)
@@ -66,11 +71,14 @@ async def serve(settings: Settings) -> None:
         await settle()
 
 
-def activities_on(sessions: Sessions, sandbox: SandboxClient) -> list[object]:
+def activities_on(
+    sessions: Sessions, sandbox: SandboxClient, signer: ReceiptSigner, sources: PackageSources
+) -> list[object]:
     return [
         StoredRequests(sessions),
         GatheredEvidence(sessions, sandbox),
-        ReleasedVersions(sessions),
+        ReleasedVersions(sessions, signer),
+        GrantedModules(sessions, sandbox, signer, sources),
     ]
 
 

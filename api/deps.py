@@ -15,6 +15,7 @@ from mcpbox.store.session import Sessions
 from mcpbox.temporal import TemporalGate
 from mcpbox.usecases.executions import Executions
 from mcpbox.usecases.people import People
+from mcpbox.usecases.receipts import Receipts
 from mcpbox.usecases.requests import Requests
 from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.tools import Tools
@@ -34,6 +35,7 @@ class Parts:
     servers: Servers
     tools: Tools
     requests: Requests
+    receipts: Receipts
     executions: Executions
 
 

@@ -11,6 +11,7 @@ from api.deps import Parts, PartsDep, PersonDep
 from api.problems import problems
 from mcpbox.domain.errors import Unavailable
 from mcpbox.store.session import transaction
+from sandbox.contract import Health
 
 router = APIRouter(tags=["system"])
 probes = APIRouter(include_in_schema=False)
@@ -26,6 +27,8 @@ class ServiceBody(BaseModel):
     name: str
     state: Condition
     detail: str
+    warnings: list[str] = []
+    """What it does without, why, and what to do about it."""
 
 
 class SystemBody(BaseModel):
@@ -65,5 +68,18 @@ async def _sandbox(parts: Parts) -> ServiceBody:
         found = await parts.sandbox.health()
     except Unavailable:
         return ServiceBody(name="Sandbox", state=Condition.DOWN, detail="not reachable")
+    return sandbox_as_measured(found)
+
+
+def sandbox_as_measured(found: Health) -> ServiceBody:
     state = Condition.OK if found.level == "full" else Condition.DEGRADED
-    return ServiceBody(name="Sandbox", state=state, detail=f"isolation {found.level}")
+    return ServiceBody(
+        name="Sandbox",
+        state=state,
+        detail=f"isolation {found.level}",
+        warnings=[
+            f"The layer {layer.name} is inactive. {layer.detail}"
+            for layer in found.layers
+            if not layer.active
+        ],
+    )

@@ -1,4 +1,4 @@
-"""``python -m benchmarks [--quick] [--json]``."""
+"""``python -m benchmarks [--quick] [--json] [--sandbox | --soak SECONDS]``."""
 
 import argparse
 import asyncio
@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import aiohttp
 from uvicorn.loops.auto import auto_loop_factory
 
+from benchmarks.broker import measure_broker
 from benchmarks.calls import (
     MANY,
     Lane,
@@ -28,10 +29,23 @@ from benchmarks.calls import (
 )
 from benchmarks.floor import TOOL_NAME, Floor, running_floor
 from benchmarks.instance import Installation
+from benchmarks.isolation import Isolation, measure_isolation
 from benchmarks.mcp_http import ERAS, Era
 from benchmarks.publishing import Office, measure_approvals, measure_create_tool, office_of
-from benchmarks.report import Machine, Memory, Report, as_text, ratio_of, this_machine
+from benchmarks.report import (
+    Broker,
+    Machine,
+    Memory,
+    Report,
+    as_text,
+    broker_of,
+    isolation_as_text,
+    ratio_of,
+    this_machine,
+)
 from benchmarks.samples import BenchmarkFailed
+from benchmarks.soak import as_text as soak_as_text
+from benchmarks.soak import soak
 from benchmarks.starts import Starts, measured_starts
 
 _THINKING_S = 0.02
@@ -48,6 +62,8 @@ class Effort:
     approvals: int
     """Per era."""
     created_tools: int
+    forks: int
+    broker_rounds: int
 
     @property
     def loads(self) -> tuple[Load, ...]:
@@ -64,6 +80,8 @@ FULL = Effort(
     calls={"paced": 15, "1": 40, str(MANY): 80},
     approvals=20,
     created_tools=100,
+    forks=400,
+    broker_rounds=10,
 )
 QUICK = Effort(
     start_pairs=1,
@@ -71,6 +89,8 @@ QUICK = Effort(
     calls={"paced": 5, "1": 5, str(MANY): 32},
     approvals=2,
     created_tools=5,
+    forks=40,
+    broker_rounds=1,
 )
 
 
@@ -78,14 +98,37 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--json", action="store_true", help="answer with JSON")
     parser.add_argument("--quick", action="store_true", help="few samples: does it run at all?")
+    one = parser.add_mutually_exclusive_group()
+    one.add_argument("--sandbox", action="store_true", help="the sandbox alone")
+    one.add_argument("--soak", type=float, metavar="SECONDS", help="load it for so long instead")
     given = parser.parse_args()
     # What was started must be stopped, also when we are told to end.
     signal.signal(signal.SIGTERM, _end)
     try:
-        report = run(QUICK if given.quick else FULL)
+        found, text = _measured(given, QUICK if given.quick else FULL)
     except (BenchmarkFailed, aiohttp.ClientError, TimeoutError) as error:
         sys.exit(f"The benchmarks failed. {error}")
-    print(json.dumps(asdict(report), indent=2) if given.json else as_text(report))
+    print(json.dumps(found, indent=2) if given.json else text)
+
+
+def _measured(given: argparse.Namespace, effort: Effort) -> tuple[dict[str, Any], str]:
+    """For programs, and for people."""
+    with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
+        if given.soak:
+            soaked = runner.run(soak(given.soak))
+            return asdict(soaked), soak_as_text(soaked)
+        if given.sandbox:
+            isolation, broker = runner.run(_measure_sandbox(effort))
+            found = {"isolation": asdict(isolation), "broker": asdict(broker)}
+            return found, isolation_as_text(isolation, broker)
+    report = run(effort)
+    return asdict(report), as_text(report)
+
+
+async def _measure_sandbox(effort: Effort) -> tuple[Isolation, Broker]:
+    _say("Measuring the sandbox ...")
+    isolation = await measure_isolation(effort.loads, rounds=effort.rounds, forks=effort.forks)
+    return isolation, broker_of(await measure_broker(effort.broker_rounds))
 
 
 def run(effort: Effort) -> Report:
@@ -123,6 +166,7 @@ class _Session:
                 office, self._installation.gateway_url, self._token, samples=effort.approvals
             )
         after_load = self._installation.resident_mib()
+        isolation, broker = await _measure_sandbox(effort)
         gateway, floor = _by_era("gateway", found), _by_era("floor", found)
         return Report(
             machine=machine,
@@ -142,6 +186,8 @@ class _Session:
                 after_load_mib=round(sum(after_load.values()), 1),
                 services_after_load_mib=after_load,
             ),
+            isolation=isolation,
+            broker=broker,
         )
 
     async def _measure_calls(self, office: Office) -> dict[str, dict[str, Throughput]]:
@@ -168,6 +214,7 @@ class _Session:
                 str(self._installation.sandbox_socket),
                 self._installation.sandbox_api_key,
                 pids["sandbox"],
+                self._installation.receipt_signer,
             )
         )
         paired = [lane for pair in zip(of_gateway, of_floor, strict=True) for lane in pair]

@@ -1,6 +1,7 @@
 """Calls of a trivial tool, by one client and by many, on lanes that take turns."""
 
 import asyncio
+import hashlib
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -12,9 +13,12 @@ from benchmarks.mcp_http import ERAS, Era, McpClient, connected
 from benchmarks.processes import cpu_s
 from benchmarks.samples import BenchmarkFailed, Latency, latency_of, milliseconds
 from benchmarks.tool import ANSWER, ARGUMENTS, CODE
-from sandbox.contract import API_KEY_HEADER, Bundle, RunRequest, RunResult
+from mcpbox.domain.base import utc_now
+from mcpbox.receipts import ReceiptSigner
+from sandbox.contract import API_KEY_HEADER, Bundle, Receipt, RunRequest, RunResult
 
 MANY = 16
+_SERVER = "of no instance"
 _SETTLE_S = 0.05
 """Between turns: what a turn leaves to do, a fork or a log line, must not burden the next."""
 
@@ -118,10 +122,25 @@ def lane_name(name: str, era: Era) -> str:
     return f"{name} {era}"
 
 
+def _receipt() -> Receipt:
+    """Signed as if people had approved it: with the key of an instance of our own."""
+    return Receipt(
+        digest="",
+        code_sha256=hashlib.sha256(CODE.encode()).hexdigest(),
+        server=_SERVER,
+        tool="",
+        request="",
+        approved_by=(),
+        approved_at=utc_now(),
+    )
+
+
 @asynccontextmanager
-async def sandbox_lanes(socket: str, api_key: str, pid: int) -> AsyncGenerator[list[Lane]]:
+async def sandbox_lanes(
+    socket: str, api_key: str, pid: int, signer: ReceiptSigner
+) -> AsyncGenerator[list[Lane]]:
     """The sandbox alone, as the gateway speaks with it: a run, and an answer without one."""
-    bundle = Bundle(code=CODE)
+    bundle = Bundle(code=CODE, server=_SERVER, receipt=signer.sign(_receipt()))
     request = RunRequest(bundle_key=bundle.key, arguments=ARGUMENTS)
     body = request.model_dump_json(exclude_defaults=True)
     headers = {API_KEY_HEADER: api_key, "content-type": "application/json"}

@@ -15,6 +15,7 @@ from benchmarks.processes import members, resident_bytes
 from benchmarks.samples import BenchmarkFailed
 from cli.instance import Instance
 from cli.state import InstanceState, running_state
+from mcpbox.receipts import ReceiptSigner
 from mcpbox.settings import Settings
 
 PASSWORD = "only-for-benchmarks"
@@ -91,6 +92,10 @@ class Installation:
     @property
     def sandbox_api_key(self) -> str:
         return self._instance.sandbox_api_key().get_secret_value()
+
+    @property
+    def receipt_signer(self) -> ReceiptSigner:
+        return ReceiptSigner(self._instance.encryption_key())
 
     @property
     def _state(self) -> InstanceState:

@@ -6,10 +6,12 @@ import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from benchmarks.broker import BrokerSamples
 from benchmarks.calls import Throughput
+from benchmarks.isolation import Isolation
 from benchmarks.mcp_http import Era
 from benchmarks.publishing import Approvals
-from benchmarks.samples import Latency
+from benchmarks.samples import Latency, latency_of
 from benchmarks.starts import Starts
 
 _SEPARATOR = "  "
@@ -44,6 +46,16 @@ class Memory:
 
 
 @dataclass(frozen=True)
+class Broker:
+    """Of one request of a tool, to a server on this machine."""
+
+    direct: Latency
+    brokered: Latency
+    added_ms: float
+    """At the median."""
+
+
+@dataclass(frozen=True)
 class Report:
     """Compatibility rule: fields are only added.
 
@@ -61,6 +73,8 @@ class Report:
     create_tool: Latency
     starts: Starts
     memory: Memory
+    isolation: Isolation
+    broker: Broker
 
 
 def this_machine() -> Machine:
@@ -80,6 +94,14 @@ def ratio_of(gateway: Throughput, floor: Throughput) -> Ratio:
     )
 
 
+def broker_of(samples: BrokerSamples) -> Broker:
+    return Broker(
+        direct=latency_of(samples.direct),
+        brokered=latency_of(samples.brokered),
+        added_ms=round(samples.added_ms, 3),
+    )
+
+
 def as_text(report: Report) -> str:
     machine = report.machine
     load = " ".join(f"{value:.1f}" for value in machine.load_average)
@@ -88,7 +110,14 @@ def as_text(report: Report) -> str:
         f"load at start {load}, measured in {report.duration_s:.0f} s"
     )
     tables = (_calls(report), _ratios(report), _sandbox(report), _waits(report), _resources(report))
-    return "\n\n".join([head, *map(_aligned, tables)])
+    own = isolation_as_text(report.isolation, report.broker)
+    return "\n\n".join([head, *map(_aligned, tables), own])
+
+
+def isolation_as_text(isolation: Isolation, broker: Broker) -> str:
+    return "\n\n".join(
+        map(_aligned, (_served(isolation), _forked(isolation), _crowded(isolation), _sent(broker)))
+    )
 
 
 def _calls(report: Report) -> list[list[str]]:
@@ -114,6 +143,49 @@ def _sandbox(report: Report) -> list[list[str]]:
     for path, by_load in report.sandbox.items():
         rows += [_throughput(f"/{path}", n, found) for n, found in by_load.items()]
     return rows
+
+
+def _served(isolation: Isolation) -> list[list[str]]:
+    rows = [_throughput_head("isolation")]
+    for name, by_load in isolation.lanes.items():
+        rows += [_throughput(name, load, found) for load, found in by_load.items()]
+    beyond = isolation.call_beyond_health_ms
+    cells = [f"{beyond['p50']:.2f}", f"{beyond['p99']:.2f}"]
+    rows.append(["a call, beyond health", "paced", "", *cells])
+    return [*rows, ["release / call", "16", "", "", "", f"{isolation.release_to_call:.2f}"]]
+
+
+def _forked(isolation: Isolation) -> list[list[str]]:
+    forking, floor = isolation.forking, isolation.forking.bare
+    of_floor = f"CPU {floor.cpu_ms:.2f} ms, {floor.pages:.0f} pages"
+    return [
+        ["one process per call, 16 callers", "calls/s", "of bare", ""],
+        ["fork and end", f"{floor.per_second:.0f}", "1.00", of_floor],
+        ["without locks", f"{forking.unlocked_per_second:.0f}", "", ""],
+        ["with them", f"{forking.locked_per_second:.0f}", f"{forking.locked_to_bare:.2f}", ""],
+        ["with / without", "", f"{forking.locked_to_unlocked:.2f}", ""],
+        ["idle pool (PSS)", f"{isolation.idle_pool_mib:.0f} MiB", "", ""],
+    ]
+
+
+def _crowded(isolation: Isolation) -> list[list[str]]:
+    burst = isolation.burst
+    rows = [["a call", "p50 ms", "p99 ms", "to idle", "errors"]]
+    latency = [f"{burst.p50_ms:.1f}", f"{burst.p99_ms:.1f}"]
+    rows.append([f"in a burst of {burst.samples}", *latency, "", str(burst.errors)])
+    for name, found in isolation.neighbours.items():
+        latency = [f"{found.p50_ms:.1f}", f"{found.p99_ms:.1f}"]
+        rows.append([f"beside {name} per core", *latency, f"{found.to_idle:.2f}", ""])
+    return rows
+
+
+def _sent(broker: Broker) -> list[list[str]]:
+    return [
+        ["a request of a tool", "samples", "p50 ms", "p99 ms"],
+        _latency("httpx alone", broker.direct),
+        _latency("through the broker", broker.brokered),
+        ["added", "", f"{broker.added_ms:.2f}", ""],
+    ]
 
 
 def _waits(report: Report) -> list[list[str]]:

@@ -12,6 +12,7 @@ from api.app import PREFIX, build_api
 from api.deps import PANEL_ADDRESS, Parts
 from mcpbox import logs
 from mcpbox.crypto import derive
+from mcpbox.receipts import ReceiptSigner
 from mcpbox.sandbox_client import SandboxClient
 from mcpbox.settings import Settings
 from mcpbox.store.changes import Changes, Topic
@@ -19,6 +20,7 @@ from mcpbox.store.session import make_sessions
 from mcpbox.temporal import TemporalGate, settle
 from mcpbox.usecases.executions import Executions
 from mcpbox.usecases.people import People
+from mcpbox.usecases.receipts import Receipts
 from mcpbox.usecases.requests import Requests
 from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.tools import Tools
@@ -74,6 +76,7 @@ def build_parts(settings: Settings) -> Parts:
         servers=Servers(sessions),
         tools=Tools(sessions, requests),
         requests=requests,
+        receipts=Receipts(sessions, ReceiptSigner(settings.required_encryption_key)),
         executions=Executions(sessions),
     )
 

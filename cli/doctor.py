@@ -25,7 +25,7 @@ from cli.temporal import installed_binary
 from mcpbox.domain.errors import DomainError, Unavailable
 from mcpbox.sandbox_client import SandboxClient
 from mcpbox.settings import Settings
-from sandbox.contract import Health
+from sandbox.contract import Health, Layer
 
 _PROBE_TIMEOUT_S = 60
 _LITTLE_BYTES = 2 * 2**30
@@ -71,8 +71,7 @@ def examine(instance: Instance) -> list[Check]:
     if instance.embeds_postgres or instance.embeds_temporal:
         checks.append(_glibc())
     checks.append(_failing("ports", lambda: _ports(instance)))
-    checks.append(_failing("isolation", lambda: _isolation(instance)))
-    return checks
+    return [*checks, *_isolation(instance)]
 
 
 def _failing(name: str, check: Callable[[], Check]) -> Check:
@@ -178,22 +177,32 @@ def _ports(instance: Instance) -> Check:
     )
 
 
-def _isolation(instance: Instance) -> Check:
+def _isolation(instance: Instance) -> list[Check]:
     """As the running sandbox measured it at its start, else as its probe does now."""
-    health = _health_of_running(instance) or _health_by_probe()
+    try:
+        health = _health_of_running(instance) or _health_by_probe()
+    except DomainError as error:
+        return [Check("isolation", Verdict.FAILED, str(error))]
     if health is None:
-        return Check(
-            "isolation",
-            Verdict.DEGRADED,
-            "What the sandbox can do here could not be measured.",
-            "Run `mcpbox up`, then `mcpbox doctor` again: a running sandbox is asked itself.",
-        )
-    active = ", ".join(layer.name for layer in health.layers if layer.active) or "none"
-    what = f"level {health.level}; active: {active}"
-    if health.level == "full":
-        return Check("isolation", Verdict.OK, what)
-    verdict = Verdict.FAILED if health.level == "unsafe" else Verdict.DEGRADED
-    return Check("isolation", verdict, what, _todo_for_layers(health))
+        return [
+            Check(
+                "isolation",
+                Verdict.DEGRADED,
+                "What the sandbox can do here could not be measured.",
+                "Run `mcpbox up`, then `mcpbox doctor` again: a running sandbox is asked itself.",
+            )
+        ]
+    verdicts = {"full": Verdict.OK, "unsafe": Verdict.FAILED}
+    verdict = verdicts.get(health.level, Verdict.DEGRADED)
+    todo = "" if verdict is Verdict.OK else "See what the inactive layers below need."
+    level = Check("isolation", verdict, f"level {health.level}; its layers follow", todo)
+    return [level, *map(_layer, health.layers)]
+
+
+def _layer(layer: Layer) -> Check:
+    if layer.active:
+        return Check(layer.name, Verdict.OK, f"active; {layer.detail}".rstrip("; "))
+    return Check(layer.name, Verdict.DEGRADED, "inactive", layer.detail)
 
 
 def _health_of_running(instance: Instance) -> Health | None:
@@ -230,13 +239,6 @@ def _health_by_probe() -> Health | None:
         return Health.model_validate(json.loads(answer.stdout))
     except (OSError, subprocess.TimeoutExpired, ValueError, ValidationError):
         return None
-
-
-def _todo_for_layers(health: Health) -> str:
-    details = [
-        f"{layer.name}: {layer.detail or 'off'}" for layer in health.layers if not layer.active
-    ]
-    return "; ".join(details)
 
 
 def _existing(directory: Path) -> Path:

@@ -89,6 +89,13 @@ class Instance:
         """Raises: NotFound: none is set and the instance was never started."""
         return self.settings.sandbox_api_key or self._secret("sandbox.key")
 
+    def receipt_key(self) -> str:
+        """The public half of what signs approvals. Raises: NotFound: as above."""
+        # Only here, for every command loads this module and should start fast.
+        from mcpbox.receipts import ReceiptSigner
+
+        return ReceiptSigner(self.encryption_key()).public_key
+
     def create_secrets(self) -> None:
         """Make the secrets that are neither set nor there yet."""
         if self.embeds_postgres:

@@ -14,6 +14,7 @@ from mcpbox.store.session import Sessions, make_sessions, transaction
 from mcpbox.temporal import TemporalGate, settle
 from mcpbox.usecases.clients import Clients
 from mcpbox.usecases.requests import Requests
+from mcpbox.usecases.servers import Servers
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Office:
     sessions: Sessions
     requests: Requests
     clients: Clients
+    servers: Servers
 
     async def person(self, username: str) -> Principal:
         """Raises: NotFound."""
@@ -42,7 +44,10 @@ async def open_office(settings: Settings) -> AsyncGenerator[Office]:
     gate = TemporalGate(settings.temporal_target, settings.temporal_namespace)
     try:
         yield Office(
-            sessions, Requests(sessions, gate, ttl=settings.request_ttl), Clients(sessions)
+            sessions,
+            Requests(sessions, gate, ttl=settings.request_ttl),
+            Clients(sessions),
+            Servers(sessions),
         )
     finally:
         await sessions.kw["bind"].dispose()

@@ -18,6 +18,7 @@ from mcpbox.domain.errors import (
     Unauthenticated,
     Unavailable,
 )
+from mcpbox.domain.texts import reveal
 
 
 class Exit(IntEnum):
@@ -47,11 +48,12 @@ def exit_of(error: DomainError) -> Exit:
 
 
 def echo(text: str = "") -> None:
-    typer.echo(text)
+    """What others wrote must not steer the terminal, nor hide what is said of it."""
+    typer.echo(reveal(text))
 
 
 def echo_error(text: str) -> None:
-    typer.echo(text, err=True)
+    typer.echo(reveal(text), err=True)
 
 
 def echo_json(value: Any) -> None:

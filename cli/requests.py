@@ -2,7 +2,7 @@
 
 import asyncio
 import difflib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, TypeVar
 from uuid import UUID, uuid4
 
@@ -13,7 +13,16 @@ from cli.output import echo, echo_json, errors_reported
 from mcpbox.domain.base import PageRequest
 from mcpbox.domain.errors import Invalid, StaleDigest
 from mcpbox.domain.ids import DecisionId, Digest, RequestId
-from mcpbox.domain.requests import Channel, DecisionDraft, RequestDetail, State, Verdict
+from mcpbox.domain.modules import PinnedWheel, WheelLock
+from mcpbox.domain.requests import (
+    Channel,
+    DecisionDraft,
+    RequestDetail,
+    RequestSummary,
+    State,
+    Verdict,
+)
+from mcpbox.domain.tools import ToolVersion
 
 if TYPE_CHECKING:
     from cli.office import Office
@@ -47,7 +56,7 @@ def show_list(
         echo_json(page.model_dump(mode="json"))
         return
     for request in page.items:
-        name = f"{request.server_name}__{request.tool_name} v{request.version_number}"
+        name = f"{request.title} {_change(request)}"
         risk = request.risk or "-"
         echo(f"{request.id}  {request.state:<18} {risk:<9} {name}  {request.requester}")
     if not page.items:
@@ -61,15 +70,20 @@ def show(request_id: RequestArgument, *, json: Json = False) -> None:
     if json:
         echo_json(request.model_dump(mode="json"))
         return
-    echo(f"{request.server_name}__{request.tool_name} v{request.version_number}: {request.state}")
+    echo(f"{request.title} {_change(request)}: {request.state}")
     echo(f"digest     {request.digest}")
     echo(f"requester  {request.requester}: {request.notes or 'no notes'}")
     for host in request.needs.hosts:
         echo(f"grants     {host}")
+    for line in _packages(request.lock, request.installed) if request.lock else ():
+        echo(line)
     for piece in request.evidence:
         echo(f"{piece.status:<10} {piece.check}: {piece.summary}")
-    echo()
-    echo(_difference(request))
+        for finding in piece.findings if request.lock else ():
+            echo(f"           {finding.title}: {finding.text}")
+    if request.proposed is not None:
+        echo()
+        echo(_difference(request, request.proposed))
 
 
 @app.command()
@@ -142,14 +156,35 @@ def _seen(request: RequestDetail, digest: str) -> Digest:
     return request.digest
 
 
-def _difference(request: RequestDetail) -> str:
-    before = request.released.code.splitlines() if request.released else []
+def _change(request: RequestSummary) -> str:
+    wanted = request.requirement
+    return f"({wanted.beside_module})" if wanted else f"v{request.version_number}"
+
+
+def _packages(lock: WheelLock, installed: WheelLock | None) -> Iterator[str]:
+    changes = lock.changes_since(installed)
+    for wheel in changes.added:
+        yield f"installs   {_pinned(wheel)}"
+    for old, new in changes.replaced:
+        yield f"replaces   {old} by {_pinned(new)}"
+    for wheel in changes.removed:
+        yield f"removes    {wheel}"
+    for wheel in changes.kept:
+        yield f"keeps      {_pinned(wheel)}"
+
+
+def _pinned(wheel: PinnedWheel) -> str:
+    return f"{wheel}: {wheel.filename} sha256:{wheel.sha256}"
+
+
+def _difference(request: RequestDetail, proposed: ToolVersion) -> str:
+    before = request.released.code.split("\n") if request.released else []
     released = f"version {request.released.number}" if request.released else "nothing released"
     lines = difflib.unified_diff(
         before,
-        request.proposed.code.splitlines(),
+        proposed.code.split("\n"),
         released,
-        f"version {request.version_number}",
+        f"version {proposed.number}",
         lineterm="",
     )
     return "\n".join(lines)

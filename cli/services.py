@@ -133,12 +133,15 @@ def _sandbox(instance: Instance) -> Service:
     socket_file = instance.sandbox_socket
     own = sandbox_variables()
     own.pop("MCPBOX_SANDBOX_BIND", None)  # it listens on the socket
+    trusted = (instance.receipt_key(), own.get("MCPBOX_SANDBOX_RECEIPT_KEYS", ""))
     env = {
         **bare_environment(),
+        "MCPBOX_SANDBOX_DATA_DIR": str(instance.data_dir / "sandbox"),
         **own,
         "MCPBOX_LOG_LEVEL": instance.settings.log_level,
         "MCPBOX_SANDBOX_SOCKET": str(socket_file),
         "MCPBOX_SANDBOX_API_KEY": instance.sandbox_api_key().get_secret_value(),
+        "MCPBOX_SANDBOX_RECEIPT_KEYS": ",".join(filter(None, trusted)),
     }
 
     async def launch() -> Launch:

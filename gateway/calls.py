@@ -23,10 +23,14 @@ from mcpbox.domain.executions import Execution, ExecutionOutcome, Origin
 from mcpbox.domain.ids import ExecutionId
 from mcpbox.domain.people import Principal
 from mcpbox.policies.call import may_call
-from mcpbox.sandbox_client import SandboxClient
+from mcpbox.sandbox_client import OnOutput, SandboxClient
 from sandbox.contract import RunError, RunResult
 
 META_KEY = "mcpbox/execution"
+_KEPT_APART = (
+    "The run was stopped: it shared its process with other calls, and an admin has just ended "
+    "that. Call again."
+)
 _WENT_AWAY = "The client went away, so the run was cancelled."
 
 
@@ -65,8 +69,13 @@ class Calls:
     def in_flight(self) -> int:
         return len(self._flights)
 
-    async def call(self, line: Line, name: str, arguments: dict[str, Any]) -> CallToolResult:
-        """Raises: NotFound: no such tool; it cannot be told from one that is not released."""
+    async def call(
+        self, line: Line, name: str, arguments: dict[str, Any], on_output: OnOutput | None = None
+    ) -> CallToolResult:
+        """``on_output`` is told what the tool prints, while it runs.
+
+        Raises: NotFound: no such tool; it cannot be told from one that is not released.
+        """
         record = _Record(line.principal, arguments, utc_now(), self._clock(), self._clock)
         try:
             await self._catalog.require_trusted()
@@ -78,7 +87,7 @@ class Calls:
         except DomainError as error:
             self._log_refusal(record, name, error)
             return failed(error)
-        return await self._run(line, tool, arguments, record)
+        return await self._run(line, tool, arguments, record, on_output)
 
     def end_forbidden(self) -> None:
         """Narrowing acts on calls in flight too: end those that could not begin now (I9)."""
@@ -90,6 +99,8 @@ class Calls:
             ruling = may_call(now.tool, flight.caller) and now.ruling
             if not ruling:
                 flight.end(Refused(f"The run was stopped. {ruling.reason}"))
+            elif flight.tool.shares_process and not now.shares_process:
+                flight.end(Refused(_KEPT_APART))
 
     def _found(self, name: str) -> ReleasedTool:
         tool = self._catalog.find(name)
@@ -98,14 +109,22 @@ class Calls:
         return tool
 
     async def _run(
-        self, line: Line, tool: ReleasedTool, arguments: dict[str, Any], record: "_Record"
+        self,
+        line: Line,
+        tool: ReleasedTool,
+        arguments: dict[str, Any],
+        record: "_Record",
+        on_output: OnOutput | None,
     ) -> CallToolResult:
         flight = _Flight(tool, line.principal, anyio.CancelScope())
         self._flights.add(flight)
         run: RunResult | None = None
         try:
             with flight.scope, line.on_hang_up(flight.scope.cancel):
-                run = await self._sandbox.run(tool.bundle, arguments)
+                run = await self._sandbox.run(tool.bundle, arguments, on_output=on_output)
+        except Refused as error:
+            self._executions.add(record.of(tool, ExecutionOutcome.REFUSED, error=str(error)))
+            return failed(error)
         except (Unavailable, TooManyAttempts) as error:
             self._executions.add(record.of(tool, ExecutionOutcome.UNAVAILABLE, error=str(error)))
             return failed(error)

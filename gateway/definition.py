@@ -12,11 +12,13 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import CoreSchema, ErrorDetails
 
 from gateway.answers import answered, failed, failure
+from gateway.line import Line
 from mcpbox.domain.errors import DomainError, Refused
 from mcpbox.domain.people import Principal, Scope
 from mcpbox.domain.texts import Text
 from mcpbox.domain.tools import NAME_MAX_LENGTH, NAME_PATTERN
 from mcpbox.policies.ruling import ALLOWED, Ruling
+from mcpbox.sandbox_client import OnOutput
 from mcpbox.usecases.development import Development
 from mcpbox.usecases.requests import Requests
 from mcpbox.usecases.servers import Servers
@@ -37,8 +39,14 @@ class UseCases:
 class Caller:
     """Who calls, and with which use cases; never global state."""
 
-    principal: Principal
+    line: Line
     use_cases: UseCases
+    on_output: OnOutput | None = None
+    """Where the client wants to be told what its code prints."""
+
+    @property
+    def principal(self) -> Principal:
+        return self.line.principal
 
 
 class ToolInput(BaseModel):

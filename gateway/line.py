@@ -4,6 +4,8 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import anyio
+
 from mcpbox.domain.people import Principal
 
 
@@ -28,6 +30,13 @@ class Line:
             yield
         finally:
             self._on_hang_up.discard(callback)
+
+    @contextmanager
+    def held(self) -> Generator[anyio.CancelScope]:
+        """What is inside ends when they go away; the scope tells whether they did."""
+        scope = anyio.CancelScope()
+        with scope, self.on_hang_up(scope.cancel):
+            yield scope
 
     def hang_up(self) -> None:
         self._ended = True

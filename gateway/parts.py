@@ -17,6 +17,7 @@ from mcpbox.store.catalog import load_callables
 from mcpbox.store.changes import Changes, Topic
 from mcpbox.store.clients import mark_seen
 from mcpbox.store.executions import add_executions
+from mcpbox.store.modules import StoredModuleSets
 from mcpbox.store.session import Sessions, make_sessions, transaction
 from mcpbox.temporal import TemporalGate
 from mcpbox.usecases.clients import Clients
@@ -46,7 +47,7 @@ def parts_of(settings: Settings) -> Parts:
     """The real ones; nothing connects before it is needed. Raises: Invalid: one is not set."""
     database_url = settings.required_database_url
     sessions = make_sessions(database_url)
-    sandbox = SandboxClient.of(settings)
+    sandbox = SandboxClient.of(settings, StoredModuleSets(sessions))
     gate = TemporalGate(settings.temporal_target, settings.temporal_namespace)
     requests = Requests(sessions, gate, ttl=settings.request_ttl)
     return Parts(

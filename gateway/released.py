@@ -20,7 +20,8 @@ from mcpbox.domain.nesting import ARGUMENTS_MAX_DEPTH, nests_deeper_than
 from mcpbox.domain.tools import Annotations
 from mcpbox.policies.call import may_list
 from mcpbox.policies.ruling import Ruling
-from sandbox.contract import Bundle
+from mcpbox.usecases.bundles import bundle_of
+from sandbox.contract import Bundle, IsolationMode
 
 _NOTHING_REMOTE: Registry[Any] = Registry()
 """Given explicitly: the default one would fetch a ``$ref`` over the network."""
@@ -39,6 +40,10 @@ class ReleasedTool:
     """``None``: the input schema is unusable, and ``ruling`` says so."""
     ruling: Ruling
     """Whether it may be listed, and called by whoever has the scope."""
+
+    @property
+    def shares_process(self) -> bool:
+        return self.bundle.isolation is IsolationMode.RELEASE
 
     @property
     def name(self) -> str:
@@ -78,7 +83,9 @@ def prepare(tool: CallableTool, prepared: Mapping[Digest, Validator]) -> Release
             annotations=_hints(version.annotations),
         ),
         # What reviewers of this version saw it ask for, not all that its server holds.
-        bundle=Bundle(code=version.code, hosts=version.manifest.hosts),
+        bundle=bundle_of(version, tool.server_id, tool.granted).model_copy(
+            update={"receipt": tool.receipt, "isolation": IsolationMode(tool.isolation)}
+        ),
         validator=validator,
         ruling=may_list(tool) if validator else Ruling(_unusable(tool)),
     )

@@ -30,6 +30,7 @@ from gateway.calls import Calls
 from gateway.catalog import Catalog
 from gateway.definition import Caller, UseCases
 from gateway.line import Line
+from gateway.progress import teller_for
 from gateway.tools import TOOLS
 from mcpbox.domain.errors import DomainError, NotFound
 from mcpbox.domain.people import Principal
@@ -111,7 +112,7 @@ class McpFace:
 
     async def _call_tool(self, context: Context, params: CallToolRequestParams) -> CallToolResult:
         try:
-            return await self._call(self._line_of(context), params.name, params.arguments or {})
+            return await self._call(context, params.name, params.arguments or {})
         except MCPError:
             raise
         except DomainError as error:
@@ -122,13 +123,14 @@ class McpFace:
             log.exception("tool_call.crashed", reference=reference, tool=params.name)
             return crashed(reference)
 
-    async def _call(self, line: Line, name: str, arguments: dict[str, Any]) -> CallToolResult:
+    async def _call(self, context: Context, name: str, arguments: dict[str, Any]) -> CallToolResult:
         require_plain_json(arguments)
+        line, tell = self._line_of(context), teller_for(context)
         declared = TOOLS.get(name)
         if declared is not None:
-            return await declared.call(Caller(line.principal, self._use_cases), arguments)
+            return await declared.call(Caller(line, self._use_cases, tell), arguments)
         try:
-            return await self._calls.call(line, name, arguments)
+            return await self._calls.call(line, name, arguments, tell)
         except NotFound:
             raise MCPError(
                 INVALID_PARAMS,

@@ -1,11 +1,12 @@
-"""The only module that imports ``cryptography``: derived keys, password hashes, tokens."""
+"""The only module that imports ``cryptography``: keys, signatures, password hashes, tokens."""
 
 import hashlib
 import os
 import secrets
 
-from cryptography.exceptions import InvalidKey
+from cryptography.exceptions import InvalidKey, InvalidSignature
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import SecretStr
@@ -24,6 +25,27 @@ def derive(key: SecretStr, purpose: str) -> str:
     material = bytes.fromhex(key.get_secret_value())
     hkdf = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=f"mcpbox/{purpose}".encode())
     return hkdf.derive(material).hex()
+
+
+class SigningKey:
+    """Ed25519, derived like every key of ours, so there is no other to keep."""
+
+    def __init__(self, key: SecretStr, purpose: str) -> None:
+        self._private = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(derive(key, purpose)))
+        self.public = self._private.public_key().public_bytes_raw()
+        """32 bytes."""
+
+    def sign(self, signed: bytes) -> bytes:
+        return self._private.sign(signed)
+
+
+def signature_holds(public: bytes, signature: bytes, signed: bytes) -> bool:
+    """Ed25519; ``public``: 32 bytes."""
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, signed)
+    except InvalidSignature:
+        return False
+    return True
 
 
 def hash_password(password: SecretStr) -> str:

@@ -4,34 +4,58 @@ With ``aiohttp``, not the ``httpx`` used elsewhere: on this hop, which every cal
 third of the CPU time (ADR 0014).
 """
 
+import json
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 from pydantic import SecretStr
 
-from mcpbox.domain.errors import Invalid, TooManyAttempts, Unavailable
+from mcpbox.domain.errors import Invalid, Refused, TooManyAttempts, Unavailable
 from mcpbox.settings import Settings
 from sandbox.contract import (
     API_KEY_HEADER,
     BUSY_STATUS,
+    EVENTS_MEDIA_TYPE,
+    NOT_APPROVED_STATUS,
     UNKNOWN_BUNDLE_STATUS,
+    UNKNOWN_MODULE_SET_STATUS,
     Bundle,
+    BusyProblem,
     CheckRequest,
     CheckResult,
     Health,
+    InstalledModuleSet,
+    MissingWheels,
+    ModuleSet,
+    RunEvent,
     RunLimits,
     RunRequest,
     RunResult,
     Wire,
 )
 
+OnOutput = Callable[[str], Awaitable[None]]
 _PART = "The sandbox"
 _CONNECT_TIMEOUT_S = 2.0
 _GRACE_S = 10.0
 """Beyond a run's own wall limit: queueing, and the way there and back."""
+_INSTALL_TIMEOUT_S = 300.0
 _KEEP_ALIVE_S = 4.0
 """Less than the five seconds after which the service closes an idle connection."""
+
+
+class ModuleSets(Protocol):
+    """Whence a sandbox is given what it does not have."""
+
+    async def module_set(self, key: str) -> ModuleSet:
+        """Raises: NotFound."""
+        ...
+
+    async def wheel(self, sha256: str) -> bytes:
+        """Raises: NotFound."""
+        ...
 
 
 class SandboxClient:
@@ -40,8 +64,19 @@ class SandboxClient:
     A run is never sent twice: whoever called knows whether it may be repeated, we do not.
     """
 
-    def __init__(self, *, url: str, api_key: SecretStr, socket: str | None = None) -> None:
-        """``socket``: path of the unix socket; ``url`` then only names the host."""
+    def __init__(
+        self,
+        *,
+        url: str,
+        api_key: SecretStr,
+        socket: str | None = None,
+        module_sets: ModuleSets | None = None,
+    ) -> None:
+        """``socket``: path of the unix socket; ``url`` then only names the host.
+
+        ``module_sets``: needed by whoever runs code that imports granted modules.
+        """
+        self._module_sets = module_sets
         self._url = url.rstrip("/")
         self._socket = socket
         self._headers = {
@@ -51,18 +86,23 @@ class SandboxClient:
         self._session: aiohttp.ClientSession | None = None
 
     @classmethod
-    def of(cls, settings: Settings) -> "SandboxClient":
+    def of(cls, settings: Settings, module_sets: ModuleSets | None = None) -> "SandboxClient":
         """Raises: Invalid: neither an address nor a socket is configured."""
         if settings.sandbox_api_key is None:
             raise Invalid("MCPBOX_SANDBOX_API_KEY is not set; 'mcpbox up' sets it by itself.")
         if settings.sandbox_url is not None:
-            return cls(url=settings.sandbox_url, api_key=settings.sandbox_api_key)
+            return cls(
+                url=settings.sandbox_url,
+                api_key=settings.sandbox_api_key,
+                module_sets=module_sets,
+            )
         if settings.sandbox_socket is None:
             raise Invalid("Set MCPBOX_SANDBOX_URL, or MCPBOX_SANDBOX_SOCKET on one machine.")
         return cls(
             url="http://sandbox",
             api_key=settings.sandbox_api_key,
             socket=str(settings.sandbox_socket),
+            module_sets=module_sets,
         )
 
     async def run(
@@ -72,10 +112,15 @@ class SandboxClient:
         *,
         limits: RunLimits | None = None,
         trial: bool = False,
+        on_output: OnOutput | None = None,
     ) -> RunResult:
         """Run the bundle; a failing tool is a result, not an error.
 
-        Raises: Unavailable; TooManyAttempts: its queue is full.
+        ``on_output`` is told what is printed while it runs; the result has it all again. A slow one
+        is told more at a time, and delays the result, not the run.
+
+        Raises: Unavailable; TooManyAttempts: its queue is full; Refused: released code that its
+        receipt does not cover.
         """
         request = RunRequest(
             bundle_key=bundle.key,
@@ -84,11 +129,15 @@ class SandboxClient:
             trial=trial,
         )
         timeout = request.limits.wall_s + _GRACE_S
-        status, body = await self._post("/runs", request, timeout)
+        status, body = await self._post("/runs", request, timeout, on_output)
         if status == UNKNOWN_BUNDLE_STATUS:
             # It restarted, or never saw this release: registration heals itself.
             known = request.model_copy(update={"bundle": bundle})
-            status, body = await self._post("/runs", known, timeout)
+            status, body = await self._post("/runs", known, timeout, on_output)
+        if status == UNKNOWN_MODULE_SET_STATUS and bundle.module_set is not None:
+            await self.install(bundle.module_set)
+            known = request.model_copy(update={"bundle": bundle})
+            status, body = await self._post("/runs", known, timeout, on_output)
         return RunResult.model_validate_json(_accepted(status, body))
 
     async def check(self, code: str, modules: tuple[str, ...] = ()) -> CheckResult:
@@ -97,6 +146,20 @@ class SandboxClient:
         return CheckResult.model_validate_json(
             _accepted(*await self._post("/checks", request, _GRACE_S))
         )
+
+    async def install(self, key: str) -> InstalledModuleSet:
+        """Idempotent. Raises: NotFound; Refused: it cannot be installed, and why; Unavailable."""
+        if self._module_sets is None:
+            raise Unavailable(_PART, "Nothing here can give it the modules.")
+        wanted = await self._module_sets.module_set(key)
+        path = f"/module-sets/{key}"
+        status, body = await self._put(path, wanted.model_dump_json().encode())
+        if status == UNKNOWN_MODULE_SET_STATUS:
+            for sha256 in MissingWheels.model_validate_json(body).missing:
+                content = await self._module_sets.wheel(sha256)
+                _installed(*await self._put(f"/wheels/{sha256}", content))
+            status, body = await self._put(path, wanted.model_dump_json().encode())
+        return InstalledModuleSet.model_validate_json(_installed(status, body))
 
     async def health(self) -> Health:
         """Raises: Unavailable."""
@@ -107,18 +170,31 @@ class SandboxClient:
         if self._session is not None:
             await self._session.close()
 
-    async def _post(self, path: str, body: Wire, timeout: float) -> tuple[int, bytes]:
+    async def _post(
+        self, path: str, body: Wire, timeout: float, on_output: OnOutput | None = None
+    ) -> tuple[int, bytes]:
         content = body.model_dump_json(exclude_defaults=True).encode()
-        return await self._send("POST", path, content, timeout)
+        return await self._send("POST", path, content, timeout, on_output)
+
+    async def _put(self, path: str, content: bytes) -> tuple[int, bytes]:
+        return await self._send("PUT", path, content, _INSTALL_TIMEOUT_S)
 
     async def _send(
-        self, method: str, path: str, content: bytes | None, timeout: float
+        self,
+        method: str,
+        path: str,
+        content: bytes | None,
+        timeout: float,
+        on_output: OnOutput | None = None,
     ) -> tuple[int, bytes]:
+        headers = {"accept": EVENTS_MEDIA_TYPE} if on_output is not None else None
         limit = aiohttp.ClientTimeout(total=timeout, sock_connect=_CONNECT_TIMEOUT_S)
         try:
             async with self._opened().request(
-                method, self._url + path, data=content, timeout=limit
+                method, self._url + path, data=content, headers=headers, timeout=limit
             ) as response:
+                if on_output is not None and response.status == HTTPStatus.OK:
+                    return response.status, await _followed(response.content, on_output)
                 return response.status, await response.read()
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise Unavailable(_PART, "Nothing was run; try again.") from error
@@ -139,10 +215,44 @@ class SandboxClient:
         return self._session
 
 
+async def _followed(events: aiohttp.StreamReader, on_output: OnOutput) -> bytes:
+    """The result at the end. Raises: ClientPayloadError: there is none."""
+    unread, result = b"", None
+    async for part in events.iter_any():
+        *lines, unread = (unread + part).split(b"\n")
+        for event in map(RunEvent.model_validate_json, lines):
+            if event.stdout:
+                await on_output(event.stdout)
+            result = event.result
+    if result is None:
+        raise aiohttp.ClientPayloadError("the stream ended without a result")
+    return result.model_dump_json().encode()
+
+
+def _installed(status: int, body: bytes) -> bytes:
+    """Raises: Refused; Unavailable."""
+    if status == HTTPStatus.UNPROCESSABLE_ENTITY:
+        raise Refused(f"The modules cannot be installed. {_detail(body)}".rstrip())
+    if status not in (HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT):
+        raise Unavailable(_PART, f"It answered {status}; see its log.")
+    return body
+
+
+def _detail(body: bytes) -> str:
+    """Of a problem, as the sandbox worded it."""
+    try:
+        return str(json.loads(body)["detail"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
 def _accepted(status: int, body: bytes) -> bytes:
-    """Raises: Unavailable; TooManyAttempts."""
+    """Raises: Unavailable; TooManyAttempts; Refused."""
     if status == BUSY_STATUS:
-        raise TooManyAttempts("The sandbox is busy and its queue is full; try again shortly.")
+        busy = BusyProblem.model_validate_json(body)
+        raise TooManyAttempts(f"{busy.detail} Nothing was run.")
+    if status == NOT_APPROVED_STATUS:
+        raise Refused(f"The sandbox does not run it. {_detail(body)} Publish the tool again.")
     if status != HTTPStatus.OK:
         raise Unavailable(_PART, f"It answered {status}; see its log.")
     return body

@@ -68,6 +68,12 @@ class Settings(BaseSettings):
 
     request_ttl: timedelta = timedelta(days=7)
     """How long a request waits for a decision before it expires: seconds, or ``P7D``."""
+    package_index_url: str = "https://pypi.org/simple"
+    """Where the wheels of granted modules come from; it speaks the simple repository API."""
+    pypi_url: str = "https://pypi.org"
+    """Asked for facts about packages (PyPI's JSON API); empty, they read "not checked"."""
+    osv_url: str = "https://api.osv.dev"
+    """Asked for known vulnerabilities (OSV's API); empty, they read "not checked"."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     ready_file: Path | None = None
     """The worker writes its process id here once it polls; ``mcpbox up`` waits for that."""

@@ -29,6 +29,7 @@ _METADATA = _networks("100.100.100.200/32 168.63.129.16/32 fd00:ec2::254/128 fd2
 
 
 def is_public(address: str) -> bool:
+    """An IPv4 address inside an IPv6 one is never fit: no honest name server needs that form."""
     ip = _plain(address)
     return not _in(ip, _NOT_PUBLIC) and ip.is_global and not ip.is_multicast
 
@@ -40,9 +41,7 @@ def is_allowed_private(address: str) -> bool:
 
 
 def _plain(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
-    return mapped or ip
+    return ipaddress.ip_address(address.partition("%")[0])
 
 
 def _in(ip: ipaddress.IPv4Address | ipaddress.IPv6Address, networks: tuple[_Network, ...]) -> bool:

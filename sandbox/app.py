@@ -1,6 +1,7 @@
 """The sandbox process: ``python -m sandbox.app``."""
 
 import asyncio
+import gc
 import logging
 import os
 import platform
@@ -17,18 +18,29 @@ from uvicorn.loops.auto import auto_loop_factory
 
 from sandbox.admission import Admission
 from sandbox.child import ChildFailed
-from sandbox.contract import Health
+from sandbox.contract import Health, RunLimits
+from sandbox.doorkeeper import Doorkeeper
 from sandbox.launcher import ZygoteFailed
-from sandbox.lockdown import privileges
+from sandbox.lockdown import cgroups, privileges
+from sandbox.lockdown.cgroups import Bounds, Cgroup
+from sandbox.metrics import Metrics
+from sandbox.module_pools import ModulePools
+from sandbox.module_sets.store import ModuleSets
 from sandbox.pinned import ConnectionPools
 from sandbox.pool import Pool
 from sandbox.pools import Pools
 from sandbox.probe import Isolation, NotIsolated, measure
+from sandbox.receipts import Receipts
 from sandbox.runner import Runner
 from sandbox.service import Service
 from sandbox.settings import Settings
 
 _DRAIN_S = 15
+_FORK_SERVERS = 64
+_FORK_SERVERS_BYTES = 2**30
+_LARGEST_CALL_BYTES = 2**32
+"""The most that the contract lets one call ask for."""
+_MACHINE_SHARE_PERCENT = 90
 
 log = logging.getLogger("sandbox")
 
@@ -45,6 +57,9 @@ def main() -> None:
         sys.exit(f"The sandbox cannot start. {_explained(error)}")
     with suppress(OSError):  # only Linux has it, and the probe says what is missing
         privileges.hide_from_same_user()
+    # Results of tools are large and short-lived: collecting at each step would hold up other calls.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
     try:
         with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:  # uvloop, if installed
             runner.run(serve(settings))
@@ -54,13 +69,31 @@ def main() -> None:
 
 async def serve(settings: Settings) -> None:
     """Until SIGTERM or SIGINT; then calls in flight get some seconds to end."""
-    pools = Pools(Pool(size=settings.pool_size))
-    admission = Admission(max_running=settings.max_running, max_waiting=settings.max_waiting)
+    metrics = Metrics()
+    cgroup = cgroups.attempt(_bounds(settings.max_running, settings.pool_size))
+    module_sets = ModuleSets(settings.data_dir)
+    modules = ModulePools(
+        module_sets,
+        max_count=settings.max_module_servers,
+        max_running=settings.max_running,
+        idle_s=settings.module_idle_s,
+        cgroup=cgroup,
+        on_start=metrics.started,
+    )
+    pools = Pools(Pool(size=settings.pool_size, cgroup=cgroup, on_start=metrics.started), modules)
+    admission = Admission(
+        max_running=settings.max_running,
+        max_waiting=settings.max_waiting,
+        max_running_per_server=settings.max_running_per_server,
+        max_waiting_per_server=settings.max_waiting_per_server,
+        on_waited=metrics.waited,
+    )
     connections = ConnectionPools()
     try:
+        _open(module_sets)
         await pools.start()
         runner = Runner(pools, connections, admission)
-        isolation = await measure(runner, pools.base.zygote.started)
+        isolation = await measure(runner, pools.base.zygote)
         _log(isolation)
         isolation.require(settings.require)
         service = Service(
@@ -69,26 +102,55 @@ async def serve(settings: Settings) -> None:
             admission=admission,
             runner=runner,
             isolation=isolation,
+            receipts=Receipts(settings.receipt_keys),
+            metrics=metrics,
+            module_sets=module_sets,
             private_hosts=settings.private_hosts,
         )
-        await _listen(service, settings)
+        try:
+            await _listen(service, settings)
+        finally:
+            runner.close()
     finally:
         await pools.stop()
+        await module_sets.aclose()
         await connections.aclose()
+        if isinstance(cgroup, Cgroup):
+            cgroup.remove()
 
 
 async def probe() -> Health:
     """What the service would say of this machine, measured without serving anybody."""
-    pools = Pools(Pool(size=1))
+    cgroup = cgroups.attempt(_bounds(max_running=1, pool_size=1))
+    pools = Pools(Pool(size=1, cgroup=cgroup))
     connections = ConnectionPools()
     try:
         await pools.start()
         runner = Runner(pools, connections, Admission())
-        isolation = await measure(runner, pools.base.zygote.started)
+        isolation = await measure(runner, pools.base.zygote)
         return isolation.health(ready=True, idle=0, running=0, python=platform.python_version())
     finally:
         await pools.stop()
         await connections.aclose()
+        if isinstance(cgroup, Cgroup):
+            cgroup.remove()
+
+
+def _open(module_sets: ModuleSets) -> None:
+    try:
+        module_sets.open()
+    except OSError as error:
+        raise CannotStart(
+            f"MCPBOX_SANDBOX_DATA_DIR cannot be used: {error.filename}: {error.strerror}"
+        ) from error
+
+
+def _bounds(max_running: int, pool_size: int) -> Bounds:
+    """Generous: what one call may use is bounded in its process; this bounds them together."""
+    calls = max(max_running * RunLimits().memory_bytes, _LARGEST_CALL_BYTES)
+    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    memory = min(calls + _FORK_SERVERS_BYTES, machine * _MACHINE_SHARE_PERCENT // 100)
+    return Bounds(memory_bytes=memory, processes=_FORK_SERVERS + 8 * (max_running + pool_size))
 
 
 class _Server(uvicorn.Server):
@@ -107,6 +169,7 @@ def _log(isolation: Isolation) -> None:
 async def _listen(service: Service, settings: Settings) -> None:
     config = uvicorn.Config(
         service.asgi(),
+        http=Doorkeeper,
         lifespan="off",
         log_config=None,
         access_log=False,

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
-from sandbox.contract import Bundle, RunError
+from sandbox.contract import Bundle, IsolationMode, RunError
 from sandbox.hosts import HostGrant, HostGrants
+from sandbox.receipts import Approval
 
 
 @dataclass(frozen=True)
@@ -16,11 +17,30 @@ class Registered:
     grants: HostGrants
     rejection: RunError | None = None
     """Why the guard refuses the code."""
+    approval: Approval | None = None
+    """What its receipt covers; ``None``: it may only be tried."""
 
     @classmethod
-    def of(cls, bundle: Bundle, private_hosts: Iterable[HostGrant] = ()) -> Self:
+    def of(
+        cls,
+        bundle: Bundle,
+        private_hosts: Iterable[HostGrant] = (),
+        approval: Approval | None = None,
+    ) -> Self:
         """Not judged by the guard yet. Raises: ValueError: a host grant is malformed."""
-        return cls(bundle.key, bundle, HostGrants(bundle.hosts, private_hosts))
+        key = bundle.key
+        if approval is None:  # a trial leaves nothing behind, whatever its server has chosen
+            bundle = bundle.model_copy(update={"isolation": IsolationMode.CALL})
+        return cls(key, bundle, HostGrants(bundle.hosts, private_hosts), approval=approval)
+
+    @property
+    def trial(self) -> bool:
+        return self.approval is None
+
+    @property
+    def owner(self) -> str:
+        """Whose connections it uses: a trial's are not those of the same code when released."""
+        return f"trial/{self.key}" if self.trial else self.key
 
 
 class Bundles:
@@ -28,31 +48,34 @@ class Bundles:
         self._max_count = max_count
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._by_key: OrderedDict[str, Registered] = OrderedDict()
+        self._known: OrderedDict[tuple[str, bool], Registered] = OrderedDict()
 
-    def find(self, key: str) -> Registered | None:
-        found = self._by_key.get(key)
+    def find(self, key: str, *, trial: bool) -> Registered | None:
+        """What was registered for a trial is not known to a released run, and vice versa."""
+        found = self._known.get((key, trial))
         if found is not None:
-            self._by_key.move_to_end(key)
+            self._known.move_to_end((key, trial))
         return found
 
     def add(self, registered: Registered) -> None:
-        known = self._by_key.pop(registered.key, None)
+        name = (registered.key, registered.trial)
+        known = self._known.pop(name, None)
         if known is not None:
             self._bytes -= _size(known)
-        self._by_key[registered.key] = registered
+        self._known[name] = registered
         self._bytes += _size(registered)
-        while len(self._by_key) > 1 and self._is_full():
-            _, oldest = self._by_key.popitem(last=False)
+        while len(self._known) > 1 and self._is_full():
+            _, oldest = self._known.popitem(last=False)
             self._bytes -= _size(oldest)
 
     def __len__(self) -> int:
-        return len(self._by_key)
+        return len(self._known)
 
     def _is_full(self) -> bool:
-        return len(self._by_key) > self._max_count or self._bytes > self._max_bytes
+        return len(self._known) > self._max_count or self._bytes > self._max_bytes
 
 
 def _size(registered: Registered) -> int:
     bundle = registered.bundle
-    return sum(map(len, (bundle.code, *bundle.modules, *bundle.hosts)))
+    texts = (bundle.code, bundle.receipt or "", *bundle.modules, *bundle.hosts)
+    return sum(map(len, texts))

@@ -7,12 +7,15 @@ Compatibility rule: fields are only added, with a default; a field never changes
 
 import hashlib
 import json
-from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_serializer
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, field_serializer
 
+from sandbox.modules import BASE_MODULES
+
+DEFAULT_MODULES = BASE_MODULES
+"""Top-level names that every tool may import."""
 API_KEY_HEADER = "x-mcpbox-sandbox-key"
 UNKNOWN_BUNDLE_STATUS = 404
 """``POST /runs`` by key answers this until the bundle was sent once; then call again with it."""
@@ -21,6 +24,9 @@ UNKNOWN_MODULE_SET_STATUS = 424
 NOT_APPROVED_STATUS = 403
 """Released code without a receipt that covers it; nothing was run."""
 BUSY_STATUS = 429
+"""Answered with :class:`BusyProblem`; nothing was run."""
+DUPLICATE_RUN_STATUS = 409
+"""A run of this ``run_id`` is in progress; nothing was run."""
 EVENTS_MEDIA_TYPE = "application/x-ndjson"
 """Accept it on ``POST /runs`` to be sent a :class:`RunEvent` a line while the tool runs."""
 
@@ -66,7 +72,7 @@ class Bundle(Wire):
 class GrantedUntil(Wire):
     value: str
     """A module's import name, or a host as in :attr:`Bundle.hosts`."""
-    until: datetime | None = None
+    until: AwareDatetime | None = None
     """``None``: it has no end."""
 
 
@@ -85,7 +91,7 @@ class Receipt(Wire):
     tool: str
     request: str
     approved_by: tuple[str, ...]
-    approved_at: datetime
+    approved_at: AwareDatetime
     modules: tuple[GrantedUntil, ...] = ()
     module_set: str | None = None
     hosts: tuple[GrantedUntil, ...] = ()
@@ -93,6 +99,29 @@ class Receipt(Wire):
 
 
 RECEIPT_TYPE = "application/vnd.mcpbox.receipt+json"
+
+
+class Signature(Wire):
+    keyid: str
+    """As :func:`receipt_key_id` names it."""
+    sig: str
+    """Base64."""
+
+
+class Envelope(Wire):
+    """DSSE; it may hold fields that we do not know, for nothing beside the payload is signed."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    payload: str
+    """Base64, of the JSON of a :class:`Receipt`."""
+    payload_type: str = Field(alias="payloadType")
+    signatures: tuple[Signature, ...]
+
+
+def receipt_key_id(public_key: bytes) -> str:
+    """``public_key``: the 32 raw bytes."""
+    return f"sha256:{hashlib.sha256(public_key).hexdigest()}"
 
 
 def dsse_signed_bytes(payload: bytes, payload_type: str = RECEIPT_TYPE) -> bytes:
@@ -219,6 +248,22 @@ class RunResult(Wire):
     duration_ms: float = 0.0
     """Inside the sandbox, queueing left out."""
     egress: tuple[EgressRecord, ...] = ()
+
+
+class BusyLimit(StrEnum):
+    """Which limit of waiting calls was reached."""
+
+    SANDBOX = "sandbox"
+    SERVER = "server"
+
+
+class BusyProblem(Wire):
+    title: Literal["Busy"] = "Busy"
+    detail: str
+    """Fit for the caller."""
+    limit: BusyLimit
+    retry_after_s: int
+    """An estimate, in the header ``Retry-After`` too."""
 
 
 class RunEvent(Wire):

@@ -2,12 +2,17 @@
 
 import array
 import json
+import os
 import socket
 import struct
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 MAX_MESSAGE = 65536
+_MAX_SHOWN_CHARACTERS = 500
 _SPAWN = struct.Struct("<IB")
+_DESCRIPTOR = struct.Struct("=i")
+_ONE_DESCRIPTOR = socket.CMSG_SPACE(_DESCRIPTOR.size)
 _SPAWNED = struct.Struct("<cII")
 _FAILED = struct.Struct("<cI")
 _EXITED = struct.Struct("<cIid")
@@ -39,6 +44,13 @@ class StartFailed:
 
 
 @dataclass(frozen=True)
+class Importing:
+    """It comes to a module that is not ours."""
+
+    module: str
+
+
+@dataclass(frozen=True)
 class Spawned:
     sequence: int
     pid: int
@@ -59,20 +71,21 @@ class Exited:
     cpu_s: float
 
 
-Report = Started | StartFailed | Spawned | SpawnFailed | Exited
+Report = Started | StartFailed | Importing | Spawned | SpawnFailed | Exited
 
 
 def send_spawn(control: socket.socket, sequence: int, child_fd: int, *, prewarm: bool) -> None:
-    socket.send_fds(control, [_SPAWN.pack(sequence, prewarm)], [child_fd])
+    _send_with(control, _SPAWN.pack(sequence, prewarm), child_fd)
 
 
 def receive_spawn(control: socket.socket) -> tuple[int, bool, int] | None:
     """Sequence, prewarm, descriptor; ``None`` when the service is gone."""
-    message, descriptors, _, _ = socket.recv_fds(control, 64, 1)
+    message, ancillary, _, _ = control.recvmsg(64, _ONE_DESCRIPTOR)
     if not message:
         return None
     sequence, prewarm = _SPAWN.unpack(message)
-    return sequence, bool(prewarm), descriptors[0]
+    (child_fd,) = _DESCRIPTOR.unpack(ancillary[0][2])
+    return sequence, bool(prewarm), child_fd
 
 
 def send_report(control: socket.socket, report: Report) -> None:
@@ -81,20 +94,28 @@ def send_report(control: socket.socket, report: Report) -> None:
             control.send(b"S" + json.dumps(asdict(report)).encode())
         case StartFailed():
             control.send(b"F" + report.reason.encode(errors="replace")[: MAX_MESSAGE - 1])
+        case Importing():
+            control.send(b"I" + report.module.encode())
         case Spawned():
             message = _SPAWNED.pack(b"P", report.sequence, report.pid)
             if report.pidfd is None:
                 control.send(message)
             else:
-                socket.send_fds(control, [message], [report.pidfd])
+                _send_with(control, message, report.pidfd)
         case SpawnFailed():
             control.send(_FAILED.pack(b"E", report.sequence))
         case Exited():
             control.send(_EXITED.pack(b"X", report.pid, report.status, report.cpu_s))
 
 
+def _send_with(control: socket.socket, message: bytes, descriptor: int) -> None:
+    """As ``socket.send_fds``, which imports and fills an array each time."""
+    rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, _DESCRIPTOR.pack(descriptor))
+    control.sendmsg([message], [rights])
+
+
 def receive_report(control: socket.socket) -> Report | None:
-    """``None`` when the zygote is gone.
+    """``None`` when the zygote is gone, or talks nonsense: modules in it may be hostile.
 
     Raises: BlockingIOError: nothing has arrived.
     """
@@ -103,14 +124,34 @@ def receive_report(control: socket.socket) -> Report | None:
     descriptors = array.array("i")
     for level, kind, data in ancillary:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-            descriptors.frombytes(data[: descriptors.itemsize])
+            descriptors.frombytes(data[: len(data) - len(data) % descriptors.itemsize])
+    try:
+        report = _parsed(message, descriptors)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, struct.error):
+        report = None
+    used = report.pidfd if isinstance(report, Spawned) else None
+    for descriptor in descriptors:
+        if descriptor != used:
+            os.close(descriptor)
+    return report
+
+
+def _line(text: bytes) -> str:
+    """Of what is shown and logged: a module could write lines that look like ours."""
+    shown = text.decode(errors="replace")[:_MAX_SHOWN_CHARACTERS]
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in shown)
+
+
+def _parsed(message: bytes, descriptors: Sequence[int]) -> Report | None:
     match message[:1]:
         case b"S":
             given = json.loads(message[1:])
             layers = {name: Done(**done) for name, done in given.pop("layers").items()}
             return Started(layers=layers, **given)
         case b"F":
-            return StartFailed(message[1:].decode(errors="replace"))
+            return StartFailed(_line(message[1:]))
+        case b"I":
+            return Importing(_line(message[1:]))
         case b"P":
             _, sequence, pid = _SPAWNED.unpack(message)
             return Spawned(sequence, pid, descriptors[0] if descriptors else None)

@@ -4,51 +4,29 @@ Defence in depth, and clear messages; never the boundary.
 """
 
 import ast
+import re
+import warnings
 from typing import NamedTuple
 
-from sandbox.modules import BASE_MODULES, is_allowed, is_denied_submodule
+from sandbox.modules import BASE_MODULES, is_allowed, is_denied_submodule, is_hidden
+from sandbox.suggestions import (
+    INTERNALS,
+    instead_of_attribute,
+    instead_of_builtin,
+    instead_of_module,
+    instead_of_part,
+)
 from sandbox.words import words
 
 MAX_SOURCE_CHARACTERS = 256 * 1024
 _MAX_DEPTH = 120
+_TOP_LEVEL = 2
 _MAX_FINDINGS = 100
-
-_NO_FILES = "Tools have no file system: take data as arguments and return it from main()."
-_NO_PROCESSES = "Tools cannot start processes or threads: use asyncio for concurrency."
-_USE_HTTP = "Use the `http` client (httpx API) instead: `await http.get(url)`."
-_ASK = "Use another module: only the default ones can be imported for now."
-_INTERNALS = "It leads into the interpreter; write it without."
-
-_INSTEAD = {
-    "os": "Tools have no files, processes or environment: take what is needed as arguments.",
-    "sys": "Use print() for output, and main()'s arguments for input.",
-    "pickle": "Use json instead.",
-    "inspect": _INTERNALS,
-    "importlib": "Write a plain import of an allowed module.",
-    "ctypes": "Native code cannot be called.",
-    "signal": "Use asyncio.timeout() to limit time.",
-    "sqlite3": _NO_FILES,
-    **dict.fromkeys(("glob", "pathlib", "shutil", "tempfile", "fileinput"), _NO_FILES),
-    **dict.fromkeys(("concurrent", "multiprocessing", "subprocess", "threading"), _NO_PROCESSES),
-    **dict.fromkeys(
-        ("aiohttp", "ftplib", "requests", "smtplib", "socket", "ssl", "telnetlib", "urllib3"),
-        _USE_HTTP,
-    ),
-    "http.client": _USE_HTTP,
-    "urllib.request": _USE_HTTP,
-    "asyncio.subprocess": _NO_PROCESSES,
-    "open": _NO_FILES,
-    "eval": "Use json.loads() or ast.literal_eval() to read data.",
-    "exec": "Write the code out, or choose between functions.",
-    "compile": "Write the code out.",
-    "__import__": "Write a plain import statement.",
-    "input": "Take it as an argument of main().",
-    "breakpoint": "Use print(): its output comes back with the result.",
-    "globals": "Pass values as arguments.",
-    "locals": "Pass values as arguments.",
-    "exit": "Return from main(), or raise an exception.",
-    "quit": "Return from main(), or raise an exception.",
-}
+_MAX_SHOWN = 80
+_MAX_DOTS = 1000
+_DOTTED_NAME = re.compile(r"\w++(?:[\s\\]*+\.[\s\\]*+\w++)++")
+_NEWLINE = re.compile(r"\r\n|\r|\n")
+_CLIENT_CALLS = frozenset(words("delete get head options patch post put request stream"))
 
 _DENIED_NAMES = frozenset(
     words("""
@@ -61,7 +39,7 @@ _DENIED_ATTRIBUTES = frozenset(
     words("""
     ag_await ag_code ag_frame co_code co_consts cr_await cr_code cr_frame cr_origin ctypes f_back
     f_builtins f_code f_globals f_locals func_code func_globals gi_code gi_frame gi_yieldfrom mro
-    tb_frame tb_next
+    run_in_executor subprocess_exec subprocess_shell tb_frame tb_next
 """)
 )
 
@@ -103,15 +81,37 @@ def check(source: str, granted: frozenset[str] = frozenset()) -> list[Finding]:
     """
     if len(source) > MAX_SOURCE_CHARACTERS:
         return [Finding(1, 1, f"The code is longer than {MAX_SOURCE_CHARACTERS} characters.")]
+    if has_endless_name(source):
+        return [Finding(1, 1, f"The code has a dotted name of more than {_MAX_DOTS} parts.")]
     try:
-        tree = ast.parse(source, "<tool>")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(source, "<tool>")
     except SyntaxError as error:
-        return [Finding(error.lineno or 1, error.offset or 1, f"Syntax error: {error.msg}.")]
+        place = max(error.lineno or 1, 1), max(error.offset or 1, 1)
+        return [Finding(*place, f"Syntax error: {error.msg}.")]
     except (ValueError, RecursionError, MemoryError):
         return [Finding(1, 1, "The code cannot be parsed: it is nested too deeply, or not text.")]
     visitor = _Visitor(granted)
     visitor.visit(tree)
-    return sorted(set(visitor.findings))[:_MAX_FINDINGS]
+    visitor.add_parts()
+    return _in_characters(sorted(set(visitor.findings))[:_MAX_FINDINGS], source)
+
+
+def has_endless_name(source: str) -> bool:
+    """Parsing an import takes the square of its name's length: seconds for a hostile one."""
+    return any(found.group().count(".") > _MAX_DOTS for found in _DOTTED_NAME.finditer(source))
+
+
+def _in_characters(findings: list[Finding], source: str) -> list[Finding]:
+    """The parser counts columns in bytes."""
+    if source.isascii() or not findings:
+        return findings
+    lines = [line.encode() for line in _NEWLINE.split(source)]
+    return [
+        one._replace(column=len(lines[one.line - 1][: one.column - 1].decode(errors="ignore")) + 1)
+        for one in findings
+    ]
 
 
 def is_internal_attribute(name: str) -> bool:
@@ -126,6 +126,26 @@ class _Visitor(ast.NodeVisitor):
         self._depth = 0
         self._place = (1, 1)
         self._inside_string = False
+        self._imported: dict[str, str] = {}
+        """Name in the code: full name of what was imported under it."""
+        self._hidden_globals: set[str] = set()
+        """What every tool is given, and this one imports a module of the same name over it."""
+        self._parts: list[tuple[tuple[int, int], str, str]] = []
+        """Place, name in the code, and what is read from it."""
+
+    def add_parts(self) -> None:
+        """Last, as a function may use what is imported below it."""
+        for place, name, rest in self._parts:
+            self._place = place
+            if name in self._hidden_globals and (rest == "[]" or rest in _CLIENT_CALLS):
+                self._add(
+                    f"`{name}` is the module here, not what every tool is given under this name; "
+                    f"leave the import out, or write `import {name} as {name}_module`."
+                )
+            elif name in self._imported:
+                full = f"{self._imported[name]}.{rest}"
+                if is_hidden(full) or is_denied_submodule(full):
+                    self._add_unavailable(full)
 
     def visit(self, node: ast.AST) -> None:
         """Nothing is deeper than the limit, so this recursion ends long before Python's."""
@@ -143,7 +163,11 @@ class _Visitor(ast.NodeVisitor):
 
     def visit_Import(self, node: ast.Import) -> None:
         for alias in node.names:
-            self._check_module(alias.name)
+            if self._check_module(alias.name):
+                whole = alias.name if alias.asname else alias.name.partition(".")[0]
+                self._imported[alias.asname or whole] = whole
+                if self._depth == _TOP_LEVEL and (alias.asname or whole) in {"http", "secrets"}:
+                    self._hidden_globals.add(whole)
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         if node.level or node.module is None:
@@ -153,17 +177,35 @@ class _Visitor(ast.NodeVisitor):
             return
         for alias in node.names:
             full = f"{node.module}.{alias.name}"
-            if is_denied_submodule(full):
-                self._add(_unavailable(full))
-            self._check_attribute(alias.name)
+            if is_internal_attribute(alias.name):
+                self._check_attribute(alias.name)
+            elif is_hidden(full) or is_denied_submodule(full):
+                self._add_unavailable(full)
+            else:
+                self._imported[alias.asname or alias.name] = full
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         self._check_attribute(node.attr)
+        match node.value:
+            case ast.Name(id=name):
+                self._parts.append((self._place, name, node.attr))
+            case ast.Attribute(value=ast.Name(id=name), attr=between):
+                self._parts.append((self._place, name, f"{between}.{node.attr}"))
+            case _:
+                pass
+        self.generic_visit(node)
+
+    def visit_Subscript(self, node: ast.Subscript) -> None:
+        match node:
+            case ast.Subscript(value=ast.Name(id="secrets"), slice=ast.Constant(value=str())):
+                self._parts.append((self._place, "secrets", "[]"))
+            case _:
+                pass
         self.generic_visit(node)
 
     def visit_Name(self, node: ast.Name) -> None:
         if node.id in _DENIED_NAMES:
-            self._add(f"`{node.id}` is not available; {_lower(_INSTEAD.get(node.id, _INTERNALS))}")
+            self._add(f"`{node.id}` is not available; {instead_of_builtin(node.id)}.")
 
     def visit_MatchClass(self, node: ast.MatchClass) -> None:
         for name in node.kwd_attrs:  # `case object(__class__=c)` reads attributes
@@ -172,7 +214,7 @@ class _Visitor(ast.NodeVisitor):
 
     def visit_Constant(self, node: ast.Constant) -> None:
         if isinstance(node.value, str) and node.value in _DENIED_STRINGS:
-            self._add(f"The string {node.value!r} is not allowed. {_INTERNALS}")
+            self._add(f"The string {node.value!r} is not allowed; {INTERNALS}.")
 
     def visit_arg(self, node: ast.arg) -> None:
         self._check_annotation(node.annotation)
@@ -191,39 +233,50 @@ class _Visitor(ast.NodeVisitor):
         self.generic_visit(node)
 
     def _check_annotation(self, annotation: ast.expr | None) -> None:
-        """A string annotation is code that typing, pydantic and functools evaluate later."""
-        if not isinstance(annotation, ast.Constant) or not isinstance(annotation.value, str):
-            return
-        try:
-            parsed = ast.parse(annotation.value, mode="eval").body
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+        """A string in an annotation is code that typing, pydantic and functools evaluate later."""
+        if annotation is None:
             return
         outside = self._place
-        self._place = (annotation.lineno, annotation.col_offset + 1)
-        self._inside_string = True
-        self.visit(parsed)
-        self._inside_string = False
+        for node in ast.walk(annotation):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                self._place = (node.lineno, node.col_offset + 1)
+                self._check_string(node.value, whole=node is annotation)
         self._place = outside
 
+    def _check_string(self, text: str, *, whole: bool) -> None:
+        """A part of an annotation may be plain text, such as a value of ``Literal``."""
+        try:
+            parsed = ast.parse(text.strip(), mode="eval").body
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return
+        if whole:
+            self._inside_string = True
+            self.visit(parsed)
+            self._inside_string = False
+        for node in ast.walk(parsed):
+            if isinstance(node, ast.Attribute):
+                self._check_attribute(node.attr)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                self._check_string(node.value, whole=False)
+
     def _check_module(self, name: str) -> bool:
-        if is_allowed(name, self._granted) and not is_denied_submodule(name):
-            return True
-        self._add(_unavailable(name))
-        return False
+        if not is_allowed(name, self._granted) or is_denied_submodule(name):
+            self._add_unavailable(name)
+            return False
+        return True
 
     def _check_attribute(self, name: str) -> None:
         if is_internal_attribute(name):
-            self._add(f"Attribute `{name}` is not available. {_INTERNALS}")
+            self._add(f"Attribute `{name}` is not available; {instead_of_attribute(name)}.")
+
+    def _add_unavailable(self, full: str) -> None:
+        part = full.partition(".")[0] in BASE_MODULES
+        instead = instead_of_part(full) if part else instead_of_module(full)
+        self._add(f"`{_shortened(full)}` is not available; {instead}.")
 
     def _add(self, message: str) -> None:
         self.findings.append(Finding(*self._place, message))
 
 
-def _unavailable(module: str) -> str:
-    top = module.partition(".")[0]
-    known = _INSTEAD.get(module) or (_INSTEAD.get(top) if top not in BASE_MODULES else None)
-    return f"Module `{module}` is not available; {_lower(known or _ASK)}"
-
-
-def _lower(sentence: str) -> str:
-    return sentence[0].lower() + sentence[1:]
+def _shortened(name: str) -> str:
+    return name if len(name) <= _MAX_SHOWN else f"{name[:_MAX_SHOWN]}…"

@@ -7,17 +7,20 @@ BASE_MODULES = frozenset(
     __future__ abc array ast asyncio base64 binascii bisect calendar cmath collections colorsys
     configparser contextlib copy csv dataclasses datetime decimal difflib email enum fnmatch
     fractions functools graphlib gzip hashlib heapq hmac html http httpx io ipaddress itertools json
-    keyword locale logging math mimetypes numbers operator pprint pydantic queue quopri random re
-    reprlib secrets statistics string stringprep struct textwrap time token tokenize tomllib
-    traceback types typing typing_extensions unicodedata urllib uuid warnings weakref xml zlib
-    zoneinfo
+    keyword locale logging math mimetypes numbers operator pathlib pprint pydantic queue quopri
+    random re reprlib secrets statistics string stringprep struct textwrap time token tokenize
+    tomllib traceback types typing typing_extensions unicodedata urllib uuid warnings weakref xml
+    zlib zoneinfo
 """)
 )
 
 DENIED_SUBMODULES = frozenset(
     words("""
-    asyncio.base_subprocess asyncio.sslproto asyncio.subprocess asyncio.unix_events http.client
-    http.server logging.config logging.handlers urllib.request xml.sax.expatreader
+    asyncio.base_subprocess asyncio.sslproto asyncio.subprocess asyncio.threads
+    asyncio.unix_events http.client
+    http.server json.tool logging.config logging.handlers pathlib.types pydantic.deprecated
+    pydantic.mypy pydantic.plugin pydantic.tools pydantic.utils pydantic.v1 urllib.request
+    xml.sax.expatreader
 """)
 )
 
@@ -31,24 +34,43 @@ PUBLIC_SUBMODULES = frozenset(
 )
 """Modules that may be reached as an attribute of another one."""
 
+_PATH_SYNTAX = frozenset(
+    words("""
+    altsep basename commonpath commonprefix curdir defpath devnull dirname extsep isabs isreserved
+    join normcase normpath pardir pathsep sep split splitdrive splitext splitroot
+""")
+)
+VISIBLE_NAMES = {
+    "ntpath": _PATH_SYNTAX,
+    "pathlib": frozenset({"PurePath", "PurePosixPath", "PureWindowsPath"}),
+    "posixpath": _PATH_SYNTAX,
+}
+"""Where most of a module reaches files, only these names of it are there."""
+
 HIDDEN_NAMES = {
     "asyncio": frozenset(
         words("""
         create_subprocess_exec create_subprocess_shell open_connection open_unix_connection
-        start_server start_unix_server
+        start_server start_unix_server to_thread
     """)
     ),
     "io": frozenset({"FileIO", "open", "open_code"}),
-    "logging": frozenset({"FileHandler"}),
+    "logging": frozenset({"FileHandler", "currentframe"}),
     "mimetypes": frozenset({"MimeTypes", "read_mime_types"}),
     "operator": frozenset({"attrgetter", "methodcaller"}),
-    "pydantic": frozenset({"ImportString"}),
+    "pydantic": frozenset({"ImportString", "import_module"}),
+    "pydantic.types": frozenset({"ImportString"}),
     "string": frozenset({"Formatter"}),
     "tokenize": frozenset({"open"}),
     "traceback": frozenset(
         {"FrameSummary", "StackSummary", "extract_stack", "walk_stack", "walk_tb"}
     ),
-    "typing": frozenset({"ForwardRef", "get_type_hints"}),
+    "types": frozenset({"CodeType"}),
+    "typing": frozenset({"ForwardRef", "evaluate_forward_ref", "get_type_hints"}),
+    "typing_extensions": frozenset(
+        {"ForwardRef", "evaluate_forward_ref", "get_annotations", "get_type_hints"}
+    ),
+    "warnings": frozenset({"formatwarning", "showwarning", "warn_explicit"}),
     "zoneinfo": frozenset({"reset_tzpath"}),
 }
 """Public names that lead to files, frames or code; the boundary does not rest on hiding them."""
@@ -62,5 +84,17 @@ def is_allowed(module: str, granted: frozenset[str]) -> bool:
     return not ({top, module}.isdisjoint(BASE_MODULES | granted))
 
 
+def is_hidden(full: str) -> bool:
+    """``full``: a module's name, a dot, one of its names."""
+    module, _, name = full.rpartition(".")
+    if module in VISIBLE_NAMES:
+        return name not in VISIBLE_NAMES[module]
+    return name in HIDDEN_NAMES.get(module, ())
+
+
 def is_denied_submodule(module: str) -> bool:
+    """Private parts too: that is where modules keep what leads elsewhere."""
+    top, *parts = module.split(".")
+    if top in BASE_MODULES and any(p.startswith("_") and not p.endswith("__") for p in parts):
+        return True
     return any(module == name or module.startswith(f"{name}.") for name in DENIED_SUBMODULES)

@@ -4,20 +4,25 @@ Defence in depth and clear errors; the boundary is the kernel's.
 """
 
 import builtins
+import importlib
+import operator
 import sys
+import types
+import typing
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from types import ModuleType
 from typing import Any, NoReturn
 
+from sandbox.disarm import disarm
 from sandbox.guard import is_internal_attribute
 from sandbox.modules import (
     BASE_MODULES,
-    HIDDEN_NAMES,
     IMPLICIT_MODULES,
     PUBLIC_SUBMODULES,
     is_allowed,
     is_denied_submodule,
+    is_hidden,
 )
 from sandbox.words import words
 
@@ -38,6 +43,19 @@ _SAFE_BUILTINS = words("""
 """)
 
 
+_NEVER = frozenset(
+    map(
+        id,
+        (
+            *(builtins.open, builtins.eval, builtins.exec, builtins.compile, builtins.__import__),
+            *(importlib.import_module, operator.attrgetter, operator.methodcaller),
+            *(types.CodeType, typing.ForwardRef, typing.get_type_hints),
+        ),
+    )
+)
+"""Not from any module: many import them for themselves, and so have them among their names."""
+
+
 def safe_builtins(granted: frozenset[str]) -> dict[str, Any]:
     names = {name: getattr(builtins, name) for name in _SAFE_BUILTINS}
     names["__import__"] = _import_for(granted)
@@ -48,10 +66,16 @@ def safe_builtins(granted: frozenset[str]) -> dict[str, Any]:
 
 def prepare() -> None:
     """Make the views of all modules that need no grant, once, for every child to inherit."""
+    disarm(_Views(frozenset()).of, _open)
     import_module = _import_for(frozenset())
     for name in (*BASE_MODULES, *PUBLIC_SUBMODULES):
         with suppress(ImportError):
             import_module(name)
+
+
+def prepare_granted(name: str) -> None:
+    """As :func:`prepare`, for a module of a set. Raises: whatever its code raises."""
+    _import_for(frozenset({name}))(name)
 
 
 def _import_for(granted: frozenset[str]) -> Callable[..., ModuleType]:
@@ -99,10 +123,10 @@ class _Views:
             return known
         view = ModuleType(module.__name__, module.__doc__)
         _views[module.__name__] = view
-        hidden = HIDDEN_NAMES.get(module.__name__, frozenset[str]())
         public = {name for name in vars(module) if not name.startswith("_")}
-        for name in (public | set(getattr(module, "__all__", ()))) - hidden:
-            self._copy(module, name, view)
+        for name in public | set(getattr(module, "__all__", ())):
+            if not is_hidden(f"{module.__name__}.{name}"):
+                self._copy(module, name, view)
         if "__version__" in vars(module):
             vars(view)["__version__"] = vars(module)["__version__"]
         for name in ("__loader__", "__spec__"):
@@ -130,7 +154,9 @@ class _Views:
     def _copy(self, module: ModuleType, name: str, view: ModuleType) -> None:
         try:
             value = getattr(module, name)
-        except AttributeError:
+        except (AttributeError, ImportError):  # a part that comes with first use may not come
+            return
+        if id(value) in _NEVER:
             return
         if isinstance(value, ModuleType):
             full = f"{module.__name__}.{name}"

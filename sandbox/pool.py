@@ -3,12 +3,14 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
 from sandbox.child import Child, ChildFailed
-from sandbox.launcher import Zygote, ZygoteFailed, launch
+from sandbox.foreign import ForeignModules
+from sandbox.launcher import NO_CGROUP, Zygote, ZygoteFailed, launch
+from sandbox.lockdown.cgroups import Cgroup, NoCgroup
 
 _READY_TIMEOUT_S = 10.0
 _REVIVAL_TIMEOUT_S = 30.0
@@ -30,9 +32,22 @@ class Pool:
         *,
         size: int = 4,
         without: frozenset[str] = frozenset(),
+        cgroup: Cgroup | NoCgroup = NO_CGROUP,
+        foreign: ForeignModules | None = None,
+        on_loss: Callable[[], None] | None = None,
+        on_start: Callable[[bool], None] | None = None,
     ) -> None:
+        """``on_loss``: called instead of replacing a zygote that died or does not answer.
+
+        ``on_start``: told of each child whether it became ready.
+        """
+        self._on_start = on_start
         self._size = size
         self._without = without
+        self._cgroup = cgroup
+        self._foreign = foreign
+        self._on_loss = on_loss
+        self.in_use = 0
         self._idle: deque[Child] = deque()
         self._coming = 0
         self._alive = asyncio.Event()
@@ -57,7 +72,7 @@ class Pool:
 
     async def start(self) -> None:
         """Returns with all children ready. Raises: ZygoteFailed, ChildFailed."""
-        self._adopt(await launch(self._without))
+        self._adopt(await launch(self._without, self._cgroup, self._foreign))
         coming = [self._ready_child(prewarm=True) for _ in range(self._size)]
         self._idle.extend(await asyncio.gather(*coming))
 
@@ -78,16 +93,32 @@ class Pool:
 
         Raises: Unavailable.
         """
-        child = await self._take()
+        self.in_use += 1
+        try:
+            child = await self._take()
+        except BaseException:
+            self.in_use -= 1
+            raise
         given_up = True
         try:
             yield child
             given_up = False
         finally:
+            self.in_use -= 1
             child.listen(None)
             if given_up:
                 child.kill()
             asyncio.get_running_loop().call_later(_CLEAN_UP_DELAY_S, self._replace, child)
+
+    async def lend(self) -> Child:
+        """For as long as the caller wants it, who then closes it. Raises: Unavailable."""
+        self.in_use += 1
+        try:
+            child = await self._take()
+        finally:
+            self.in_use -= 1
+        asyncio.get_running_loop().call_later(_CLEAN_UP_DELAY_S, self._refill)
+        return child
 
     async def _take(self) -> Child:
         while self._idle:
@@ -100,15 +131,21 @@ class Pool:
                 await self._alive.wait()
             return await self._ready_child(prewarm=False)
         except (ChildFailed, TimeoutError) as error:
+            if self._on_loss is not None:
+                self._on_loss()
             raise Unavailable("No sandbox process could be started; try again.") from error
 
     async def _ready_child(self, *, prewarm: bool) -> Child:
         child = self.zygote.spawn(prewarm=prewarm)
+        ready = False
         try:
             async with asyncio.timeout(_READY_TIMEOUT_S):
                 await child.ready
+            ready = True
         finally:
-            if not child.ready.done() or child.ready.cancelled():  # nobody will use it
+            if self._on_start is not None:
+                self._on_start(ready)
+            if not ready:  # nobody will use it
                 child.close()
         return child
 
@@ -124,9 +161,13 @@ class Pool:
     def _missing(self) -> int:
         return self._size - len(self._idle) - self._coming
 
+    def _has_time(self) -> bool:
+        """To warm a child up; under load, what it would take is better spent on calls."""
+        return self.in_use <= len(self._idle)
+
     async def _add_one(self) -> None:
         try:
-            self._idle.append(await self._ready_child(prewarm=True))
+            self._idle.append(await self._ready_child(prewarm=self._has_time()))
         except (ChildFailed, Unavailable, TimeoutError) as error:
             log.warning("A sandbox process could not be started: %s", error)
         finally:
@@ -138,6 +179,9 @@ class Pool:
         self._alive.set()
 
     def _lost(self, zygote: Zygote) -> None:
+        if self._on_loss is not None:
+            self._on_loss()
+            return
         log.error("The sandbox's fork server died; it is restarted.")
         self._alive.clear()
         for child in self._idle:
@@ -149,7 +193,7 @@ class Pool:
         await lost.stop()
         while not self._stopping:
             try:
-                zygote = await launch(self._without)
+                zygote = await launch(self._without, self._cgroup, self._foreign)
             except ZygoteFailed as error:
                 log.error("The sandbox's fork server does not start: %s", error)  # noqa: TRY400  no trace
             else:

@@ -5,7 +5,9 @@ from typing import Literal, cast
 
 from sandbox.bundles import Registered
 from sandbox.contract import Bundle, Health, Layer, RunLimits
-from sandbox.control import Done, Started
+from sandbox.control import Done
+from sandbox.launcher import Zygote
+from sandbox.lockdown import cgroups
 from sandbox.runner import Runner
 
 LayerName = Literal["namespaces", "private_root", "landlock", "seccomp", "rlimits", "cgroup"]
@@ -19,7 +21,20 @@ _LAYERS: tuple[LayerName, ...] = (
     "rlimits",
     "cgroup",
 )
-_NO_CGROUP = Done(active=False, detail="not used: rlimits and seccomp bound every child")
+_NEEDS: dict[LayerName, str] = {
+    "namespaces": (
+        "run as root, or allow user namespaces (sysctl user.max_user_namespaces above 0, "
+        "kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0); a "
+        "container needs a seccomp profile that lets it call unshare and mount"
+    ),
+    "private_root": "what the namespaces need, and a mount namespace in which it may mount",
+    "landlock": "Linux 5.13 or newer with landlock among its lsm= (see dmesg), not hidden by a "
+    "container's seccomp profile",
+    "seccomp": "a kernel with CONFIG_SECCOMP_FILTER",
+    "rlimits": "no hard limit of the service (ulimit -H) below what a child sets",
+    "cgroup": cgroups.NEEDS,
+}
+"""What the operator can do."""
 _LIMITS = RunLimits(wall_s=10, cpu_s=5)
 
 _PROVES = {
@@ -92,7 +107,7 @@ class Isolation:
         )
 
 
-async def measure(runner: Runner, started: Started) -> Isolation:
+async def measure(runner: Runner, zygote: Zygote) -> Isolation:
     attempts = Registered.of(Bundle(code=_ATTEMPTS))
     result = await runner.run(attempts, limits=_LIMITS, guarded=False)
     if not result.ok:
@@ -101,15 +116,20 @@ async def measure(runner: Runner, started: Started) -> Isolation:
     else:
         reached = tuple(cast("list[str]", result.result))
     refuted = {_PROVES[name] for name in reached if name in _PROVES}
-    layers = tuple(_layer(name, started, refuted) for name in _LAYERS)
+    done = zygote.started.layers
+    layers = tuple(_layer(name, done[name], refuted=name in refuted) for name in _LAYERS)
+    if done["cgroup"].active and not zygote.children_are_in_cgroup():
+        outside = Layer(name="cgroup", active=False, detail="a child was found outside")
+        layers = (*layers[:-1], outside)
     return Isolation(_level(layers, reached), layers, reached)
 
 
-def _layer(name: LayerName, started: Started, refuted: set[str]) -> Layer:
-    done = started.layers.get(name, _NO_CGROUP)
-    if name in refuted:
+def _layer(name: LayerName, done: Done, *, refuted: bool) -> Layer:
+    if refuted:
         return Layer(name=name, active=False, detail="hostile code in a child got past it")
-    return Layer(name=name, active=done.active, detail=done.detail)
+    if done.active:
+        return Layer(name=name, active=True, detail=done.detail)
+    return Layer(name=name, active=False, detail=f"{done.detail or 'off'}: {_NEEDS[name]}")
 
 
 def _level(layers: tuple[Layer, ...], reached: tuple[str, ...]) -> Level:

@@ -1,62 +1,65 @@
-"""One job, from a ready child to its result; nothing a child says is believed unchecked."""
+"""One job, from a ready child to its result."""
 
-import asyncio
-import json
-import os
-import signal
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple, cast
+from dataclasses import replace
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Base64Bytes, BaseModel, ValidationError
 
 from sandbox.admission import Admission
 from sandbox.broker import Session
 from sandbox.bundles import Registered
+from sandbox.cancelling import Stop
 from sandbox.child import Child
+from sandbox.compiled import CompiledCode
 from sandbox.contract import (
     Bundle,
     CheckFinding,
     CheckRequest,
     ErrorKind,
+    IsolationMode,
     RunError,
     RunLimits,
     RunResult,
 )
-from sandbox.control import Exited
-from sandbox.frames import Frame, Kind
+from sandbox.egress import DEFAULT_CAPS, Caps
+from sandbox.exchange import Ended, exchange
+from sandbox.frames import new_call
+from sandbox.job import Job, Limits
+from sandbox.launcher import ModulesFailed
 from sandbox.pinned import ConnectionPools
 from sandbox.pool import Unavailable
 from sandbox.pools import Pools
-from sandbox.runtime import Job, Limits
+from sandbox.residents import Place, Resident, Residents
+from sandbox.secrets import NO_SECRETS, Secrets
+from sandbox.verdicts import verdict_on
 
-MAX_DEPTH = 100
 _CHECK_LIMITS = RunLimits(cpu_s=5, wall_s=10)
-_REPORT_OVERHEAD_BYTES = 65536
-"""What a report may have beyond its result: an error with its message."""
-_EXIT_WAIT_S = 1.0
-_STDOUT_NOTE_BYTES = 100
 _UNREADABLE = "The code cannot be checked: it is nested too deeply, or too costly to parse."
 
 
-class _Report(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    ok: bool
-    result: Any = None
-    error: RunError | None = None
-
-
-class _Findings(BaseModel):
+class _Checked(BaseModel):
     findings: tuple[CheckFinding, ...]
+    compiled: Base64Bytes = b""
 
 
 class Runner:
-    def __init__(self, pools: Pools, connections: ConnectionPools, admission: Admission) -> None:
+    def __init__(
+        self,
+        pools: Pools,
+        connections: ConnectionPools,
+        admission: Admission,
+        caps: Caps = DEFAULT_CAPS,
+        residents: Residents | None = None,
+    ) -> None:
+        self._residents = residents or Residents()
         self._pools = pools
         self._connections = connections
         self._admission = admission
+        self._caps = caps
+        self._compiled = CompiledCode()
 
     async def run(
         self,
@@ -65,182 +68,117 @@ class Runner:
         arguments: dict[str, Any] | None = None,
         limits: RunLimits = RunLimits(),  # noqa: B008  frozen
         guarded: bool = True,
+        secrets: Secrets = NO_SECRETS,
+        on_output: Callable[[bytes], None] | None = None,
+        stop: Stop | None = None,
     ) -> RunResult:
-        """Raises: Busy, Unavailable. When cancelled, the child is killed."""
-        bundle = registered.bundle
-        job = Job(
-            code=bundle.code,
-            modules=list(bundle.modules),
-            arguments=arguments or {},
-            limits=_of_child(limits),
-            guarded=guarded,
-        )
-        async with self._child(bundle) as child:
-            session = Session(
-                child,
-                self._connections,
-                registered.grants,
-                owner=registered.key,
-                wall_s=limits.wall_s,
-            )
-            started = time.perf_counter()
-            try:
-                answer, stdout = await _exchange(child, job, limits.wall_s, session)
-            finally:
-                session.close()
-            verdict = _verdict(answer, limits)
-            spent_ms = (time.perf_counter() - started) * 1000
-            return RunResult(
-                **verdict._asdict(),
-                stdout=stdout,
-                duration_ms=round(spent_ms, 3),
-                egress=session.records(),
-            )
+        """``on_output`` is told what is printed as it comes, ``stop`` ends it before its time.
 
-    async def check(self, request: CheckRequest) -> tuple[CheckFinding, ...]:
-        """In a child, as hostile source may crash the parser. Raises: Busy, Unavailable."""
+        Raises: Busy, Unavailable. When cancelled, the child is killed.
+        """
+        place = None
+        if registered.bundle.isolation is IsolationMode.RELEASE:
+            place = Place(registered.owner, limits.memory_bytes, guarded)
+        try:
+            async with self._child(registered.bundle, place, limits.cpu_s) as (child, resident):
+                job = self._job(registered.bundle, limits, resident)
+                job = replace(
+                    job,
+                    arguments=arguments or {},
+                    guarded=guarded,
+                    secrets=dict(secrets.given),
+                )
+                session = Session(
+                    child,
+                    self._connections,
+                    registered.grants,
+                    owner=registered.owner,
+                    wall_s=limits.wall_s,
+                    secrets=secrets,
+                    caps=self._caps,
+                )
+                started = time.perf_counter()
+                try:
+                    answer, stdout = await exchange(
+                        child, job, limits.wall_s, session, on_output=on_output, stop=stop
+                    )
+                finally:
+                    session.close()
+                verdict = verdict_on(answer, limits, resident.cpu_before_s if resident else 0.0)
+                if resident is not None:
+                    resident.fit = not verdict.last
+                spent_ms = (time.perf_counter() - started) * 1000
+                return RunResult(
+                    ok=verdict.ok,
+                    result=verdict.result,
+                    error=verdict.error,
+                    stdout=stdout,
+                    duration_ms=round(spent_ms, 3),
+                    egress=session.records(),
+                )
+        except ModulesFailed as error:
+            return RunResult(ok=False, error=RunError(kind=ErrorKind.CRASHED, message=str(error)))
+
+    async def check(self, request: CheckRequest, *, server: str = "") -> tuple[CheckFinding, ...]:
+        """In a child, as hostile source may crash the parser.
+
+        ``server``: in whose turn, where a call of it waits for this. Raises: Busy, Unavailable.
+        """
         job = Job(
             code=request.code,
             modules=list(request.modules),
             limits=_of_child(_CHECK_LIMITS),
             check_only=True,
+            call=new_call(),
         )
-        async with self._child(Bundle(code="")) as child:
-            answer, _ = await _exchange(child, job, _CHECK_LIMITS.wall_s, None)
-        if isinstance(answer, _Ended) and answer.was_interrupted:
+        async with self._child(Bundle(code="", server=server)) as (child, _):
+            answer, _ = await exchange(child, job, _CHECK_LIMITS.wall_s, None)
+        if isinstance(answer, Ended) and answer.was_interrupted:
             raise Unavailable("The check was interrupted; try again.")
         if isinstance(answer, bytes):
             try:
-                return _Findings.model_validate_json(answer).findings
+                checked = _Checked.model_validate_json(answer)
             except ValidationError:
                 pass
+            else:
+                if checked.compiled:
+                    self._compiled.keep(request.code, checked.compiled)
+                return checked.findings
         return (CheckFinding(line=1, column=1, message=_UNREADABLE),)
 
-    @asynccontextmanager
-    async def _child(self, bundle: Bundle) -> AsyncGenerator[Child]:
-        async with self._admission.turn():
-            pool = await self._pools.pool_for(bundle)
-            async with pool.child() as child:
-                yield child
+    def close(self) -> None:
+        self._residents.close()
 
-
-class _TimedOut:
-    """The wall limit struck."""
-
-
-class _Ended:
-    """The child closed its connection, ``how`` its process ended."""
-
-    def __init__(self, how: Exited | None) -> None:
-        self.how = how
-
-    @property
-    def was_interrupted(self) -> bool:
-        """By somebody else: code that only is parsed does not come to this."""
-        return self.how is None or (
-            os.WIFSIGNALED(self.how.status) and os.WTERMSIG(self.how.status) == signal.SIGKILL
+    def _job(self, bundle: Bundle, limits: RunLimits, resident: Resident | None) -> Job:
+        """What is the same for every call of a bundle."""
+        code, compiled = bundle.code, self._compiled.find(bundle.code)
+        if compiled is not None or (resident is not None and resident.knows_code):
+            code = ""
+        if resident is not None and resident.knows_code:
+            compiled = None
+        return Job(
+            code=code,
+            compiled=compiled or b"",
+            modules=list(bundle.modules),
+            limits=_of_child(limits),
+            call=new_call(),
+            resident=resident is not None and resident.watched,
         )
 
-
-async def _exchange(
-    child: Child, job: Job, wall_s: float, session: Session | None
-) -> tuple[bytes | _TimedOut | _Ended, str]:
-    """The child's report, or why there is none; and what was printed."""
-    report: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-    printed = bytearray()
-    max_report = job.limits.result_bytes + _REPORT_OVERHEAD_BYTES
-    max_printed = job.limits.stdout_bytes + _STDOUT_NOTE_BYTES
-
-    def take(frame: Frame) -> None:
-        if frame.kind == Kind.RESULT and len(frame.payload) <= max_report:
-            if not report.done():
-                report.set_result(frame.payload)
-        elif frame.kind == Kind.OUTPUT:
-            printed.extend(frame.payload[: max_printed - len(printed)])
-        elif session is not None and frame.kind in {Kind.REQUEST, Kind.CANCEL}:
-            session.take(frame)
-        else:
-            child.kill()
-
-    child.listen(take)
-    child.send(Kind.JOB, 0, job.to_json())
-    try:
-        first = (report, child.hung_up)
-        await asyncio.wait(first, timeout=wall_s, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        child.listen(None)
-    stdout = printed.decode(errors="ignore")
-    if report.done():
-        return report.result(), stdout
-    child.kill()  # it runs too long; or it closed its connection, and may live on
-    if not child.hung_up.done():
-        return _TimedOut(), stdout
-    await asyncio.wait((child.exited,), timeout=_EXIT_WAIT_S)
-    return _Ended(child.exited.result() if child.exited.done() else None), stdout
-
-
-class _Verdict(NamedTuple):
-    ok: bool
-    result: Any = None
-    error: RunError | None = None
-
-
-def _verdict(answer: bytes | _TimedOut | _Ended, limits: RunLimits) -> _Verdict:
-    match answer:
-        case _TimedOut():
-            message = f"The tool ran longer than {limits.wall_s:g} s and was stopped."
-            return _failed(ErrorKind.WALL, message)
-        case _Ended():
-            return _crashed(answer.how, limits)
-        case bytes():
-            return _checked(answer)
-
-
-def _checked(raw: bytes) -> _Verdict:
-    try:
-        text = raw.decode()
-        given: object = json.loads(text, parse_constant=lambda _: None)  # NaN, infinities: null
-        if "\\ud" in text.lower():  # a lone surrogate cannot be sent on
-            json.dumps(given, ensure_ascii=False).encode()
-        report = _Report.model_validate(given)
-    except (ValueError, RecursionError):
-        return _failed(ErrorKind.BAD_RESULT, "The result is not JSON that can be sent on.")
-    if _depth_exceeds(report.result, MAX_DEPTH):
-        message = f"The result is nested deeper than {MAX_DEPTH} levels."
-        return _failed(ErrorKind.BAD_RESULT, message)
-    if report.ok:
-        return _Verdict(ok=True, result=report.result)
-    return _Verdict(ok=False, error=report.error or _error(ErrorKind.CRASHED, "No reason given."))
-
-
-def _crashed(how: Exited | None, limits: RunLimits) -> _Verdict:
-    if how is None:
-        return _failed(ErrorKind.CRASHED, "The tool's process was lost; try again.")
-    if not os.WIFSIGNALED(how.status):
-        return _failed(ErrorKind.CRASHED, "The tool ended its process without a result.")
-    number = os.WTERMSIG(how.status)
-    if number == signal.SIGXCPU or (number == signal.SIGKILL and how.cpu_s >= limits.cpu_s):
-        message = f"The tool used more than {limits.cpu_s} s of CPU time and was stopped."
-        return _failed(ErrorKind.CPU, message)
-    if number == signal.SIGSYS:
-        return _failed(ErrorKind.CRASHED, "The tool made a forbidden system call and was killed.")
-    name = signal.Signals(number).name
-    return _failed(ErrorKind.CRASHED, f"The tool's process was killed ({name}).")
-
-
-def _depth_exceeds(value: object, limit: int) -> bool:
-    level: list[object] = [value]
-    for _ in range(limit + 1):
-        below: list[object] = []
-        for one in level:
-            if isinstance(one, dict):
-                below.extend(cast("dict[str, object]", one).values())
-            elif isinstance(one, list):
-                below.extend(cast("list[object]", one))
-        if not below:
-            return False
-        level = below
-    return True
+    @asynccontextmanager
+    async def _child(
+        self, bundle: Bundle, place: Place | None = None, cpu_s: int = 0
+    ) -> AsyncGenerator[tuple[Child, Resident | None]]:
+        """A resident of ``place``, or, without one, a child for this job alone."""
+        async with self._admission.turn(bundle.server) as turn:
+            pool = await self._pools.pool_for(bundle)
+            if place is not None:
+                async with self._residents.resident(pool, place, cpu_s) as resident:
+                    yield resident.child, resident
+                return
+            async with pool.child() as child:
+                turn.process_gone = child.exited
+                yield child, None
 
 
 def _of_child(limits: RunLimits) -> Limits:
@@ -250,11 +188,3 @@ def _of_child(limits: RunLimits) -> Limits:
         stdout_bytes=limits.stdout_bytes,
         result_bytes=limits.result_bytes,
     )
-
-
-def _failed(kind: ErrorKind, message: str) -> _Verdict:
-    return _Verdict(ok=False, error=_error(kind, message))
-
-
-def _error(kind: ErrorKind, message: str) -> RunError:
-    return RunError(kind=kind, message=message)

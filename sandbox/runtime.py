@@ -4,142 +4,177 @@ By now the child is locked down; whatever the code does, it does with nothing.
 """
 
 import asyncio
+import base64
 import gc
 import inspect
 import io
 import json
-import socket
+import marshal
 import sys
 import traceback
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from functools import partial
-from types import MappingProxyType, ModuleType
+from types import CodeType, MappingProxyType, ModuleType
 from typing import Any, cast
 
 import httpx
 
 from sandbox import guard
 from sandbox.channel import Channel
-from sandbox.frames import Kind, pack
+from sandbox.compiled import MAX_BYTES
+from sandbox.frames import Kind
+from sandbox.hints import hint_for
+from sandbox.job import Job, Limits
 from sandbox.lockdown import rlimits
 from sandbox.namespace import safe_builtins
-from sandbox.plain import as_json
+from sandbox.plain import as_json, misfit
+from sandbox.tool_loop import ToolLoop
 from sandbox.transports import BrokerTransport
+from sandbox.warmup import warm_up
 
 _MAX_MESSAGE_CHARACTERS = 2000
+_MAX_NAME_CHARACTERS = 100
 _TRUNCATED = "\n[output truncated: the limit is {limit} bytes]"
 _MAX_PENDING_CHARACTERS = 4096
+_ENCODER = json.JSONEncoder(default=as_json)
+_HARMLESS = frozenset({"raised", "bad_result"})
+"""Failures after which a process is as good as before."""
+_WARM_UPS = 2
 _FILE = "<tool>"
 _MODULE = "tool"
 
 
-@dataclass(frozen=True)
-class Limits:
-    memory_bytes: int = 256 * 2**20
-    cpu_s: int = 60
-    stdout_bytes: int = 64 * 2**10
-    result_bytes: int = 2**20
-
-
-@dataclass(frozen=True)
-class Job:
-    """What the service asks of a child; JSON on the wire. The service is trusted, so no checks."""
-
-    code: str
-    modules: list[str] = field(default_factory=list[str])
-    arguments: dict[str, Any] = field(default_factory=dict[str, Any])
-    limits: Limits = Limits()
-    check_only: bool = False
-    guarded: bool = True
-    """``False`` gives the code everything Python has, to try the boundary itself."""
-
-    def to_json(self) -> bytes:
-        return json.dumps({**vars(self), "limits": vars(self.limits)}).encode()
-
-    @classmethod
-    def from_json(cls, text: bytes) -> "Job":
-        given: dict[str, Any] = json.loads(text)
-        given["limits"] = Limits(**given["limits"])
-        return cls(**given)
+def prepare() -> None:
+    """In the fork server: make what every child then inherits, and fill its caches."""
+    asyncio.set_event_loop(_LOOP)
+    for _ in range(_WARM_UPS):
+        _warm_up()
+    gc.set_threshold(20000, 20, 50)
 
 
 def live(fd: int, *, address_space_bytes: int | None, prewarm: bool) -> None:
-    """Serve one job; the caller then ends the process.
+    """Serve one job, or as many as a resident is given; the caller then ends the process.
 
     ``address_space_bytes``: of a fresh child; ``None`` leaves memory and CPU unlimited.
     """
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
     if prewarm:
-        _warm_up(loop)
-    channel = Channel(fd)
-    BrokerTransport.channel = channel
-    gc.set_threshold(20000, 20, 50)
+        _warm_up()
+    channel = BrokerTransport.channel = Channel(fd)
     channel.send(Kind.READY, 0)
-    job = Job.from_json(channel.next_blocking(0).payload)
-    if address_space_bytes is not None:
-        rlimits.set_call_limits(
-            address_space_bytes=address_space_bytes,
-            memory_bytes=job.limits.memory_bytes,
-            cpu_s=job.limits.cpu_s,
-        )
-    channel.send(Kind.RESULT, 0, _serve(job, loop, channel))
+    tool = Tool(_OUTPUT)
+    while True:
+        job = Job.from_bytes(channel.next_job())
+        channel.begin(job.call)
+        if address_space_bytes is not None:
+            rlimits.set_call_limits(
+                address_space_bytes=address_space_bytes,
+                memory_bytes=job.limits.memory_bytes,
+                cpu_s=job.limits.cpu_s,
+                resident=job.resident,
+            )
+        if job.check_only:
+            channel.send(Kind.RESULT, job.call, _check(job))
+        else:
+            channel.send(Kind.RESULT, job.call, tool.serve(job, channel, _client()))
+        if not job.resident or tool.spoiled:
+            return
 
 
-def warm_up(*, times: int) -> None:
-    """Fill caches that every child then inherits."""
-    loop = asyncio.new_event_loop()
-    for _ in range(times):
-        _warm_up(loop)
-    loop.close()
+def _check(job: Job) -> bytes:
+    findings = guard.check(job.code, frozenset(job.modules))
+    compiled = b"" if findings else _compiled(job.code)
+    answer = {
+        "findings": [finding._asdict() for finding in findings],
+        "compiled": base64.b64encode(compiled if len(compiled) <= MAX_BYTES else b"").decode(),
+    }
+    return json.dumps(answer).encode()
 
 
-def _serve(job: Job, loop: asyncio.AbstractEventLoop, channel: Channel) -> bytes:
-    if job.check_only:
-        findings = guard.check(job.code, frozenset(job.modules))
-        return json.dumps({"findings": [finding._asdict() for finding in findings]}).encode()
-    client = httpx.AsyncClient(transport=BrokerTransport(), trust_env=False)
-    return run(job, loop, client, partial(channel.send, Kind.OUTPUT, 0))
-
-
-def run(
-    job: Job,
-    loop: asyncio.AbstractEventLoop,
-    client: httpx.AsyncClient,
-    on_output: Callable[[bytes], None],
-) -> bytes:
-    """The report, as JSON: ``ok``, and ``result`` or ``error``."""
-    output = _Output(job.limits.stdout_bytes, on_output)
-    sys.stdout = sys.stderr = output
-    text = None
-    failure: dict[str, Any] | None = None
+def _compiled(source: str) -> bytes:
     try:
-        value = _run_main(job, loop, client)
-        text, failure = _encode(value, job.limits.result_bytes)
-    except BaseException as error:  # noqa: BLE001  whatever a tool raises is its result
-        failure = _describe(error, job.limits)
-    output.flush()
-    if failure is None:
-        return f'{{"ok": true, "result": {text}}}'.encode()
-    return json.dumps({"ok": False, "error": failure}).encode()
+        return marshal.dumps(compile(source, _FILE, "exec", dont_inherit=True))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the call will say so
+        return b""
 
 
-def _run_main(job: Job, loop: asyncio.AbstractEventLoop, client: httpx.AsyncClient) -> object:
-    code = compile(job.code, _FILE, "exec", dont_inherit=True)
+def _client() -> httpx.AsyncClient:
+    """The first one is inherited; each later call gets its own, without the cookies of another."""
+    return (
+        _CLIENTS.pop()
+        if _CLIENTS
+        else httpx.AsyncClient(transport=BrokerTransport(), trust_env=False)
+    )
+
+
+def _warm_up() -> None:
+    warm_up(lambda job, channel, client: Tool(_OUTPUT).serve(job, channel, client))
+    del sys.modules[_MODULE]
+    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+
+
+class Tool:
+    """Code that is executed once, and then called; often only once, see :class:`Job`."""
+
+    def __init__(self, output: "_Output") -> None:
+        self._output = output
+        self._names: dict[str, Any] | None = None
+        self.spoiled = False
+
+    def serve(self, job: Job, channel: Channel, client: httpx.AsyncClient) -> bytes:
+        """The report, as JSON: ``ok``, and ``result`` or ``error``; ``last`` if it is spoiled."""
+        self._output.begin(job.limits.stdout_bytes, partial(channel.send, Kind.OUTPUT, job.call))
+        sys.stdout = sys.stderr = self._output
+        text = None
+        failure: dict[str, Any] | None = None
+        try:
+            value = self._call(job, client)
+            text, failure = _encode(value, job.limits.result_bytes)
+        except BaseException as error:  # noqa: BLE001  whatever a tool raises is its result
+            failure = _describe(error, job.limits)
+        self._output.flush()
+        self.spoiled = job.resident and not self._fit_for_another(failure)
+        last = '"last": true, ' if self.spoiled else ""
+        if failure is None:
+            return f'{{"ok": true, {last}"result": {text}}}'.encode()
+        return f'{{"ok": false, {last}"error": {json.dumps(failure)}}}'.encode()
+
+    def _fit_for_another(self, failure: dict[str, Any] | None) -> bool:
+        """It is known what state it is in, and it left nothing running."""
+        harmless = failure is None or failure["kind"] in _HARMLESS
+        return harmless and self._names is not None and _LOOP.is_idle()
+
+    def _call(self, job: Job, client: httpx.AsyncClient) -> object:
+        given = {
+            "http": client,
+            "secrets": MappingProxyType[str, str](_Secrets(job.secrets)),
+        }
+        if self._names is None:
+            self._names = _executed(job, given)
+        else:
+            self._names.update(given)
+        main = self._names.get("main")
+        if not callable(main):
+            raise _Unusable("The tool defines no `async def main(...)`.")
+        return _LOOP.run_until_complete(_started(main, job.arguments))
+
+
+def _executed(job: Job, given: dict[str, Any]) -> dict[str, Any]:
+    code: CodeType = (
+        marshal.loads(job.compiled)  # noqa: S302  made by a child, run in one
+        if job.compiled
+        else compile(job.code, _FILE, "exec", dont_inherit=True)
+    )
     module = ModuleType(_MODULE)
     names = vars(module)
     names["__builtins__"] = (
-        safe_builtins(frozenset(job.modules)) if job.guarded else sys.modules["builtins"]
+        (safe_builtins(frozenset(job.modules)) if job.modules else _BUILTINS)
+        if job.guarded
+        else sys.modules["builtins"]
     )
-    names["http"] = client
-    names["secrets"] = MappingProxyType[str, str]({})
+    names.update(given)
     sys.modules[_MODULE] = module  # dataclasses, pydantic and typing look their module up
     exec(code, names)  # noqa: S102  running the tool is what this process is for
-    main = names.get("main")
-    if not callable(main):
-        raise _Unusable("The tool defines no `async def main(...)`.")
-    return loop.run_until_complete(_started(main, job.arguments))
+    return names
 
 
 def _started(main: Callable[..., object], arguments: dict[str, Any]) -> Awaitable[object]:
@@ -160,17 +195,25 @@ def _started(main: Callable[..., object], arguments: dict[str, Any]) -> Awaitabl
 def _encode(value: object, limit: int) -> tuple[str | None, dict[str, Any] | None]:
     """JSON text, or why there is none. Converting runs code of the tool, so anything may raise."""
     try:
-        text = json.dumps(value, default=as_json)
+        text = _ENCODER.encode(value)
     except MemoryError:
         raise
     except RecursionError:
         return None, _error("bad_result", "The result is nested too deeply, or contains itself.")
     except Exception as error:  # noqa: BLE001  as in run()
-        return None, _error("bad_result", f"The result is not JSON: {_text_of(error)}")
+        return None, _error("bad_result", f"The result is not JSON: {_unfit(value, error)}")
     if len(text) > limit:
         message = f"The result is {len(text)} bytes of JSON; {limit} are allowed. Return less."
         return None, _error("bad_result", message)
     return text, None
+
+
+def _unfit(value: object, error: Exception) -> str:
+    try:
+        found = misfit(value)
+    except Exception:  # noqa: BLE001  as in _encode()
+        found = None
+    return f"{_cleaned(found)}." if found else _text_of(error)
 
 
 def _describe(error: BaseException, limits: Limits) -> dict[str, Any]:
@@ -182,7 +225,8 @@ def _describe(error: BaseException, limits: Limits) -> dict[str, Any]:
         return _error("memory", f"The tool needed more than its {allowed} MB of memory.", line)
     if isinstance(error, _Unusable):
         return _error("raised", str(error), line)
-    return _error("raised", _text_of(error), line)
+    hint = hint_for(error)
+    return _error("raised", f"{_text_of(error)}. {hint}" if hint else _text_of(error), line)
 
 
 def _text_of(error: BaseException) -> str:
@@ -195,11 +239,15 @@ def _text_of(error: BaseException) -> str:
             text = str(error)
     except BaseException:  # noqa: BLE001  __str__ is code of the tool
         text = "(its message cannot be shown)"
+    text = _cleaned(text)
+    return (f"{name}: {text}" if text else name)[:_MAX_MESSAGE_CHARACTERS]
+
+
+def _cleaned(text: str) -> str:
     for path in sys.path:  # where the host keeps Python is nobody's business
         text = text.replace(path, "…") if path else text
     # Neither NUL nor half of a surrogate pair gets through everything that is on the way.
-    text = text.encode("utf-8", "replace").decode().replace("\x00", "\N{REPLACEMENT CHARACTER}")
-    return (f"{name}: {text}" if text else name)[:_MAX_MESSAGE_CHARACTERS]
+    return text.encode("utf-8", "replace").decode().replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
 def _line_in_tool(error: BaseException) -> int | None:
@@ -214,17 +262,27 @@ def _error(kind: str, message: str, line: int | None = None) -> dict[str, Any]:
     return {"kind": kind, "message": message, "line": line}
 
 
+class _Secrets(dict[str, str]):
+    def __missing__(self, name: str) -> str:
+        shown = str(name)[:_MAX_NAME_CHARACTERS]
+        raise KeyError(
+            f"the secret {shown} is not set on this server; a person has to set it in the panel "
+            "before the tool can use it"
+        )
+
+
 class _Unusable(Exception):
     """The code has no main that these arguments fit."""
 
 
 class _Output(io.TextIOBase):
-    """Sends on the first ``limit`` bytes of what is printed, line by line.
+    """Sends on the first ``limit`` bytes of what a call prints, line by line.
 
-    So what was printed is known even when the process is killed.
+    So what was printed is known even when the process is killed. Whoever keeps it, as a log handler
+    does, prints into the call that is served.
     """
 
-    def __init__(self, limit: int, send: Callable[[bytes], None]) -> None:
+    def begin(self, limit: int, send: Callable[[bytes], None]) -> None:
         self._limit = limit
         self._room = limit
         self._send = send
@@ -256,40 +314,7 @@ class _Output(io.TextIOBase):
         self._send(data)
 
 
-_WARM_JOB = Job(
-    code="""
-import asyncio, datetime, json, re
-class Pair:
-    def __init__(self, left): self.left = left
-async def main(left=1, **rest):
-    await asyncio.sleep(0)
-    print("warm")
-    answer = await http.get("http://warm.invalid/x", params={"a": 1}, headers={"X": "y"})
-    squares = [i * i for i in range(10)]
-    return {"left": Pair(left).left, "squares": squares, "answer": answer.json(), "f": f"{left:>5}"}
-""",
-    arguments={"left": 2},
-)
-
-
-class _WarmTransport(httpx.AsyncBaseTransport):
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        await request.aread()
-        body = httpx.ByteStream(b'{"k": [1]}')
-        return httpx.Response(200, headers={"content-type": "application/json"}, stream=body)
-
-
-def _warm_up(loop: asyncio.AbstractEventLoop) -> None:
-    """Run a dummy tool: it touches the pages a real call will write to; nothing of it survives."""
-    client = httpx.AsyncClient(transport=_WarmTransport(), trust_env=False)
-    own_end, other_end = socket.socketpair()
-    with own_end, other_end:
-        channel = Channel(own_end.fileno())
-        other_end.sendall(pack(Kind.JOB, 0, _WARM_JOB.to_json()))
-        job = Job.from_json(channel.next_blocking(0).payload)
-        report = run(job, loop, client, partial(channel.send, Kind.OUTPUT, 0))
-        channel.send(Kind.RESULT, 0, report)
-    if not report.startswith(b'{"ok": true'):
-        raise RuntimeError(f"the warm-up tool failed: {report.decode()}")
-    del sys.modules[_MODULE]
-    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+_LOOP = ToolLoop()
+_BUILTINS = safe_builtins(frozenset())
+_OUTPUT = _Output()
+_CLIENTS = [httpx.AsyncClient(transport=BrokerTransport(), trust_env=False)]

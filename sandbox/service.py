@@ -1,25 +1,25 @@
-"""The HTTP face: health, runs and checks as the contract says."""
+"""The HTTP face: health, metrics, runs and checks as the contract says."""
 
-import asyncio
 import hmac
+import logging
 import platform
-from collections.abc import Coroutine
 from dataclasses import replace
-from typing import Any, TypeVar
+from datetime import UTC, datetime
+from functools import partial
 
-from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ExceptionHandler
 
-from sandbox.admission import Admission, Busy
+from sandbox.admission import Admission
+from sandbox.answers import HANDLERS, Problem, as_json
+from sandbox.bodies import parsed
 from sandbox.bundles import Bundles, Registered
+from sandbox.cancelling import Cancelling, Stop
 from sandbox.contract import (
     API_KEY_HEADER,
-    BUSY_STATUS,
+    EVENTS_MEDIA_TYPE,
     UNKNOWN_BUNDLE_STATUS,
     Bundle,
     CheckFinding,
@@ -31,24 +31,21 @@ from sandbox.contract import (
     RunResult,
 )
 from sandbox.hosts import HostGrant
-from sandbox.pool import Unavailable
+from sandbox.metrics import MEDIA_TYPE, Metrics
+from sandbox.module_sets.endpoints import ModuleSetEndpoints
+from sandbox.module_sets.store import ModuleSets
 from sandbox.pools import Pools
 from sandbox.probe import Isolation
+from sandbox.receipts import Receipts
 from sandbox.runner import Runner
+from sandbox.secrets import Secrets
+from sandbox.streaming import EventStream, OnOutput, while_connected
 
-MAX_BODY_BYTES = 8 * 2**20
-_CLIENT_GONE_STATUS = 499
+MAX_RUN_BYTES = 8 * 2**20
+MAX_CHECK_BYTES = 2 * 2**20
+_SHOWN = 100
 
-Asked = TypeVar("Asked", bound=BaseModel)
-Answer = TypeVar("Answer")
-
-
-class Problem(Exception):
-    def __init__(self, status: int, title: str, detail: str) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.title = title
-        self.detail = detail
+log = logging.getLogger("sandbox")
 
 
 class Service:
@@ -60,6 +57,9 @@ class Service:
         admission: Admission,
         runner: Runner,
         isolation: Isolation,
+        receipts: Receipts,
+        metrics: Metrics,
+        module_sets: ModuleSets,
         private_hosts: tuple[HostGrant, ...] = (),
     ) -> None:
         self._api_key = api_key.encode()
@@ -67,25 +67,24 @@ class Service:
         self._admission = admission
         self._runner = runner
         self._isolation = isolation
+        self._receipts = receipts
+        self._metrics = metrics
+        self._module_sets = ModuleSetEndpoints(module_sets, self._require_key)
         self._private_hosts = private_hosts
         self._bundles = Bundles()
+        self._cancelling = Cancelling()
 
     def asgi(self) -> Starlette:
-        handlers: dict[Any, ExceptionHandler] = {
-            Problem: _on_problem,
-            Busy: _on_busy,
-            Unavailable: _on_unavailable,
-            ClientDisconnect: _on_client_gone,
-            HTTPException: _on_http,
-            Exception: _on_bug,
-        }
         return Starlette(
             routes=[
                 Route("/health", self.health),
+                Route("/metrics", self.metrics),
                 Route("/runs", self.runs, methods=["POST"]),
+                Route("/runs/{run_id:path}", self.cancel, methods=["DELETE"]),
                 Route("/checks", self.checks, methods=["POST"]),
+                *self._module_sets.routes(),
             ],
-            exception_handlers=handlers,
+            exception_handlers=HANDLERS,
         )
 
     async def health(self, _: Request) -> Response:
@@ -95,27 +94,79 @@ class Service:
             running=self._admission.running,
             python=platform.python_version(),
         )
-        return _json(health, status=200 if health.ready else 503)
+        return as_json(health, status=200 if health.ready else 503)
+
+    async def metrics(self, request: Request) -> Response:
+        self._require_key(request)
+        exposition = self._metrics.exposition(
+            {
+                "running": self._admission.running,
+                "waiting": self._admission.waiting,
+                "idle_children": self._pools.base.idle,
+                "zygotes": self._pools.zygotes,
+            }
+        )
+        return Response(exposition, media_type=MEDIA_TYPE)
 
     async def runs(self, request: Request) -> Response:
-        asked = await self._parse(request, RunRequest)
-        return _json(await _while_connected(request, self._run(asked)))
+        self._require_key(request)
+        asked = await parsed(request, RunRequest, max_bytes=MAX_RUN_BYTES)
+        if EVENTS_MEDIA_TYPE in request.headers.get("accept", ""):
+            return EventStream(partial(self._run, asked))
+        return as_json(await while_connected(request.receive, self._run(asked)))
+
+    async def cancel(self, request: Request) -> Response:
+        self._require_key(request)
+        if not await self._cancelling.cancel(request.path_params["run_id"]):
+            raise Problem(404, "Unknown run", "No run of this run_id is in progress.")
+        return Response(status_code=204)
 
     async def checks(self, request: Request) -> Response:
-        asked = await self._parse(request, CheckRequest)
-        findings = await _while_connected(request, self._runner.check(asked))
-        return _json(CheckResult(findings=findings))
+        self._require_key(request)
+        asked = await parsed(request, CheckRequest, max_bytes=MAX_CHECK_BYTES)
+        with self._metrics.watching():
+            findings = await while_connected(request.receive, self._runner.check(asked))
+        return as_json(CheckResult(findings=findings))
 
-    async def _run(self, asked: RunRequest) -> RunResult:
-        registered = self._bundles.find(asked.bundle_key)
+    def _require_key(self, request: Request) -> None:
+        given = request.headers.get(API_KEY_HEADER, "").encode()
+        if not hmac.compare_digest(given, self._api_key):
+            raise Problem(401, "Not authenticated", f"The header {API_KEY_HEADER} is wrong.")
+
+    async def _run(self, asked: RunRequest, on_output: OnOutput | None = None) -> RunResult:
+        with self._metrics.watching():
+            if asked.run_id is None:
+                result = await self._run_once(asked, on_output)
+            else:
+                work = partial(self._run_once, asked, on_output)
+                result = await self._cancelling.run(asked.run_id, work)
+        self._metrics.ran(result, trial=asked.trial)
+        return result
+
+    async def _run_once(
+        self, asked: RunRequest, on_output: OnOutput | None, stop: Stop | None = None
+    ) -> RunResult:
+        registered = self._bundles.find(asked.bundle_key, trial=asked.trial)
         if registered is None:
             registered = await self._register(asked)
+        if registered.approval is None:
+            server = registered.bundle.server[:_SHOWN]
+            log.info("trial run: bundle %s, server %r", registered.key, server)
+        else:
+            registered.approval.require(asked.secrets, datetime.now(UTC))
         if registered.rejection is not None:
             return RunResult(ok=False, error=registered.rejection)
+        try:
+            secrets = Secrets.of(asked.secrets, trial=asked.trial)
+        except ValueError as error:
+            raise Problem(422, "Invalid request", f"secrets: {error}.") from error
         return await self._runner.run(
             registered,
             arguments=asked.arguments,
             limits=asked.limits,
+            secrets=secrets,
+            on_output=on_output,
+            stop=stop,
         )
 
     async def _register(self, asked: RunRequest) -> Registered:
@@ -126,8 +177,9 @@ class Service:
         if bundle.key != asked.bundle_key:
             detail = "bundle_key: it is not the key of the bundle that was sent."
             raise Problem(422, "Invalid request", detail)
+        approval = None if asked.trial else self._receipts.approval_of(bundle)
         try:
-            registered = Registered.of(bundle, self._private_hosts)
+            registered = Registered.of(bundle, self._private_hosts, approval)
         except ValueError as error:
             raise Problem(422, "Invalid request", f"bundle.hosts: {error}.") from error
         registered = replace(registered, rejection=await self._judge(bundle))
@@ -136,91 +188,14 @@ class Service:
 
     async def _judge(self, bundle: Bundle) -> RunError | None:
         asked = CheckRequest(code=bundle.code, modules=bundle.modules)
-        findings = await self._runner.check(asked)
+        findings = await self._runner.check(asked, server=bundle.server)
         if not findings:
             return None
+        self._metrics.rejected()
         first, *others = findings
         message = " ".join([first.message, *map(_described, others)])
         return RunError(kind=ErrorKind.REJECTED, message=message, line=first.line)
 
-    async def _parse(self, request: Request, model: type[Asked]) -> Asked:
-        given = request.headers.get(API_KEY_HEADER, "").encode()
-        if not hmac.compare_digest(given, self._api_key):
-            raise Problem(401, "Not authenticated", f"The header {API_KEY_HEADER} is wrong.")
-        body = await _body(request)
-        try:
-            return model.model_validate_json(body)
-        except ValidationError as error:
-            raise Problem(422, "Invalid request", _explained(error)) from error
-
-
-async def _body(request: Request) -> bytes:
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > MAX_BODY_BYTES:
-            detail = f"A request body may have {MAX_BODY_BYTES} bytes."
-            raise Problem(413, "Request too large", detail)
-    return bytes(body)
-
-
-async def _while_connected(request: Request, work: Coroutine[Any, Any, Answer]) -> Answer:
-    """Nobody waits for the answer of a client that hung up: its child is killed."""
-    working = asyncio.ensure_future(work)
-    hung_up = asyncio.ensure_future(request.receive())
-    try:
-        await asyncio.wait((working, hung_up), return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise ClientDisconnect
-        return working.result()
-    finally:
-        hung_up.cancel()
-        if not working.done():
-            working.cancel()
-            await asyncio.wait((working,))
-
 
 def _described(finding: CheckFinding) -> str:
     return f"Line {finding.line}: {finding.message}"
-
-
-def _explained(error: ValidationError) -> str:
-    return "; ".join(
-        f"{'.'.join(map(str, one['loc'])) or 'body'}: {one['msg']}"
-        for one in error.errors(include_url=False, include_input=False, include_context=False)
-    )
-
-
-def _json(model: BaseModel, status: int = 200) -> Response:
-    return Response(model.model_dump_json(), status, media_type="application/json")
-
-
-def _problem(status: int, title: str, detail: str) -> Response:
-    return JSONResponse({"title": title, "detail": detail}, status)
-
-
-def _on_problem(_: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)
-    return _problem(error.status, error.title, error.detail)
-
-
-def _on_http(_: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    return _problem(error.status_code, error.detail, "See the service's contract for its paths.")
-
-
-def _on_bug(_: Request, __: Exception) -> Response:
-    """The server logs what it was."""
-    return _problem(500, "Internal error", "The sandbox service failed; its log says why.")
-
-
-def _on_busy(_: Request, error: Exception) -> Response:
-    return _problem(BUSY_STATUS, "Busy", str(error))
-
-
-def _on_unavailable(_: Request, error: Exception) -> Response:
-    return _problem(503, "Unavailable", str(error))
-
-
-def _on_client_gone(_: Request, __: Exception) -> Response:
-    return _problem(_CLIENT_GONE_STATUS, "Client gone", "The client hung up.")

@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from sandbox.hosts import HostGrant
 from sandbox.probe import LayerName
+from sandbox.receipts import public_keys
 
 _SHORTEST_KEY = 32
 _LONGEST_SOCKET_PATH = 107
@@ -27,15 +28,32 @@ class Settings(BaseSettings):
     bind: str | None = None
     """… or ``host:port``."""
     api_key: SecretStr
+    receipt_keys: Annotated[tuple[bytes, ...], NoDecode] = ()
+    """Ed25519 public keys, one of which has signed the receipt of whatever runs as released."""
     pool_size: int = Field(default=4, ge=1, le=64)
     """Children kept ready."""
     max_running: int = Field(default=8, ge=1, le=256)
-    max_waiting: int = Field(default=64, ge=0, le=10_000)
+    max_waiting: int = Field(default=128, ge=0, le=10_000)
     """Jobs beyond ``max_running`` that wait; further ones are answered with 429."""
+    max_running_per_server: int | None = Field(default=None, ge=1, le=256)
+    """Calls of one server at once; by default, a quarter of ``max_running`` stays for others."""
+    max_waiting_per_server: int | None = Field(default=None, ge=0, le=10_000)
+    """By default half of ``max_waiting``."""
+    data_dir: Path | None = None
+    """Keeps sets of modules from one start to the next; unset, they are for this process alone."""
+    max_module_servers: int = Field(default=8, ge=1, le=64)
+    """Servers with modules of their own whose fork servers are kept at once."""
+    module_idle_s: float = Field(default=300, ge=1, le=86_400)
+    """After so long without a call, such a fork server is stopped."""
     require: Annotated[frozenset[str], NoDecode] = frozenset()
     """Layers of isolation without which the service does not start."""
     private_hosts: Annotated[tuple[HostGrant, ...], NoDecode] = ()
     """Hosts that, once granted, may resolve to private addresses."""
+
+    @field_validator("receipt_keys", mode="before")
+    @classmethod
+    def _public_keys(cls, value: object) -> object:
+        return public_keys(value) if isinstance(value, str) else value
 
     @field_validator("require", mode="before")
     @classmethod
@@ -70,6 +88,11 @@ class Settings(BaseSettings):
             raise ValueError("MCPBOX_SANDBOX_BIND must be host:port")
         if len(self.api_key.get_secret_value()) < _SHORTEST_KEY:
             raise ValueError("MCPBOX_SANDBOX_API_KEY must have 32 characters or more")
+        if not self.receipt_keys:
+            raise ValueError(
+                "set MCPBOX_SANDBOX_RECEIPT_KEYS to what `mcpbox receipts public-key` prints; "
+                "without a key nothing that was approved can be told from what was not"
+            )
         return self
 
 

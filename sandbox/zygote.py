@@ -13,11 +13,14 @@ import sys
 import sysconfig
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from sandbox import namespace, runtime
 from sandbox.control import (
     Done,
     Exited,
+    Importing,
     Spawned,
     SpawnFailed,
     Started,
@@ -25,6 +28,7 @@ from sandbox.control import (
     receive_spawn,
     send_report,
 )
+from sandbox.foreign import ForeignModules, bring_in, load_what_is_ours
 from sandbox.lockdown import landlock, namespaces, privileges, rlimits, seccomp
 from sandbox.preload import preload, preload_time_zones
 from sandbox.transports import replace_transports
@@ -33,6 +37,8 @@ CHILD_FD = 3
 BOOTSTRAP = """
 import json, sys
 sys.path += json.loads(sys.argv[2])["import_paths"]
+from sandbox import lean
+lean.leave_out()
 from sandbox.zygote import main
 main()
 """
@@ -50,16 +56,23 @@ class Order:
     visible_paths: list[str]
     without: list[str]
     """Layers to leave out, to see how the rest holds; the service itself never does."""
+    foreign: dict[str, Any] | None = None
+    """The fields of :class:`ForeignModules`; ``None`` for only what is ours."""
+
+    @property
+    def foreign_modules(self) -> ForeignModules | None:
+        return ForeignModules(**self.foreign) if self.foreign else None
 
 
 @dataclass(frozen=True)
 class ChildLocks:
-    """What a fresh child still has to put on; the rest it inherits."""
+    """What a fresh child still has to put on, laid out before the fork; the rest it inherits."""
 
-    landlock_ruleset: int | None
-    seccomp_program: bytes | None
-    with_rlimits: bool
-    address_space_bytes: int
+    restrict_paths: Callable[[], object]
+    die_with_parent: Callable[[], object]
+    filter_calls: Callable[[], object]
+    address_space_bytes: int | None
+    """Of a fresh child; ``None`` leaves memory and CPU of a call unlimited."""
 
 
 def main() -> None:
@@ -85,25 +98,23 @@ def lock_down(control: socket.socket, order: Order) -> tuple[ChildLocks, Started
             layers[name] = _attempt(*steps)
         return layers[name].active
 
+    foreign = order.foreign_modules
     privileges.no_new_privileges()
     own_namespaces = layer("namespaces", namespaces.enter_namespaces)
     if own_namespaces:
         _continue_as_first_process(control)
     statm = os.open("/proc/self/statm", os.O_RDONLY)
-    preload()
-    replace_transports()
-    namespace.prepare()
+    _load_ours(foreign)
     visible = _outermost([sysconfig.get_path("stdlib"), *_DATA_PATHS, *order.visible_paths])
     layers["private_root"] = Done(active=False, detail="needs the namespaces")
     if own_namespaces:
         layer("private_root", lambda: namespaces.enter_private_root(visible))
     rulesets: list[int] = []
     layer("landlock", lambda: rulesets.append(landlock.open_ruleset(visible)))
-    if os.getuid() == 0:
-        dropped = _attempt(privileges.drop_uid)
-        if not dropped.active:
-            detail = f"still root without capabilities: {dropped.detail}"
-            layers["namespaces"] = Done(own_namespaces, detail)
+    dropped = _drop_root(foreign)
+    if not dropped.active:
+        detail = f"still root without capabilities: {dropped.detail}"
+        layers["namespaces"] = Done(own_namespaces, detail)
     privileges.drop_capabilities()
     privileges.die_with_parent()
     privileges.hide_from_same_user()
@@ -111,24 +122,52 @@ def lock_down(control: socket.socket, order: Order) -> tuple[ChildLocks, Started
         layer("landlock", lambda: landlock.restrict(rulesets[0]))
         if layers["landlock"].active:
             layers["landlock"] = Done(active=True, detail=f"ABI {landlock.abi()}")
-    files_visible = layers["landlock"].active or layers["private_root"].active
+    # Landlock alone would still tell which paths exist.
+    files_visible = layers["private_root"].active
     if not files_visible:
         preload_time_zones()
-    layer("seccomp", lambda: seccomp.install(seccomp.zygote_filter()))
-    program = seccomp.child_filter(files_visible=files_visible)
-    layer("rlimits", lambda: None)  # set in each child; whether they hold, the probe measures
-    runtime.warm_up(times=2)
-    gc.collect()
-    gc.freeze()
+    with_foreign = foreign is not None
+    layer("seccomp", lambda: seccomp.install(seccomp.zygote_filter(foreign_modules=with_foreign)))
+    program = seccomp.child_filter(files_visible=files_visible, native_modules=with_foreign)
+    layer("rlimits", rlimits.set_fixed_limits)  # a call's own are set in the child
+    runtime.prepare()
     size = rlimits.address_space_bytes(statm)
+    landlocked, filtered = layers["landlock"].active, layers["seccomp"].active
+    filter_calls = seccomp.prepared_install(program) if filtered else _nothing
+    if foreign:
+        announce = partial(_announce, control)
+        filter_calls, allowance = bring_in(
+            foreign, size, filter_calls, announce, alone=files_visible, landlocked=landlocked
+        )
+        size = rlimits.address_space_bytes(statm) + allowance
     os.close(statm)
     locks = ChildLocks(
-        landlock_ruleset=rulesets[0] if layers["landlock"].active else None,
-        seccomp_program=program if layers["seccomp"].active else None,
-        with_rlimits=layers["rlimits"].active,
-        address_space_bytes=size,
+        restrict_paths=landlock.prepared_restrict(rulesets[0]) if landlocked else _nothing,
+        die_with_parent=privileges.prepared_die_with_parent(),
+        filter_calls=filter_calls,
+        address_space_bytes=size if layers["rlimits"].active else None,
     )
+    gc.collect()
+    gc.freeze()
     return locks, Started(layers, size, files_visible)
+
+
+def _load_ours(foreign: ForeignModules | None) -> None:
+    preload()
+    if foreign:
+        load_what_is_ours()
+    replace_transports()
+    namespace.prepare()
+
+
+def _announce(control: socket.socket, module: str) -> None:
+    send_report(control, Importing(module))
+
+
+def _drop_root(foreign: ForeignModules | None) -> Done:
+    if os.getuid() != 0:
+        return Done(active=True)
+    return _attempt(lambda: privileges.drop_uid(foreign.user_offset if foreign else 0))
 
 
 def serve(control: socket.socket, locks: ChildLocks) -> None:
@@ -174,23 +213,26 @@ def _live_as_child(locks: ChildLocks, child_fd: int, *, prewarm: bool) -> None:
     code = 70
     try:
         signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        if locks.landlock_ruleset is not None:
-            landlock.restrict(locks.landlock_ruleset)
+        locks.restrict_paths()
         if child_fd != CHILD_FD:
             os.dup2(child_fd, CHILD_FD)
+        _own_standard_streams()
         os.closerange(CHILD_FD + 1, 1 << 20)
-        privileges.die_with_parent()
-        os.setsid()
-        if locks.with_rlimits:
-            rlimits.set_fixed_limits()
-        if locks.seccomp_program is not None:
-            seccomp.install(locks.seccomp_program)
-        base = locks.address_space_bytes if locks.with_rlimits else None
-        runtime.live(CHILD_FD, address_space_bytes=base, prewarm=prewarm)
+        locks.die_with_parent()
+        os.setsid()  # the scheduler then shares out time per child, not all of them as one
+        locks.filter_calls()
+        runtime.live(CHILD_FD, address_space_bytes=locks.address_space_bytes, prewarm=prewarm)
         code = 0
     finally:  # a child never returns into the fork server, whatever the tool raised
         os._exit(code)
+
+
+def _own_standard_streams() -> None:
+    """Nothing to read or to write: what is inherited keeps its flags from one call to the next."""
+    nothing, end = os.pipe()
+    os.close(end)
+    for number in range(3):
+        os.dup2(nothing, number)
 
 
 def _report_ended(control: socket.socket) -> None:
@@ -238,6 +280,10 @@ def _pidfd(pid: int) -> int | None:
         return os.pidfd_open(pid)
     except OSError:
         return None
+
+
+def _nothing() -> None:
+    """Instead of a layer that this machine does not have."""
 
 
 def _ignore_signal(_number: int, _frame: object) -> None:

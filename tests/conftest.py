@@ -8,6 +8,7 @@ from playwright.async_api import Browser, async_playwright
 
 from tests.chromium import LAUNCH_ARGS, chromium_path
 from tests.instances import Installed, started_instance
+from tests.package_index import LocalIndex, local_index
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -22,9 +23,16 @@ def record(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture(scope="session")
-def instance() -> Generator[Installed]:
+def package_index() -> Generator[LocalIndex]:
+    """No test asks PyPI or OSV: what an instance is to find is offered here, by any name."""
+    with local_index() as offering:
+        yield offering
+
+
+@pytest.fixture(scope="session")
+def instance(package_index: LocalIndex) -> Generator[Installed]:
     """``mcpbox up`` on free ports: embedded Postgres and Temporal, sandbox, gateway, panel."""
-    with started_instance() as running:
+    with started_instance(**package_index.settings) as running:
         yield running
 
 

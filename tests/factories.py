@@ -6,8 +6,8 @@ from uuid import uuid4
 
 from mcpbox.domain.calls import CallableTool
 from mcpbox.domain.digests import digest_of
-from mcpbox.domain.ids import Digest, ToolId, VersionId
-from mcpbox.domain.manifests import Manifest
+from mcpbox.domain.ids import Digest, ServerId, ToolId, VersionId
+from mcpbox.domain.manifests import Granted, Manifest
 from mcpbox.domain.servers import DesiredState
 from mcpbox.domain.tools import ToolVersion, VersionContent
 
@@ -44,11 +44,13 @@ def a_callable(*hosts: str, **changes: Any) -> CallableTool:
     """Released and callable; ``hosts`` are needed and granted."""
     version = a_version(manifest=Manifest(hosts=hosts))
     tool = CallableTool(
+        server_id=ServerId(uuid4()),
         server_name="books",
         server_state=DesiredState.RUNNING,
         enabled=True,
         version=version,
         approved_digest=version.digest,
-        granted_hosts=frozenset(hosts),
+        receipt="{}",
+        granted=Granted(hosts=frozenset(hosts)),
     )
     return tool.model_copy(update=changes)

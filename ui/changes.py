@@ -3,11 +3,12 @@
 import json
 
 from mcpbox.domain.evidence import Finding
+from mcpbox.domain.modules import WheelLock
 from mcpbox.domain.requests import RequestDetail
+from mcpbox.domain.texts import hidden_in
 from mcpbox.domain.tools import VersionContent
 from ui.diff import FileDiff, diff_file
 from ui.diff_view import Notes
-from ui.highlight import hidden_in
 
 
 def changed_files(request: RequestDetail) -> list[FileDiff]:
@@ -16,11 +17,37 @@ def changed_files(request: RequestDetail) -> list[FileDiff]:
     Slow for long programs: run it beside the event loop.
     """
     before, after = request.released, request.proposed
+    if after is None:
+        return _changed_packages(request)
     code = diff_file(code_path(request), before.code if before else "", after.code)
     contract = diff_file(
         contract_path(request), contract_of(before) if before else "", contract_of(after)
     )
     return [file for file in (code, contract) if file.status != "same"]
+
+
+def compared_with(request: RequestDetail) -> str:
+    if request.released is not None:
+        return f"Changes against version {request.released.number}, which runs now"
+    if request.installed is not None:
+        return f"Changes against what {request.server_name} has now"
+    return "All of it is new"
+
+
+def _changed_packages(request: RequestDetail) -> list[FileDiff]:
+    if request.lock is None:
+        return []
+    path = f"{request.server_name}/modules.lock"
+    before = "" if request.installed is None else _lock_text(request.installed)
+    file = diff_file(path, before, _lock_text(request.lock))
+    return [] if file.status == "same" else [file]
+
+
+def _lock_text(lock: WheelLock) -> str:
+    return "".join(
+        f"{one.package}=={one.version}  {one.filename}\nsha256:{one.sha256}\n"
+        for one in lock.wheels
+    )
 
 
 def code_path(request: RequestDetail) -> str:
@@ -50,4 +77,5 @@ def notes_of(request: RequestDetail) -> Notes:
 
 
 def hidden_characters(request: RequestDetail) -> int:
-    return hidden_in(request.proposed.code) + hidden_in(request.proposed.description)
+    proposed = request.proposed
+    return 0 if proposed is None else hidden_in(proposed.code) + hidden_in(proposed.description)

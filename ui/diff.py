@@ -12,7 +12,8 @@ from difflib import SequenceMatcher
 from itertools import groupby
 from typing import Any, Literal
 
-from ui.highlight import Segment, highlight, lines_of, reveal
+from mcpbox.domain.texts import reveal
+from ui.highlight import Segment, highlight, lines_of
 
 Kind = Literal["same", "change", "add", "del"]
 Span = tuple[int, int]

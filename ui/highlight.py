@@ -1,6 +1,5 @@
 """Cuts source text into coloured segments, and shows characters that would hide something."""
 
-import re
 from typing import NamedTuple
 
 from pygments.lexers import get_lexer_for_filename
@@ -14,6 +13,8 @@ from pygments.token import (
     _TokenType,  # pyright: ignore[reportPrivateUsage]  # the only name it has
 )
 from pygments.util import ClassNotFound
+
+from mcpbox.domain.texts import HIDDEN, reveal
 
 
 class Segment(NamedTuple):
@@ -39,22 +40,6 @@ _CLASSES: tuple[tuple[_TokenType, str], ...] = (
     (Name.Attribute, "f"),
     (Name.Exception, "b"),
 )
-
-# Control, zero-width and bidirectional characters: what a reviewer reads must be what runs.
-_HIDDEN = re.compile(
-    "[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5"
-    "\u180b-\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"
-    "\ufff9-\ufffb\U000e0000-\U000e0fff]"
-)
-
-
-def reveal(line: str) -> str:
-    """Hidden characters spelled out, as in ``⟨U+202E⟩``."""
-    return _HIDDEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", line)
-
-
-def hidden_in(source: str) -> int:
-    return len(_HIDDEN.findall(source))
 
 
 def lines_of(source: str) -> list[str]:
@@ -84,7 +69,7 @@ def highlight(source: str, path: str) -> list[list[Segment]]:
 def _revealed(part: str, css: str) -> list[Segment]:
     segments: list[Segment] = []
     at = 0
-    for found in _HIDDEN.finditer(part):
+    for found in HIDDEN.finditer(part):
         if found.start() > at:
             segments.append(Segment(part[at : found.start()], css))
         segments.append(Segment(reveal(found[0]), "hidden"))

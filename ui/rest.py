@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from mcpbox.domain.base import Page
 from mcpbox.domain.executions import Execution, Overview
 from mcpbox.domain.people import Role
+from mcpbox.domain.receipts import ReleaseReceipt
 from mcpbox.domain.requests import (
     DecisionDraft,
     Outcome,
@@ -18,10 +19,11 @@ from mcpbox.domain.requests import (
     RequestSummary,
     State,
 )
-from mcpbox.domain.servers import ServerSummary
+from mcpbox.domain.servers import IsolationMode, ServerModules, ServerSummary
 from mcpbox.domain.tools import ToolDetail, ToolSummary, ToolVersion
 
 _UNAUTHORIZED = 401
+_NOT_FOUND = 404
 TIMEOUT_S = 10.0
 """The in-process transport knows no timeouts of its own."""
 
@@ -56,6 +58,11 @@ class Visitor(BaseModel):
         """A courtesy that greys out buttons; the API decides about every decision by itself."""
         return bool(self.roles & {Role.REVIEWER, Role.ADMIN})
 
+    @property
+    def is_admin(self) -> bool:
+        """A courtesy, as above."""
+        return Role.ADMIN in self.roles
+
 
 class ServiceState(BaseModel):
     model_config = ConfigDict(frozen=True)
@@ -63,6 +70,7 @@ class ServiceState(BaseModel):
     name: str
     state: Literal["ok", "degraded", "down"]
     detail: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 class System(BaseModel):
@@ -122,6 +130,13 @@ class Rest:
     async def server(self, server_id: UUID) -> ServerSummary:
         return await self._ask("GET", f"servers/{server_id}", ServerSummary)
 
+    async def server_modules(self, server_id: UUID) -> ServerModules:
+        return await self._ask("GET", f"servers/{server_id}/modules", ServerModules)
+
+    async def set_isolation(self, server_id: UUID, mode: IsolationMode) -> ServerSummary:
+        body = {"isolation": mode}
+        return await self._ask("PATCH", f"servers/{server_id}", ServerSummary, body=body)
+
     async def tools(
         self, *, server_id: UUID | None = None, page: int = 1, page_size: int = 50
     ) -> Page[ToolSummary]:
@@ -132,6 +147,15 @@ class Rest:
 
     async def tool(self, tool_id: UUID) -> ToolDetail:
         return await self._ask("GET", f"tools/{tool_id}", ToolDetail)
+
+    async def receipt(self, tool_id: UUID) -> ReleaseReceipt | None:
+        """``None``: nothing is released, or it was before there were receipts."""
+        try:
+            return await self._ask("GET", f"tools/{tool_id}/receipt", ReleaseReceipt)
+        except ApiProblem as problem:
+            if problem.status != _NOT_FOUND:
+                raise
+            return None
 
     async def versions(self, tool_id: UUID) -> list[ToolVersion]:
         return await self._ask("GET", f"tools/{tool_id}/versions", list[ToolVersion])

@@ -28,7 +28,7 @@ STATUSES: dict[Status, tuple[str, Tone]] = {
     Status.PASSED: ("Passed", "good"),
     Status.WARNING: ("Look closer", "warn"),
     Status.FAILED: ("Failed", "bad"),
-    Status.MISSING: ("Could not be checked", "warn"),
+    Status.MISSING: ("Not checked", "warn"),
     Status.SKIPPED: ("Not applicable", "idle"),
 }
 CHECKS: dict[Check, str] = {
@@ -37,7 +37,12 @@ CHECKS: dict[Check, str] = {
     Check.TRIAL: "Trial in the sandbox",
     Check.SCHEMA_DIFF: "Parameters against the released version",
     Check.CODE_DIFF: "Code against the released version",
+    Check.PACKAGES: "What it installs",
+    Check.VULNERABILITIES: "Known vulnerabilities",
+    Check.PACKAGE_FACTS: "About the packages",
 }
+FOUND: tuple[str, Tone] = ("Found", "bad")
+"""A check that looks for something bad has not failed when it finds it."""
 OUTCOMES: dict[ExecutionOutcome, tuple[str, Tone]] = {
     ExecutionOutcome.OK: ("OK", "good"),
     ExecutionOutcome.ERROR: ("Error", "bad"),
@@ -107,11 +112,15 @@ def initials(name: str) -> str:
     return "".join(word[0] for word in words[:2]) or "?"
 
 
-def callable_of(request: RequestSummary) -> str:
-    return f"{request.server_name}__{request.tool_name}"
+def size(count: int) -> str:
+    if count < 1000:
+        return f"{count} B"
+    return f"{count / 1000:.0f} kB" if count < 1_000_000 else f"{count / 1_000_000:.1f} MB"
 
 
-def versions_of(request: RequestSummary) -> str:
+def change_of(request: RequestSummary) -> str:
+    if request.requirement is not None:
+        return request.requirement.beside_module
     if request.released_number is None:
         return f"new, v{request.version_number}"
     return f"v{request.released_number} → v{request.version_number}"

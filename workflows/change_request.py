@@ -41,16 +41,13 @@ with workflow.unsafe.imports_passed_through():
         RequestActivities,
     )
     from workflows.details import details
-    from workflows.kinds import STRATEGIES
+    from workflows.kinds import STORE_TIMEOUT, STRATEGIES
     from workflows.operator_input import OperatorDecision, why_malformed
 
-STORE_TIMEOUT = timedelta(seconds=10)
 STORE_RETRY = RetryPolicy(
     initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=5)
 )
 """Without end: Postgres comes back, and nothing that was decided may be lost."""
-CHECK_TIMEOUT = timedelta(seconds=90)
-CHECK_PATIENCE = timedelta(minutes=2)
 CHECK_RETRY = RetryPolicy(
     initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=5)
 )
@@ -65,6 +62,7 @@ class ChangeRequestWorkflow:
     def __init__(self, draft: RequestDraft) -> None:
         # Runs before any message: handlers may rely on every field below.
         self._draft = draft
+        self._digest = draft.digest
         self._strategy = STRATEGIES[draft.subject.kind]
         self._state = State.GATHERING
         self._state_reason = ""
@@ -146,6 +144,7 @@ class ChangeRequestWorkflow:
             retry_policy=STORE_RETRY,
         )
         self._presented = presented
+        self._digest = presented.digest or self._digest
         self._enter(presented.state, presented.state_reason)
 
     async def _check(
@@ -155,8 +154,8 @@ class ChangeRequestWorkflow:
             await workflow.execute_activity_method(
                 check,
                 examination,
-                start_to_close_timeout=CHECK_TIMEOUT,
-                schedule_to_close_timeout=CHECK_PATIENCE,
+                start_to_close_timeout=self._strategy.check_timeout,
+                schedule_to_close_timeout=self._strategy.check_patience,
                 heartbeat_timeout=HEARTBEAT,
                 retry_policy=CHECK_RETRY,
             )
@@ -191,7 +190,8 @@ class ChangeRequestWorkflow:
             await workflow.execute_activity_method(
                 self._strategy.apply,
                 ApplyRequest(**examination.model_dump()),
-                start_to_close_timeout=STORE_TIMEOUT,
+                start_to_close_timeout=self._strategy.apply_timeout,
+                heartbeat_timeout=HEARTBEAT,
                 retry_policy=STORE_RETRY,
                 summary=f"apply: {self._draft.subject.label}",
             )
@@ -351,13 +351,11 @@ class ChangeRequestWorkflow:
         )
 
     def _facts(self) -> RequestFacts:
-        return RequestFacts(
-            state=self._state, digest=self._draft.digest, requester=self._draft.requester
-        )
+        return RequestFacts(state=self._state, digest=self._digest, requester=self._draft.requester)
 
     def _examination(self) -> Examination:
         return Examination(
-            request_id=self._draft.id, subject=self._draft.subject, digest=self._draft.digest
+            request_id=self._draft.id, subject=self._draft.subject, digest=self._digest
         )
 
     def _show(self) -> None:

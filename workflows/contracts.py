@@ -46,6 +46,8 @@ class PresentedRequest(DomainModel):
     state: State
     """Awaiting a decision, or vetoed by a check."""
     state_reason: str = ""
+    digest: Digest | None = None
+    """What is decided about, where only the evidence could tell; ``None``: what was asked."""
     risk: Risk
     evidence: tuple[EvidenceLine, ...]
 
@@ -110,6 +112,18 @@ class PublishActivities(ABC):
     @activity.defn
     @abstractmethod
     async def apply_publish(self, given: ApplyRequest) -> None: ...
+
+
+class ModuleActivities(ABC):
+    @activity.defn
+    @abstractmethod
+    async def examine_module(self, given: Examination) -> None:
+        """Resolve, fetch and look into the packages; what is known of them. Heartbeats."""
+
+    @activity.defn
+    @abstractmethod
+    async def apply_module_grant(self, given: ApplyRequest) -> None:
+        """Installs what people saw, then lets the server's tools import it. Heartbeats."""
 
 
 class EvidenceActivities(ABC):

@@ -13,6 +13,7 @@ def details(
     *,
     expires_at: datetime,
 ) -> str:
+    digest = (presented.digest if presented else None) or draft.digest
     lines = [
         f"### {draft.subject.label}: {outcome.state}",
         "",
@@ -21,7 +22,7 @@ def details(
         "| | |",
         "|---|---|",
         f"| requested by | {draft.requester} |",
-        f"| digest | `{draft.digest}` |",
+        f"| digest | `{digest}` |",
         f"| expires | {expires_at:%Y-%m-%d %H:%M} UTC |",
     ]
     if presented is not None:
@@ -35,11 +36,11 @@ def details(
     if outcome.state.decidable:
         lines += [
             "",
-            "To decide, read the code in the panel, then:",
+            "To decide, read it in the panel, then:",
             "",
             f"    temporal workflow signal --workflow-id '<this id>' --name decide --input "
             f'\'{{"verdict": "approve", "reviewer": "admin", "reason": "…", '
-            f'"seen_digest": "{draft.digest}"}}\'',
+            f'"seen_digest": "{digest}"}}\'',
         ]
     return "\n".join(lines)
 

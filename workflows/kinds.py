@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from mcpbox.domain.evidence import Check
@@ -10,8 +11,15 @@ from workflows.contracts import (
     ApplyRequest,
     EvidenceActivities,
     Examination,
+    ModuleActivities,
     PublishActivities,
 )
+
+STORE_TIMEOUT = timedelta(seconds=10)
+_CHECK_TIMEOUT = timedelta(seconds=90)
+_CHECK_PATIENCE = timedelta(minutes=2)
+_FETCH_TIMEOUT = timedelta(minutes=5)
+_FETCH_PATIENCE = timedelta(minutes=6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +29,27 @@ class Strategy:
     expected: tuple[Check, ...]
     """The evidence they leave; what is not there in the end is shown as missing."""
     apply: Callable[[Any, ApplyRequest], Awaitable[None]]
+    check_timeout: timedelta = _CHECK_TIMEOUT
+    check_patience: timedelta = _CHECK_PATIENCE
+    """Over all tries of a check; then it is missing."""
+    apply_timeout: timedelta = STORE_TIMEOUT
 
+
+_OF_PUBLISH = (Check.MANIFEST, Check.GUARD, Check.TRIAL, Check.SCHEMA_DIFF, Check.CODE_DIFF)
+_OF_MODULES = (Check.PACKAGES, Check.VULNERABILITIES, Check.PACKAGE_FACTS)
 
 STRATEGIES: dict[Kind, Strategy] = {
     Kind.PUBLISH: Strategy(
         examinations=(EvidenceActivities.examine_source, EvidenceActivities.try_out),
-        expected=tuple(Check),
+        expected=_OF_PUBLISH,
         apply=PublishActivities.apply_publish,
-    )
+    ),
+    Kind.MODULE_GRANT: Strategy(
+        examinations=(ModuleActivities.examine_module,),
+        expected=_OF_MODULES,
+        apply=ModuleActivities.apply_module_grant,
+        check_timeout=_FETCH_TIMEOUT,
+        check_patience=_FETCH_PATIENCE,
+        apply_timeout=_FETCH_TIMEOUT,
+    ),
 }

@@ -5,9 +5,9 @@ from typing import Any
 from pydantic import AliasChoices, Field
 
 from gateway.definition import Caller, ToolDefinition, ToolInput, ToolOutput
-from mcpbox.domain.errors import Problem
+from mcpbox.domain.errors import Problem, Refused
 from mcpbox.domain.executions import ExecutionOutcome
-from mcpbox.domain.ids import ToolId
+from mcpbox.domain.ids import ServerId, ToolId
 from mcpbox.domain.sources import Parameter
 from mcpbox.domain.texts import JsonObject, Text
 
@@ -16,6 +16,10 @@ class ValidateCodeInput(ToolInput):
     code: Text = Field(
         validation_alias=AliasChoices("code", "python_code"),
         description="Python with an `async def main(...)`.",
+    )
+    server_id: ServerId | None = Field(
+        default=None,
+        description="The server it is meant for: modules granted to it then count as available.",
     )
 
 
@@ -27,6 +31,7 @@ class ValidateCodeOutput(ToolOutput):
     input_schema: dict[str, Any] = Field(description="Read from the signature of main.")
     hosts: list[str] = Field(description="Hosts that the code needs a grant for.")
     modules: list[str]
+    secrets: list[str] = Field(description="Names of the secrets that the code reads.")
     guard_checked: bool = Field(
         description="false: the sandbox did not answer, so its rules were not checked."
     )
@@ -37,7 +42,7 @@ async def validate_code(caller: Caller, given: ValidateCodeInput) -> ValidateCod
 
     Every problem is reported at once, with its line.
     """
-    report = await caller.use_cases.development.validate(given.code)
+    report = await caller.use_cases.development.validate(given.code, given.server_id)
     return ValidateCodeOutput(
         valid=report.valid,
         has_main=report.has_main,
@@ -46,6 +51,7 @@ async def validate_code(caller: Caller, given: ValidateCodeInput) -> ValidateCod
         input_schema=report.input_schema,
         hosts=list(report.manifest.hosts),
         modules=list(report.manifest.modules),
+        secrets=list(report.manifest.secret_names),
         guard_checked=report.guard_checked,
         next=(
             "Save it with mcpbox_create_tool or mcpbox_update_tool."
@@ -77,9 +83,12 @@ async def test_code(caller: Caller, given: CodeTrialInput) -> CodeTrialOutput:
 
     It runs exactly as a released tool does, but with granted hosts only and without secrets.
     """
-    trial = await caller.use_cases.development.trial(
-        caller.principal, given.tool_id, given.arguments
-    )
+    with caller.line.held() as scope:
+        trial = await caller.use_cases.development.trial(
+            caller.principal, given.tool_id, given.arguments, caller.on_output
+        )
+    if scope.cancelled_caught:
+        raise Refused("The client went away, so the run was cancelled.")
     success = trial.outcome is ExecutionOutcome.OK
     return CodeTrialOutput(
         success=success,

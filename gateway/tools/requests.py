@@ -20,6 +20,7 @@ from mcpbox.domain.requests import (
     REASON_MAX_LENGTH,
     TERMINAL,
     Decision,
+    Kind,
     RequestDetail,
     RequestSummary,
     State,
@@ -69,11 +70,11 @@ async def request_publish(caller: Caller, given: RequestPublishInput) -> Request
     )
     return RequestedPublish(
         request_id=request.id,
-        tool_id=request.tool_id,
-        name=request.tool_name,
-        version=request.version_number,
+        tool_id=given.tool_id,
+        name=request.title,
+        version=request.version_number or 0,
         state=request.state,
-        message=f"Publishing {request.tool_name!r} version {request.version_number} was asked for.",
+        message=f"Publishing {request.title!r} version {request.version_number} was asked for.",
         next="A person has to decide; follow it with mcpbox_get_tool_status.",
     )
 
@@ -96,10 +97,12 @@ class DecisionView(BaseModel):
 
 class RequestView(BaseModel):
     id: RequestId
-    tool_id: ToolId
+    kind: Kind
+    title: str = Field(description="What it is about.")
     server_name: str
-    tool_name: str
-    version: int
+    tool_id: ToolId | None = Field(description="null where it is not about a tool.")
+    tool_name: str | None
+    version: int | None
     state: State
     state_reason: str = Field(description="Why it is in this state, in words.")
     requester: str
@@ -114,8 +117,10 @@ class RequestView(BaseModel):
     def of(cls, request: RequestSummary) -> "RequestView":
         return cls(
             id=request.id,
-            tool_id=request.tool_id,
+            kind=request.kind,
+            title=request.title,
             server_name=request.server_name,
+            tool_id=request.tool_id,
             tool_name=request.tool_name,
             version=request.version_number,
             state=request.state,
@@ -126,7 +131,7 @@ class RequestView(BaseModel):
             created_at=request.created_at,
             updated_at=request.updated_at,
             expires_at=request.expires_at,
-            next=_after(request.state),
+            next=_AFTER[request.kind](request.state),
         )
 
 
@@ -193,14 +198,14 @@ def _after_status(tool: ToolDetail, request: RequestDetail | None) -> str:
             return "It is approved but disabled: mcpbox_update_tool with enabled true brings it."
         if request.state is State.APPLIED:
             return f"Call it as {tool.callable_name}; start its server if it is stopped."
-        return _after(request.state)
+        return _after_publish(request.state)
     return (
         f"Nobody was asked about version {tool.current_version} yet: try it with "
         "mcpbox_test_code, then ask with mcpbox_request_publish."
     )
 
 
-def _after(state: State) -> str:
+def _after_publish(state: State) -> str:
     match state:
         case State.GATHERING:
             return "The evidence is being gathered; a person decides after that. Ask again later."
@@ -222,6 +227,29 @@ def _after(state: State) -> str:
             return "A newer request took its place: see mcpbox_get_tool_status."
 
 
+def _after_module(state: State) -> str:
+    match state:
+        case State.GATHERING:
+            return "Its packages are being looked into; a person decides after that."
+        case State.AWAITING_DECISION:
+            return "A person has to decide; ask again later."
+        case State.CHANGES_REQUESTED:
+            return "Read what is wanted, then ask for it with mcpbox_request_module."
+        case State.APPROVED | State.APPLYING:
+            return "It was approved and is being installed."
+        case State.APPLIED:
+            return "The server's tools may import it; try it with mcpbox_test_code."
+        case State.DENIED | State.VETOED:
+            return "Read the reason; do without it, or ask for another module or version."
+        case State.APPLY_FAILED:
+            return "It was approved but could not be installed: read the reason, then ask again."
+        case State.WITHDRAWN | State.EXPIRED | State.SUPERSEDED:
+            return "It ended without a decision; ask again with mcpbox_request_module."
+
+
+_AFTER = {Kind.PUBLISH: _after_publish, Kind.MODULE_GRANT: _after_module}
+
+
 class ListRequestsInput(ToolInput):
     page: PageNumber = 1
     page_size: PageSize = 50
@@ -239,7 +267,7 @@ class ListRequestsOutput(ToolOutput):
 
 
 async def list_pending_requests(caller: Caller, given: ListRequestsInput) -> ListRequestsOutput:
-    """List the requests that wait for a person or are being applied, newest first.
+    """List the requests that wait for a person or are being applied, newest first, of every kind.
 
     For one tool, with reasons and wanted changes in full, use mcpbox_get_tool_status.
     """
@@ -284,8 +312,8 @@ async def withdraw_request(caller: Caller, given: WithdrawRequestInput) -> Withd
     return WithdrawnRequest(
         request_id=outcome.request_id,
         state=outcome.state,
-        message="The request was withdrawn; nothing was published.",
-        next="Ask again with mcpbox_request_publish whenever the tool is ready.",
+        message="The request was withdrawn; nothing was changed.",
+        next="Ask again whenever it is ready.",
     )
 
 

@@ -17,7 +17,7 @@ from gateway.definition import (
 )
 from mcpbox.domain.base import PageRequest
 from mcpbox.domain.ids import ServerId, ToolId
-from mcpbox.domain.servers import DesiredState, ServerSummary
+from mcpbox.domain.servers import DesiredState, IsolationMode, ServerSummary
 from mcpbox.domain.tools import Approval, ToolSummary
 
 
@@ -30,6 +30,10 @@ class ServerView(BaseModel):
     released_count: int = Field(description="Tools that clients can call while the server runs.")
     open_request_count: int
     allowed_hosts: list[str] = Field(description="Hosts that its tools may reach.")
+    isolation: IsolationMode = Field(
+        description="call: nothing of a call is visible to the next. release: a process serves "
+        "many calls of one version, so keep nothing in it. An admin chooses."
+    )
     created_at: datetime
     updated_at: datetime
 
@@ -44,6 +48,7 @@ class ServerView(BaseModel):
             released_count=server.released_count,
             open_request_count=server.open_request_count,
             allowed_hosts=list(server.hosts),
+            isolation=server.isolation,
             created_at=server.created_at,
             updated_at=server.updated_at,
         )

@@ -16,6 +16,7 @@ class Action(StrEnum):
     SERVER_CREATED = "catalog:server:created"
     SERVER_STARTED = "catalog:server:started"
     SERVER_STOPPED = "catalog:server:stopped"
+    SERVER_ISOLATION_CHANGED = "catalog:server:isolation_changed"
     TOOL_CREATED = "catalog:tool:created"
     TOOL_UPDATED = "catalog:tool:updated"
     TOOL_ENABLED = "catalog:tool:enabled"

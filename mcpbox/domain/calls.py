@@ -1,21 +1,26 @@
 """What the gateway keeps in memory of every released tool, so a call needs no round trip."""
 
 from mcpbox.domain.base import DomainModel
-from mcpbox.domain.ids import Digest
-from mcpbox.domain.servers import DesiredState
+from mcpbox.domain.ids import Digest, ServerId
+from mcpbox.domain.manifests import Granted
+from mcpbox.domain.servers import DesiredState, IsolationMode
 from mcpbox.domain.tools import ToolVersion, callable_name
 
 
 class CallableTool(DomainModel):
     """A released version and every fact that :func:`mcpbox.policies.call.may_call` asks for."""
 
+    server_id: ServerId
     server_name: str
     server_state: DesiredState
     enabled: bool
     version: ToolVersion
     approved_digest: Digest
-    granted_hosts: frozenset[str]
-    """Hosts of grants that are live, for the server of this tool."""
+    receipt: str | None
+    """As the sandbox wants it; ``None`` for a release that was made before there were any."""
+    granted: Granted
+    """To the server of this tool."""
+    isolation: IsolationMode = IsolationMode.CALL
 
     @property
     def name(self) -> str:

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+from typing import Any
 
-from mcpbox.domain.ids import Digest
+from mcpbox.domain.ids import Digest, ServerId
+from mcpbox.domain.modules import Requirement
 from mcpbox.domain.tools import VersionContent
 
 
@@ -12,6 +14,17 @@ def digest_of(content: VersionContent) -> Digest:
 
     Canonical: UTF-8, keys sorted, no white space. Source: ADR 0003.
     """
-    covered = content.model_dump(mode="json", include=set(VersionContent.model_fields))
+    return _digest(content.model_dump(mode="json", include=set(VersionContent.model_fields)))
+
+
+def digest_of_ask(server_id: ServerId, requirement: Requirement) -> Digest:
+    """What names a request for a module until its packages are resolved.
+
+    From then on its digest is that of the wheels, which is what people approve.
+    """
+    return _digest({"server": str(server_id), "requirement": requirement.model_dump(mode="json")})
+
+
+def _digest(covered: dict[str, Any]) -> Digest:
     text = json.dumps(covered, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return Digest(f"sha256:{hashlib.sha256(text.encode()).hexdigest()}")

@@ -17,11 +17,14 @@ class Check(StrEnum):
     TRIAL = "trial"
     SCHEMA_DIFF = "schema_diff"
     CODE_DIFF = "code_diff"
+    PACKAGES = "packages"
+    VULNERABILITIES = "vulnerabilities"
+    PACKAGE_FACTS = "package_facts"
 
     @property
     def vetoes(self) -> bool:
-        """Whether a failure ends the request before people see it: such code cannot run."""
-        return self is Check.GUARD
+        """Whether a failure ends the request before people see it: it could not take effect."""
+        return self in (Check.GUARD, Check.PACKAGES)
 
 
 class Status(StrEnum):

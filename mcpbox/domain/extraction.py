@@ -2,6 +2,8 @@
 
 import ast
 import math
+import re
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +26,9 @@ _ARRAYS = {"list", "List", "Sequence", "Iterable", "tuple", "Tuple", "set", "Set
 _OBJECTS = {"dict", "Dict", "Mapping"}
 _INTEGER_MAX = 2**63
 _NOT_PLAIN = object()
+_MAX_DOTS = 1000
+"""Parsing an import takes the square of its name's length: seconds for a hostile one."""
+_DOTTED_NAME = re.compile(r"\w++(?:[\s\\]*+\.[\s\\]*+\w++)++")
 _EXAMPLE = "async def main(city: str) -> dict: ..."
 
 
@@ -33,6 +38,8 @@ def read_source(code: str) -> SourceReport:
     if size > CODE_MAX_BYTES:
         limit = CODE_MAX_BYTES // 1024
         return _broken(1, 1, f"The code has {size} bytes; at most {limit} KB are allowed.")
+    if any(found.group().count(".") > _MAX_DOTS for found in _DOTTED_NAME.finditer(code)):
+        return _broken(1, 1, f"The code has a dotted name of more than {_MAX_DOTS} parts.")
     try:
         tree = ast.parse(code)
     except SyntaxError as error:
@@ -50,15 +57,17 @@ def read_source(code: str) -> SourceReport:
 def _report_on(tree: ast.Module) -> SourceReport:
     main = _find_main(tree)
     if main is None:
-        return _broken(1, 1, f"There is no function main; define one: {_EXAMPLE}")
+        message = f"There is no function main; define one: {_EXAMPLE}"
+        problem = Problem(line=1, column=1, message=message)
+        return _report(has_main=False, problems=(problem,), manifest=_manifest_of(tree))
     if isinstance(main, ast.FunctionDef):
         problem = Problem(
             line=main.lineno,
             column=main.col_offset + 1,
             message="main must be asynchronous: write 'async def main'.",
         )
-        return _report(has_main=True, problems=(problem,))
-    problems = tuple(_signature_problems(main.args))
+        return _report(has_main=True, problems=(problem,), manifest=_manifest_of(tree))
+    problems = (*_signature_problems(main.args), *_yield_problems(main))
     parameters, schema = _schema_of(main)
     if nests_deeper_than(SCHEMA_MAX_DEPTH, schema):
         return _broken(
@@ -95,7 +104,7 @@ def _report(
 
 def _broken(line: int, column: int, message: str) -> SourceReport:
     problem = Problem(line=line, column=column, message=message)
-    return _report(has_main=False, problems=(problem,))
+    return _report(has_main=False, problems=(problem,)).model_copy(update={"readable": False})
 
 
 def _find_main(tree: ast.Module) -> ast.AsyncFunctionDef | ast.FunctionDef | None:
@@ -117,6 +126,19 @@ def _signature_problems(arguments: ast.arguments) -> Iterator[Problem]:
             message=f"main is called with named arguments only; make {argument.arg!r} a plain "
             "parameter.",
         )
+
+
+def _yield_problems(main: ast.AsyncFunctionDef) -> Iterator[Problem]:
+    """The first ``yield`` of its own; those of functions inside are theirs."""
+    waiting: deque[ast.AST] = deque(main.body)
+    while waiting:
+        node = waiting.popleft()
+        if isinstance(node, ast.Yield):
+            message = "main cannot yield: collect what it finds in a list, and return that."
+            yield Problem(line=node.lineno, column=node.col_offset + 1, message=message)
+            return
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
+            waiting += ast.iter_child_nodes(node)
 
 
 def _schema_of(main: ast.AsyncFunctionDef) -> tuple[tuple[Parameter, ...], dict[str, Any]]:

@@ -1,6 +1,7 @@
 """What code needs beyond plain computing: extracted from it, never declared alone."""
 
 from mcpbox.domain.base import DomainModel
+from mcpbox.domain.ids import Digest
 
 
 class Manifest(DomainModel):
@@ -21,6 +22,16 @@ class Needs(DomainModel):
 
     def __bool__(self) -> bool:
         return bool(self.hosts)
+
+
+class Granted(DomainModel):
+    """What the tools of a server may use, as far as their own code names it."""
+
+    hosts: frozenset[str] = frozenset()
+    modules: frozenset[str] = frozenset()
+    """By import name: those that every tool may import, and those with a live grant."""
+    module_set: Digest | None = None
+    """What offers the granted ones; all tools of the server share it."""
 
 
 def needs_beyond(manifest: Manifest, granted_hosts: frozenset[str]) -> Needs:

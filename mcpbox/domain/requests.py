@@ -11,9 +11,10 @@ from mcpbox.domain.base import DomainModel
 from mcpbox.domain.evidence import Evidence, Risk
 from mcpbox.domain.ids import DecisionId, Digest, RequestId, ServerId, ToolId, VersionId
 from mcpbox.domain.manifests import Needs
+from mcpbox.domain.modules import Requirement, WheelLock
 from mcpbox.domain.people import Principal
 from mcpbox.domain.texts import Text
-from mcpbox.domain.tools import ToolVersion
+from mcpbox.domain.tools import ToolVersion, callable_name
 
 REASON_MAX_LENGTH = 2000
 _CHOSEN_ID_MAX_LENGTH = 200
@@ -22,6 +23,7 @@ _DIGEST_MAX_LENGTH = 100
 
 class Kind(StrEnum):
     PUBLISH = "publish"
+    MODULE_GRANT = "module_grant"
 
 
 class State(StrEnum):
@@ -87,12 +89,41 @@ class PublishSubject(DomainModel):
     version_number: int
 
     @property
+    def key(self) -> str:
+        return str(self.tool_id)
+
+    @property
+    def title(self) -> str:
+        return callable_name(self.server_name, self.tool_name)
+
+    @property
     def label(self) -> str:
-        return f"publish {self.server_name}__{self.tool_name} v{self.version_number}"
+        return f"publish {self.title} v{self.version_number}"
 
 
-Subject = PublishSubject
-"""What a request is about; a union discriminated by ``kind`` once there are more kinds."""
+class ModuleSubject(DomainModel):
+    """Let a server's tools import a module, with all the packages that it needs."""
+
+    kind: Literal[Kind.MODULE_GRANT] = Kind.MODULE_GRANT
+    server_id: ServerId
+    server_name: str
+    requirement: Requirement
+
+    @property
+    def key(self) -> str:
+        return str(self.server_id)
+
+    @property
+    def title(self) -> str:
+        return f"{self.requirement.module} for {self.server_name}"
+
+    @property
+    def label(self) -> str:
+        return f"grant {self.server_name} the module {self.requirement.module}"
+
+
+Subject = Annotated[PublishSubject | ModuleSubject, Field(discriminator="kind")]
+"""What a request is about."""
 
 
 class RequestDraft(DomainModel):
@@ -113,7 +144,12 @@ def workflow_id_of(subject: Subject, digest: Digest, attempt: int) -> str:
 
     ``attempt`` counts the earlier requests for the same digest that ended without a decision.
     """
-    return f"{subject.kind}/{subject.tool_id}/{digest.removeprefix('sha256:')[:16]}/{attempt}"
+    return f"{workflow_ids_begin(subject, digest)}{attempt}"
+
+
+def workflow_ids_begin(subject: Subject, digest: Digest) -> str:
+    """What the workflow ids of all attempts have in common."""
+    return f"{subject.kind}/{subject.key}/{digest.removeprefix('sha256:')[:16]}/"
 
 
 def request_id_of(workflow_id: str) -> RequestId:
@@ -180,14 +216,19 @@ class RequestSummary(DomainModel):
     state: State
     state_reason: str
     """Why it is in this state, in words for the requester; empty where the state says it all."""
+    title: str
+    """What it is about, in few words: ``weather__forecast``, ``dateutil for weather``."""
     server_id: ServerId
     server_name: str
-    tool_id: ToolId
-    tool_name: str
-    version_id: VersionId
-    version_number: int
-    released_number: int | None
+    tool_id: ToolId | None = None
+    """As the next three, of requests to publish alone."""
+    tool_name: str | None = None
+    version_id: VersionId | None = None
+    version_number: int | None = None
+    released_number: int | None = None
     """The version that was released when the request opened; ``None`` for a first one."""
+    requirement: Requirement | None = None
+    """Of requests for a module alone."""
     digest: Digest
     requester: str
     notes: str
@@ -208,8 +249,12 @@ class HistoryEntry(DomainModel):
 
 
 class RequestDetail(RequestSummary):
-    proposed: ToolVersion
-    released: ToolVersion | None
+    proposed: ToolVersion | None = None
+    released: ToolVersion | None = None
+    lock: WheelLock | None = None
+    """What approving installs, once it is resolved; of requests for a module alone."""
+    installed: WheelLock | None = None
+    """What the server's tools have now, to compare with; ``None`` once that is the same."""
     needs: Needs
     """What approving grants besides: hosts that the server does not hold yet."""
     evidence: list[Evidence]

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from mcpbox.domain.base import DomainModel
 from mcpbox.domain.ids import ServerId
+from mcpbox.domain.modules import GrantedModule, WheelLock
 
 
 class DesiredState(StrEnum):
@@ -12,11 +13,21 @@ class DesiredState(StrEnum):
     STOPPED = "stopped"
 
 
+class IsolationMode(StrEnum):
+    """How many calls one process of the sandbox serves."""
+
+    CALL = "call"
+    """One: nothing of a call is visible to the next."""
+    RELEASE = "release"
+    """Many of one released version: faster, and a call may see what earlier ones left behind."""
+
+
 class Server(DomainModel):
     id: ServerId
     name: str
     description: str
     desired_state: DesiredState
+    isolation: IsolationMode = IsolationMode.CALL
     created_by: str
     created_at: datetime
     updated_at: datetime
@@ -29,3 +40,13 @@ class ServerSummary(Server):
     open_request_count: int = 0
     hosts: tuple[str, ...] = ()
     """Granted and live, sorted."""
+    modules: tuple[str, ...] = ()
+    """Import names granted beyond the defaults, live, sorted."""
+
+
+class ServerModules(DomainModel):
+    server: ServerSummary
+    granted: tuple[GrantedModule, ...]
+    """Beyond the modules that every tool may import, sorted."""
+    lock: WheelLock | None
+    """The packages behind them; ``None`` where nothing is granted."""

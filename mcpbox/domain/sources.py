@@ -24,6 +24,8 @@ class SourceReport(DomainModel):
     parameters: tuple[Parameter, ...]
     input_schema: dict[str, Any]
     manifest: Manifest
+    readable: bool = True
+    """``False`` when it is no Python: then there is one problem, and nothing else is known."""
     guard_checked: bool = True
     """``False`` when the sandbox did not answer: its rules were not checked."""
 

@@ -1,10 +1,19 @@
 """Text that every store and every wire of ours can carry: no NUL, no half of a surrogate pair."""
 
+import re
 from typing import Annotated, Any, cast
 
 from pydantic import AfterValidator, SecretStr
 
 _STAND_IN = "\N{REPLACEMENT CHARACTER}"
+
+
+# Control, zero-width and bidirectional characters: what a reviewer reads must be what runs.
+HIDDEN = re.compile(
+    "[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5"
+    "\u180b-\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"
+    "\ufff9-\ufffb\U000e0000-\U000e0fff]"
+)
 
 
 def can_be_kept(text: str) -> bool:
@@ -15,6 +24,15 @@ def can_be_kept(text: str) -> bool:
 def made_keepable(text: str) -> str:
     """For text that has to be kept whatever it holds: what cannot be is replaced."""
     return text.encode("utf-8", "replace").decode().replace("\x00", _STAND_IN)
+
+
+def reveal(text: str) -> str:
+    """Hidden characters spelled out, as in ``⟨U+202E⟩``; tabs and line feeds stay."""
+    return HIDDEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text)
+
+
+def hidden_in(text: str) -> int:
+    return len(HIDDEN.findall(text))
 
 
 def _required_to_fit(text: str) -> str:

@@ -8,7 +8,7 @@ from mcpbox.policies.ruling import ALLOWED, Ruling
 
 
 def may_list(tool: CallableTool) -> Ruling:
-    """Server running, tool enabled, digest as approved, every needed grant live.
+    """Server running, tool enabled, digest as approved, with a receipt, every needed grant live.
 
     That the release is active is a fact of being in the catalog at all.
     """
@@ -24,12 +24,24 @@ def may_list(tool: CallableTool) -> Ruling:
         return Ruling(
             Refused(f"The code of {tool.name!r} is not what was approved; publish it again.")
         )
-    missing = sorted(set(tool.version.manifest.hosts) - tool.granted_hosts)
+    if tool.receipt is None:
+        return Ruling(
+            Refused(f"The release of {tool.name!r} has no approval receipt; publish it again.")
+        )
+    missing = sorted(set(tool.version.manifest.hosts) - tool.granted.hosts)
     if missing:
         return Ruling(
             Refused(
                 f"{tool.name!r} needs the hosts {', '.join(missing)}, which are not granted any "
                 "more; publish it again to ask for them."
+            )
+        )
+    ungranted = sorted(set(tool.version.manifest.modules) - tool.granted.modules)
+    if ungranted:
+        return Ruling(
+            Refused(
+                f"{tool.name!r} needs the modules {', '.join(ungranted)}, which are not granted "
+                "any more; ask for them with mcpbox_request_module."
             )
         )
     return ALLOWED

@@ -4,11 +4,13 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcpbox.domain.calls import CallableTool
-from mcpbox.domain.ids import Digest
-from mcpbox.domain.servers import DesiredState
-from mcpbox.store.grants import hosts_by_server
+from mcpbox.domain.ids import Digest, ServerId
+from mcpbox.domain.manifests import Granted
+from mcpbox.domain.servers import DesiredState, IsolationMode
+from mcpbox.store.grants import HOST, MODULE, values_by_server
 from mcpbox.store.tables import ReleaseRow, ServerRow, ToolRow, VersionRow
 from mcpbox.store.tools import version_of
+from sandbox.contract import DEFAULT_MODULES
 
 
 async def load_callables(session: AsyncSession) -> list[CallableTool]:
@@ -16,7 +18,8 @@ async def load_callables(session: AsyncSession) -> list[CallableTool]:
 
     ``version.digest`` is the stored one: who runs the version computes it from what would run.
     """
-    hosts = await hosts_by_server(session)
+    hosts = await values_by_server(session, HOST)
+    modules = await values_by_server(session, MODULE)
     rows = await session.execute(
         select(ReleaseRow, VersionRow, ToolRow, ServerRow)
         .join(VersionRow, VersionRow.id == ReleaseRow.version_id)
@@ -26,12 +29,19 @@ async def load_callables(session: AsyncSession) -> list[CallableTool]:
     )
     return [
         CallableTool(
+            server_id=ServerId(server.id),
             server_name=server.name,
             server_state=DesiredState(server.desired_state),
             enabled=tool.enabled,
             version=version_of(version),
             approved_digest=Digest(release.digest),
-            granted_hosts=hosts.get(server.id, frozenset()),
+            receipt=release.receipt,
+            isolation=IsolationMode(server.isolation),
+            granted=Granted(
+                hosts=hosts.get(server.id, frozenset()),
+                modules=DEFAULT_MODULES | modules.get(server.id, frozenset()),
+                module_set=None if server.module_set is None else Digest(server.module_set),
+            ),
         )
         for release, version, tool, server in rows
     ]

@@ -18,17 +18,21 @@ from mcpbox.domain.requests import (
     Channel,
     Decision,
     Kind,
+    ModuleSubject,
+    PublishSubject,
     RequestDetail,
     RequestSummary,
     State,
+    Subject,
     Verdict,
 )
-from mcpbox.store import audit
+from mcpbox.domain.tools import callable_name
+from mcpbox.store import audit, modules
 from mcpbox.store.tables import DecisionRow, EvidenceRow, RequestRow, ServerRow, VersionRow
-from mcpbox.store.tools import find_version_of, version_of
+from mcpbox.store.tools import find_version_of
 
 Released = aliased(VersionRow, name="released_version")
-_Found = tuple[RequestRow, str, VersionRow, VersionRow | None]
+_Found = tuple[RequestRow, str, VersionRow | None, VersionRow | None]
 
 
 async def requests(
@@ -62,10 +66,14 @@ async def get_request(session: AsyncSession, request_id: UUID) -> RequestDetail:
     if found is None:
         raise NotFound("request", request_id)
     row, _, proposed, released = found
+    lock = await modules.find_lock(session, Digest(row.digest))
+    installed = await modules.lock_of(session, row.server_id) if lock else None
     return RequestDetail(
         **_summary(found),
-        proposed=version_of(proposed),
+        proposed=find_version_of(proposed),
         released=find_version_of(released),
+        lock=lock,
+        installed=None if installed == lock else installed,
         needs=Needs.model_validate(row.needs),
         evidence=await evidence_of(session, request_id),
         decisions=await decisions_of(session, request_id),
@@ -87,11 +95,11 @@ async def get_request_row(session: AsyncSession, request_id: UUID) -> RequestRow
     return row
 
 
-async def attempts(session: AsyncSession, tool_id: UUID, digest: Digest) -> list[RequestRow]:
-    """Every request ever made for this digest of this tool, oldest first."""
+async def attempts(session: AsyncSession, workflow_ids_begin: str) -> list[RequestRow]:
+    """Every request ever made for the same thing, oldest first."""
     rows = await session.scalars(
         select(RequestRow)
-        .where(RequestRow.tool_id == tool_id, RequestRow.digest == digest)
+        .where(RequestRow.workflow_id.startswith(workflow_ids_begin, autoescape=True))
         .order_by(RequestRow.created_at)
     )
     return list(rows)
@@ -107,6 +115,24 @@ async def open_workflows(
     if besides is not None:
         found = found.where(RequestRow.id != besides)
     return list(await session.scalars(found.order_by(RequestRow.created_at)))
+
+
+async def older_workflows(session: AsyncSession, subject: Subject, *, besides: UUID) -> list[str]:
+    """Workflow ids of open requests that one about this subject supersedes, oldest first."""
+    if isinstance(subject, PublishSubject):
+        return await open_workflows(session, subject.tool_id, besides=besides)
+    found = await session.scalars(
+        select(RequestRow)
+        .where(
+            RequestRow.server_id == subject.server_id,
+            RequestRow.kind == subject.kind,
+            RequestRow.state.not_in(TERMINAL),
+            RequestRow.id != besides,
+        )
+        .order_by(RequestRow.created_at)
+    )
+    module = subject.requirement.module
+    return [row.workflow_id for row in found if _module_of(row).requirement.module == module]
 
 
 async def decisions_of(session: AsyncSession, request_id: UUID) -> list[Decision]:
@@ -129,6 +155,12 @@ async def decisions_of(session: AsyncSession, request_id: UUID) -> list[Decision
         )
         for row in rows
     ]
+
+
+async def approvers(session: AsyncSession, request_id: UUID) -> str:
+    """Names of those whose newest vote approves, in the order they decided."""
+    votes = {one.reviewer: one.verdict for one in await decisions_of(session, request_id)}
+    return ", ".join(name for name, verdict in votes.items() if verdict is Verdict.APPROVE)
 
 
 async def evidence_of(session: AsyncSession, request_id: UUID) -> list[Evidence]:
@@ -157,11 +189,15 @@ def subject_of(request_id: UUID) -> str:
     return f"request:{request_id}"
 
 
+def _module_of(row: RequestRow) -> ModuleSubject:
+    return ModuleSubject.model_validate(row.subject)
+
+
 def _requests() -> Select[RequestRow, str, VersionRow, VersionRow]:
     return (
         select(RequestRow, ServerRow.name, VersionRow, Released)
         .join(ServerRow, ServerRow.id == RequestRow.server_id)
-        .join(VersionRow, VersionRow.id == RequestRow.version_id)
+        .outerjoin(VersionRow, VersionRow.id == RequestRow.version_id)
         .outerjoin(Released, Released.id == RequestRow.released_version_id)
     )
 
@@ -176,11 +212,7 @@ def _summary(found: _Found) -> dict[str, Any]:
         "state_reason": row.state_reason,
         "server_id": ServerId(row.server_id),
         "server_name": server_name,
-        "tool_id": ToolId(row.tool_id),
-        "tool_name": proposed.name,
-        "version_id": VersionId(row.version_id),
-        "version_number": proposed.number,
-        "released_number": None if released is None else released.number,
+        **_about(row, server_name, proposed, released),
         "digest": Digest(row.digest),
         "requester": row.requester,
         "notes": row.notes,
@@ -189,4 +221,20 @@ def _summary(found: _Found) -> dict[str, Any]:
         "created_at": row.created_at,
         "updated_at": row.updated_at,
         "expires_at": row.expires_at,
+    }
+
+
+def _about(
+    row: RequestRow, server_name: str, proposed: VersionRow | None, released: VersionRow | None
+) -> dict[str, Any]:
+    if proposed is None:
+        subject = _module_of(row)
+        return {"title": subject.title, "requirement": subject.requirement}
+    return {
+        "title": callable_name(server_name, proposed.name),
+        "tool_id": ToolId(proposed.tool_id),
+        "tool_name": proposed.name,
+        "version_id": VersionId(proposed.id),
+        "version_number": proposed.number,
+        "released_number": None if released is None else released.number,
     }

@@ -2,15 +2,15 @@
 
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ScalarSelect, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcpbox.domain.base import Page, PageRequest
 from mcpbox.domain.errors import NotFound
 from mcpbox.domain.ids import ServerId
 from mcpbox.domain.requests import TERMINAL
-from mcpbox.domain.servers import DesiredState, ServerSummary
-from mcpbox.store.grants import HOST, is_live
+from mcpbox.domain.servers import DesiredState, IsolationMode, ServerSummary
+from mcpbox.store.grants import HOST, MODULE, is_live
 from mcpbox.store.tables import GrantRow, ReleaseRow, RequestRow, ServerRow, ToolRow
 
 
@@ -45,7 +45,7 @@ async def get_server_row(session: AsyncSession, server_id: UUID) -> ServerRow:
     return row
 
 
-def _summaries() -> Select[ServerRow, int, int, int, list[str]]:
+def _summaries() -> Select[ServerRow, int, int, int, list[str], list[str]]:
     living = (ToolRow.server_id == ServerRow.id) & ToolRow.deleted_at.is_(None)
     tools = select(func.count()).select_from(ToolRow).where(living)
     released = (
@@ -59,26 +59,37 @@ def _summaries() -> Select[ServerRow, int, int, int, list[str]]:
         .select_from(RequestRow)
         .where(RequestRow.server_id == ServerRow.id, RequestRow.state.not_in(TERMINAL))
     )
-    hosts = select(func.array_agg(GrantRow.value)).where(
-        GrantRow.server_id == ServerRow.id, GrantRow.kind == HOST, is_live()
-    )
     return select(
         ServerRow,
         tools.scalar_subquery(),
         released.scalar_subquery(),
         open_requests.scalar_subquery(),
-        hosts.scalar_subquery(),
+        _granted(HOST),
+        _granted(MODULE),
     )
 
 
+def _granted(kind: str) -> ScalarSelect[list[str]]:
+    values = select(func.array_agg(GrantRow.value)).where(
+        GrantRow.server_id == ServerRow.id, GrantRow.kind == kind, is_live()
+    )
+    return values.scalar_subquery()
+
+
 def _summary(
-    row: ServerRow, tools: int, released: int, open_requests: int, hosts: list[str] | None
+    row: ServerRow,
+    tools: int,
+    released: int,
+    open_requests: int,
+    hosts: list[str] | None,
+    modules: list[str] | None,
 ) -> ServerSummary:
     return ServerSummary(
         id=ServerId(row.id),
         name=row.name,
         description=row.description,
         desired_state=DesiredState(row.desired_state),
+        isolation=IsolationMode(row.isolation),
         created_by=row.created_by,
         created_at=row.created_at,
         updated_at=row.updated_at,
@@ -86,4 +97,5 @@ def _summary(
         released_count=released,
         open_request_count=open_requests,
         hosts=tuple(sorted(hosts or ())),
+        modules=tuple(sorted(modules or ())),
     )

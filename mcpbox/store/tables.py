@@ -90,6 +90,9 @@ class ServerRow(Row):
     description: Mapped[str]
     kind: Mapped[str]
     desired_state: Mapped[str]
+    isolation: Mapped[str] = mapped_column(server_default="call")
+    module_set: Mapped[str | None] = mapped_column(ForeignKey("module_sets.digest"))
+    """All that its granted modules need, installed together."""
     created_by: Mapped[str]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
@@ -164,8 +167,10 @@ class RequestRow(Row):
     state: Mapped[str]
     state_reason: Mapped[str]
     server_id: Mapped[UUID] = mapped_column(ForeignKey("servers.id"))
-    tool_id: Mapped[UUID] = mapped_column(ForeignKey("tools.id"))
-    version_id: Mapped[UUID] = mapped_column(ForeignKey("tool_versions.id"))
+    subject: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
+    """What the columns below do not say of it."""
+    tool_id: Mapped[UUID | None] = mapped_column(ForeignKey("tools.id"))
+    version_id: Mapped[UUID | None] = mapped_column(ForeignKey("tool_versions.id"))
     released_version_id: Mapped[UUID | None] = mapped_column(ForeignKey("tool_versions.id"))
     digest: Mapped[str]
     requester: Mapped[str]
@@ -228,6 +233,28 @@ class GrantRow(Row):
     revoked_at: Mapped[datetime | None]
 
 
+class WheelRow(Row):
+    """Kept here, so that any sandbox can be given it again."""
+
+    __tablename__ = "wheels"
+
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    filename: Mapped[str]
+    content: Mapped[bytes]
+    created_at: Mapped[datetime]
+
+
+class ModuleSetRow(Row):
+    """Never updated: its digest names the wheels it is made of."""
+
+    __tablename__ = "module_sets"
+
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    lock: Mapped[dict[str, Any]]
+    """A :class:`mcpbox.domain.modules.WheelLock`."""
+    created_at: Mapped[datetime]
+
+
 class ReleaseRow(Row):
     __tablename__ = "releases"
     __table_args__ = (
@@ -245,6 +272,8 @@ class ReleaseRow(Row):
     request_id: Mapped[UUID] = mapped_column(ForeignKey("change_requests.id"), unique=True)
     digest: Mapped[str]
     approved_by: Mapped[str]
+    receipt: Mapped[str | None]
+    """Without one the sandbox does not run it."""
     active_from: Mapped[datetime]
     active_to: Mapped[datetime | None]
 

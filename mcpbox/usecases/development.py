@@ -16,19 +16,20 @@ from mcpbox.domain.executions import (
     Origin,
 )
 from mcpbox.domain.extraction import read_source
-from mcpbox.domain.ids import ExecutionId, ToolId
-from mcpbox.domain.manifests import reachable_hosts
+from mcpbox.domain.ids import ExecutionId, ServerId, ToolId
+from mcpbox.domain.manifests import Manifest
 from mcpbox.domain.nesting import ARGUMENTS_MAX_DEPTH, nests_deeper_than
 from mcpbox.domain.people import Principal
 from mcpbox.domain.sources import SourceReport, Trial
 from mcpbox.domain.texts import made_keepable
 from mcpbox.domain.tools import ToolDetail
 from mcpbox.logs import redacted
-from mcpbox.sandbox_client import SandboxClient
-from mcpbox.store import executions, tools
-from mcpbox.store.grants import granted_hosts
+from mcpbox.sandbox_client import OnOutput, SandboxClient
+from mcpbox.store import executions, servers, tools
+from mcpbox.store.grants import granted
 from mcpbox.store.session import Sessions, transaction
-from sandbox.contract import Bundle, EgressRecord, RunResult
+from mcpbox.usecases.bundles import bundle_of, granted_modules
+from sandbox.contract import EgressRecord, RunResult
 
 
 class Development:
@@ -36,13 +37,17 @@ class Development:
         self._sessions = sessions
         self._sandbox = sandbox
 
-    async def validate(self, code: str) -> SourceReport:
-        """Every finding at once: ours, and the guard's where the sandbox answers."""
+    async def validate(self, code: str, server_id: ServerId | None = None) -> SourceReport:
+        """Every finding at once: ours, and the guard's where the sandbox answers.
+
+        With the modules of a server, where one is named. Raises: NotFound.
+        """
         report = read_source(code)
-        if not report.has_main and report.problems:
+        if not report.readable:
             return report
         try:
-            checked = await self._sandbox.check(code)
+            modules = await self._modules(server_id, report.manifest)
+            checked = await self._sandbox.check(code, modules)
         except Unavailable:
             return report.model_copy(update={"guard_checked": False})
         found = [
@@ -52,8 +57,22 @@ class Development:
         problems = sorted([*report.problems, *found], key=lambda p: (p.line, p.column))
         return report.model_copy(update={"problems": tuple(problems), "valid": not problems})
 
-    async def trial(self, by: Principal, tool_id: ToolId, arguments: dict[str, Any]) -> Trial:
-        """Run the newest version with no secrets and only the hosts its server holds already.
+    async def _modules(self, server_id: ServerId | None, manifest: Manifest) -> tuple[str, ...]:
+        if server_id is None:
+            return ()
+        async with transaction(self._sessions) as session:
+            await servers.get_server(session, server_id)
+            held = await granted(session, server_id)
+        return granted_modules(manifest, held)
+
+    async def trial(
+        self,
+        by: Principal,
+        tool_id: ToolId,
+        arguments: dict[str, Any],
+        on_output: OnOutput | None = None,
+    ) -> Trial:
+        """Run the newest version with no secrets and only what its server holds already.
 
         Raises: NotFound; Invalid: arguments nested too deeply; Unavailable; TooManyAttempts.
         """
@@ -64,11 +83,13 @@ class Development:
             )
         async with transaction(self._sessions) as session:
             tool = await tools.get_tool(session, tool_id)
-            granted = await granted_hosts(session, tool.server_id)
-        hosts = reachable_hosts(tool.current.manifest, granted)
+            held = await granted(session, tool.server_id)
         started_at, clock = utc_now(), time.perf_counter()
         ran = await self._sandbox.run(
-            Bundle(code=tool.current.code, hosts=hosts), arguments, trial=True
+            bundle_of(tool.current, tool.server_id, held),
+            arguments,
+            trial=True,
+            on_output=on_output,
         )
         trial = trial_of(ran)
         execution = _trial_execution(by, tool, arguments, trial).model_copy(
@@ -102,8 +123,11 @@ def error_text(ran: RunResult) -> str:
 
 def _egress_line(record: EgressRecord) -> str:
     if record.refused is not None:
-        return f"{record.method} {record.host}: refused: {record.refused}"
-    return f"{record.method} {record.host}: {record.status or 'no answer'}"
+        place = f"{record.method} {record.host}: refused: " if record.method else ""
+        return f"{place}{record.refused}"
+    said = record.status or "no answer"
+    spent = f"{record.sent_bytes} B sent, {record.received_bytes} B received"
+    return f"{record.method} {record.host}: {said}, {spent}, {record.duration_ms:.0f} ms"
 
 
 def _trial_execution(

@@ -1,6 +1,7 @@
 """Change requests: ask, read, decide, withdraw. The workflow is the truth; this asks it."""
 
 import json
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -11,6 +12,7 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
 from mcpbox import temporal
 from mcpbox.domain.base import Page, PageRequest, utc_now
+from mcpbox.domain.digests import digest_of_ask
 from mcpbox.domain.errors import (
     Conflict,
     DomainError,
@@ -19,29 +21,34 @@ from mcpbox.domain.errors import (
     RequestFinished,
     Unavailable,
 )
-from mcpbox.domain.ids import RequestId, ToolId
+from mcpbox.domain.ids import Digest, RequestId, ServerId, ToolId
+from mcpbox.domain.modules import Requirement
 from mcpbox.domain.nesting import ARGUMENTS_MAX_DEPTH, nests_deeper_than
 from mcpbox.domain.people import SYSTEM, Principal
 from mcpbox.domain.requests import (
     Channel,
     DecideCommand,
     DecisionDraft,
+    ModuleSubject,
     Outcome,
     PublishSubject,
     RequestDetail,
     RequestDraft,
     RequestSummary,
     State,
+    Subject,
     WithdrawCommand,
     request_id_of,
     workflow_id_of,
+    workflow_ids_begin,
 )
 from mcpbox.domain.tools import ToolDetail
 from mcpbox.policies.review import RequestFacts, may_decide, may_withdraw
-from mcpbox.store import requests, tools
+from mcpbox.store import modules, requests, servers, tools
 from mcpbox.store.session import Sessions, transaction
 from mcpbox.store.tables import RequestRow
 from mcpbox.temporal import Message, TemporalGate, WorkerSilent
+from sandbox.contract import DEFAULT_MODULES
 
 _SAMPLE_MAX_BYTES = 64 * 1024
 _OPENING_PATIENCE = timedelta(seconds=3)
@@ -79,19 +86,31 @@ class Requests:
             raise Invalid("sample_arguments are nested too deeply; give a flatter example.")
         async with transaction(self._sessions) as session:
             tool = await tools.get_tool(session, tool_id)
-            earlier = await requests.attempts(session, tool_id, tool.current.digest)
+            subject, digest = _publication_of(tool), tool.current.digest
+            earlier = await requests.attempts(session, workflow_ids_begin(subject, digest))
             if sample_arguments is not None:
                 await tools.keep_sample(session, tool.current.id, sample_arguments)
-        attempt = _attempt_after(tool, earlier)
-        while True:
-            draft, workflow_id = self._publish_draft(by, tool, attempt, notes)
-            alive = await self._open(draft, workflow_id)
-            async with transaction(self._sessions) as session:
-                projected = await requests.find_request(session, draft.id)
-            if alive or (projected is not None and projected.state.terminal):
-                return projected or _not_projected_yet(draft, workflow_id, tool)
-            # Terminated in Temporal, which runs no code: the next attempt closes its row.
-            attempt += 1
+        attempt = _publication_attempt(tool, earlier)
+        return await self._ask_people(by, subject, digest, attempt, notes, tool.released_version)
+
+    async def request_module(
+        self, by: Principal, server_id: ServerId, requirement: Requirement, *, notes: str = ""
+    ) -> RequestSummary:
+        """Ask that a server's tools may import a module; asking twice is asking once.
+
+        Raises: Invalid; Conflict: granted or denied already; NotFound; Unavailable.
+        """
+        require_grantable(requirement)
+        digest = digest_of_ask(server_id, requirement)
+        async with transaction(self._sessions) as session:
+            server = await servers.get_server(session, server_id)
+            subject = ModuleSubject(
+                server_id=server_id, server_name=server.name, requirement=requirement
+            )
+            granted = await modules.requirements_of(session, server_id)
+            earlier = await requests.attempts(session, workflow_ids_begin(subject, digest))
+        attempt = _module_attempt(subject, granted, earlier)
+        return await self._ask_people(by, subject, digest, attempt, notes)
 
     async def decide(
         self, by: Principal, channel: Channel, request_id: RequestId, draft: DecisionDraft
@@ -137,46 +156,50 @@ class Requests:
         async with transaction(self._sessions) as session:
             return await requests.requests(session, page, states, tool_id)
 
-    def _publish_draft(
-        self, by: Principal, tool: ToolDetail, attempt: int, notes: str
-    ) -> tuple[RequestDraft, str]:
-        version = tool.current
-        subject = PublishSubject(
-            server_id=tool.server_id,
-            server_name=tool.server_name,
-            tool_id=tool.id,
-            tool_name=version.name,
-            version_id=version.id,
-            version_number=version.number,
-        )
-        workflow_id = workflow_id_of(subject, version.digest, attempt)
-        draft = RequestDraft(
-            id=request_id_of(workflow_id),
-            subject=subject,
-            digest=version.digest,
-            requester=by.label,
-            notes=notes,
-            ttl=self._ttl,
-        )
-        return draft, workflow_id
+    async def _ask_people(
+        self,
+        by: Principal,
+        subject: Subject,
+        digest: Digest,
+        attempt: int,
+        notes: str,
+        released_number: int | None = None,
+    ) -> RequestSummary:
+        while True:
+            workflow_id = workflow_id_of(subject, digest, attempt)
+            draft = RequestDraft(
+                id=request_id_of(workflow_id),
+                subject=subject,
+                digest=digest,
+                requester=by.label,
+                notes=notes,
+                ttl=self._ttl,
+            )
+            alive = await self._open(draft, workflow_id)
+            async with transaction(self._sessions) as session:
+                projected = await requests.find_request(session, draft.id)
+            if alive or (projected is not None and projected.state.terminal):
+                return projected or _not_projected_yet(draft, workflow_id, released_number)
+            # Terminated in Temporal, which runs no code: the next attempt closes its row.
+            attempt += 1
 
     async def _open(self, draft: RequestDraft, workflow_id: str) -> bool:
         """Whether its workflow lives; asking again for what has ended starts nothing."""
         subject = draft.subject
+        attributes = [
+            SearchAttributePair(temporal.KIND, subject.kind),
+            SearchAttributePair(temporal.STATE, State.GATHERING),
+            SearchAttributePair(temporal.SERVER, subject.server_name),
+            SearchAttributePair(temporal.REQUESTER, draft.requester),
+        ]
+        if isinstance(subject, PublishSubject):
+            attributes.append(SearchAttributePair(temporal.TOOL, subject.tool_name))
         await self._gate.start(
             temporal.CHANGE_REQUEST,
             draft,
             workflow_id=workflow_id,
             summary=subject.label,
-            search_attributes=TypedSearchAttributes(
-                [
-                    SearchAttributePair(temporal.KIND, subject.kind),
-                    SearchAttributePair(temporal.STATE, State.GATHERING),
-                    SearchAttributePair(temporal.SERVER, subject.server_name),
-                    SearchAttributePair(temporal.TOOL, subject.tool_name),
-                    SearchAttributePair(temporal.REQUESTER, draft.requester),
-                ]
-            ),
+            search_attributes=TypedSearchAttributes(attributes),
         )
 
         # The ask is durable now; this only lets the asker read at once what they wrote.
@@ -207,7 +230,7 @@ class Requests:
                 raise RequestFinished(now) from error
             raise Conflict(
                 "Temporal no longer knows this request (was it terminated there?). Its author "
-                "can bring it back: mcpbox_request_publish asks again."
+                "can bring it back by asking again."
             ) from error
 
     async def _recorded_at_least(
@@ -220,11 +243,34 @@ class Requests:
         raise Unavailable("The worker", "Send the decision again, with the same id.") from silence
 
 
+def require_grantable(requirement: Requirement) -> None:
+    """Raises: Conflict: every tool has it; Invalid: no package can bring it."""
+    module = requirement.module
+    if module in DEFAULT_MODULES:
+        raise Conflict(f"Every tool may import {module!r}; no grant is needed.")
+    if module in sys.stdlib_module_names:
+        raise Invalid(
+            f"{module!r} is a module of Python itself: no package brings it and no grant opens it. "
+            "mcpbox_validate_code says what to use instead."
+        )
+
+
 def _facts(request: RequestSummary) -> RequestFacts:
     return RequestFacts(state=request.state, digest=request.digest, requester=request.requester)
 
 
-def _attempt_after(tool: ToolDetail, earlier: Sequence[RequestRow]) -> int:
+def _publication_of(tool: ToolDetail) -> PublishSubject:
+    return PublishSubject(
+        server_id=tool.server_id,
+        server_name=tool.server_name,
+        tool_id=tool.id,
+        tool_name=tool.current.name,
+        version_id=tool.current.id,
+        version_number=tool.current.number,
+    )
+
+
+def _publication_attempt(tool: ToolDetail, earlier: Sequence[RequestRow]) -> int:
     """What was decided about a digest stays decided; what is open is asked again.
 
     Raises: Conflict: released or refused already.
@@ -232,34 +278,62 @@ def _attempt_after(tool: ToolDetail, earlier: Sequence[RequestRow]) -> int:
     version = tool.current
     if tool.released is not None and tool.released.digest == version.digest:
         raise Conflict(f"Version {version.number} of {tool.callable_name!r} is released.")
-    if not earlier:
-        return 0
-    last = earlier[-1]
-    if last.state in (State.DENIED, State.VETOED):
+    last = earlier[-1] if earlier else None
+    if last is not None and last.state in (State.DENIED, State.VETOED):
         word = "denied" if last.state == State.DENIED else "vetoed by a check"
         raise Conflict(
             f"This exact version was {word}: {last.state_reason or 'no reason was given'} "
             "Change the tool with mcpbox_update_tool, then ask again."
         )
-    return len(earlier) if State(last.state).terminal else len(earlier) - 1
+    return _attempt_after(earlier)
 
 
-def _not_projected_yet(draft: RequestDraft, workflow_id: str, tool: ToolDetail) -> RequestSummary:
+def _module_attempt(
+    subject: ModuleSubject, granted: Sequence[Requirement], earlier: Sequence[RequestRow]
+) -> int:
+    """A denial stays; a veto does not, for what the index offers may have changed.
+
+    Raises: Conflict: granted or denied already.
+    """
+    wanted = subject.requirement
+    if wanted in granted:
+        raise Conflict(f"{subject.server_name!r} may import {wanted.module!r} already.")
+    last = earlier[-1] if earlier else None
+    if last is not None and last.state == State.DENIED:
+        raise Conflict(
+            f"The module {wanted.module!r} ({wanted}) was denied: "
+            f"{last.state_reason or 'no reason was given'} Do without it, or ask for another one."
+        )
+    return _attempt_after(earlier)
+
+
+def _attempt_after(earlier: Sequence[RequestRow]) -> int:
+    if not earlier:
+        return 0
+    return len(earlier) if State(earlier[-1].state).terminal else len(earlier) - 1
+
+
+def _not_projected_yet(
+    draft: RequestDraft, workflow_id: str, released_number: int | None
+) -> RequestSummary:
     """Asked for and safe with Temporal; the worker has not written it down yet."""
     subject, now = draft.subject, utc_now()
+    publication = subject if isinstance(subject, PublishSubject) else None
     return RequestSummary(
         id=draft.id,
         workflow_id=workflow_id,
         kind=subject.kind,
         state=State.GATHERING,
         state_reason="The worker has not taken it up yet; it will.",
+        title=subject.title,
         server_id=subject.server_id,
         server_name=subject.server_name,
-        tool_id=subject.tool_id,
-        tool_name=subject.tool_name,
-        version_id=subject.version_id,
-        version_number=subject.version_number,
-        released_number=tool.released_version,
+        tool_id=publication.tool_id if publication else None,
+        tool_name=publication.tool_name if publication else None,
+        version_id=publication.version_id if publication else None,
+        version_number=publication.version_number if publication else None,
+        released_number=released_number,
+        requirement=None if isinstance(subject, PublishSubject) else subject.requirement,
         digest=draft.digest,
         requester=draft.requester,
         notes=draft.notes,

@@ -1,4 +1,4 @@
-"""Servers: list, create, start, stop."""
+"""Servers: list, create, start, stop, isolate."""
 
 from uuid import uuid4
 
@@ -9,8 +9,9 @@ from mcpbox.domain.base import Page, PageRequest, utc_now
 from mcpbox.domain.errors import NameTaken
 from mcpbox.domain.ids import ServerId
 from mcpbox.domain.people import Principal
-from mcpbox.domain.servers import DesiredState, ServerSummary
-from mcpbox.store import servers
+from mcpbox.domain.servers import DesiredState, IsolationMode, ServerModules, ServerSummary
+from mcpbox.policies.servers import may_set_isolation
+from mcpbox.store import modules, servers
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.session import Sessions, transaction
@@ -31,6 +32,14 @@ class Servers:
         """Raises: NotFound."""
         async with transaction(self._sessions) as session:
             return await servers.get_server(session, server_id)
+
+    async def modules(self, server_id: ServerId) -> ServerModules:
+        """Raises: NotFound."""
+        async with transaction(self._sessions) as session:
+            server = await servers.get_server(session, server_id)
+            granted = await modules.granted_modules(session, server_id)
+            lock = await modules.lock_of(session, server_id)
+        return ServerModules(server=server, granted=granted, lock=lock if granted else None)
 
     async def create(self, by: Principal, *, name: str, description: str) -> ServerSummary:
         """A new server runs; it has no tools that could be called.
@@ -71,6 +80,29 @@ class Servers:
     async def stop(self, by: Principal, server_id: ServerId) -> ServerSummary:
         """Takes effect at once and needs no approval (I9). Raises: NotFound."""
         return await self._set_state(by, server_id, DesiredState.STOPPED, Action.SERVER_STOPPED)
+
+    async def set_isolation(
+        self, by: Principal, server_id: ServerId, mode: IsolationMode
+    ) -> ServerSummary:
+        """Acts on the next call; to ``CALL``, on calls in flight too (I9).
+
+        Raises: Refused; NotFound.
+        """
+        may_set_isolation(by).require()
+        async with transaction(self._sessions) as session:
+            row = await servers.get_server_row(session, server_id)
+            if row.isolation != mode:
+                before, row.isolation = row.isolation, mode
+                row.updated_at = utc_now()
+                await announce(session, Topic.CATALOG, server_id)
+                await add_event(
+                    session,
+                    actor=by.label,
+                    action=Action.SERVER_ISOLATION_CHANGED,
+                    subject=f"server:{server_id}",
+                    detail=f"{row.name}: {before} to {mode}",
+                )
+        return await self.get(server_id)
 
     async def _set_state(
         self, by: Principal, server_id: ServerId, state: DesiredState, action: Action

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import platform
+from collections.abc import Callable
 
 IS_ARM = platform.machine() in {"aarch64", "arm64"}
 
@@ -13,13 +14,22 @@ _LIBC.syscall.restype = ctypes.c_long
 
 def syscall(name: str, *arguments: int | bytes | None) -> int:
     """Raises: OSError: as the kernel says, naming the call."""
-    ctypes.set_errno(0)
+    return prepared(name, *arguments)()
+
+
+def prepared(name: str, *arguments: int | bytes | None) -> Callable[[], int]:
+    """:func:`syscall` for later: what is laid out before a fork need not be in each child."""
+    number = ctypes.c_long(NUMBERS[name])
     given = [ctypes.c_long(a) if isinstance(a, int) else ctypes.c_char_p(a) for a in arguments]
-    result: int = _LIBC.syscall(ctypes.c_long(NUMBERS[name]), *given)
-    if result == -1:
-        code = ctypes.get_errno()
-        raise OSError(code, f"{name}: {os.strerror(code)}")
-    return result
+
+    def call() -> int:
+        result: int = _LIBC.syscall(number, *given)
+        if result == -1:
+            code = ctypes.get_errno()
+            raise OSError(code, f"{name}: {os.strerror(code)}")
+        return result
+
+    return call
 
 
 def _numbers(table: str) -> dict[str, int]:
@@ -41,7 +51,8 @@ _X86_64 = _numbers("""
     umount2 166 reboot 169 init_module 175 gettid 186 time 201 futex 202 sched_getaffinity 204
     epoll_create 213 getdents64 217 set_tid_address 218 restart_syscall 219 clock_gettime 228
     clock_getres 229 clock_nanosleep 230 exit_group 231 epoll_wait 232 epoll_ctl 233 tgkill 234
-    kexec_load 246 add_key 248 request_key 249 keyctl 250 openat 257 newfstatat 262 readlinkat 267
+    kexec_load 246 add_key 248 request_key 249 keyctl 250 openat 257 mkdirat 258 newfstatat 262
+    readlinkat 267
     faccessat 269 pselect6 270 ppoll 271 unshare 272 set_robust_list 273 epoll_pwait 281
     eventfd2 290 epoll_create1 291 dup3 292 pipe2 293 perf_event_open 298 prlimit64 302 setns 308
     process_vm_readv 310 process_vm_writev 311 finit_module 313 seccomp 317 getrandom 318 bpf 321
@@ -52,7 +63,8 @@ _X86_64 = _numbers("""
 
 _AARCH64 = _numbers("""
     getcwd 17 eventfd2 19 epoll_create1 20 epoll_ctl 21 epoll_pwait 22 dup 23 dup3 24 fcntl 25
-    ioctl 29 umount2 39 mount 40 pivot_root 41 statfs 43 fstatfs 44 faccessat 48 openat 56
+    ioctl 29 mkdirat 34 umount2 39 mount 40 pivot_root 41 statfs 43 fstatfs 44 faccessat 48
+    openat 56
     close 57 pipe2 59 getdents64 61 lseek 62 read 63 write 64 readv 65 writev 66 pread64 67
     pwrite64 68 pselect6 72 ppoll 73 readlinkat 78 newfstatat 79 fstat 80 capset 91 exit 93
     exit_group 94 set_tid_address 96 unshare 97 futex 98 set_robust_list 99 nanosleep 101

@@ -1,6 +1,7 @@
 """Namespaces, and a private read-only root inside the mount namespace."""
 
 import os
+import socket
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -24,6 +25,9 @@ _MNT_DETACH = 2
 _READ_ONLY = _MS_BIND | _MS_REMOUNT | _MS_RDONLY | _MS_NOSUID | _MS_NODEV
 _STAGING = ("/mnt", "/media", "/srv", "/opt", "/run", "/home")
 _INSIDE_ID = 65534
+_INSIDE_NAME = "sandbox"
+_PASSABLE = 0o111
+"""Nobody lists what is not theirs: not even the names of the directories on the way."""
 
 
 def enter_namespaces() -> None:
@@ -38,6 +42,7 @@ def enter_namespaces() -> None:
         Path("/proc/self/uid_map").write_text(f"{_INSIDE_ID} {uid} 1")
         Path("/proc/self/gid_map").write_text(f"{_INSIDE_ID} {gid} 1")
     syscall("unshare", ALL_BUT_USER)
+    socket.sethostname(_INSIDE_NAME)
 
 
 def enter_private_root(visible: Iterable[str]) -> None:
@@ -61,6 +66,8 @@ def enter_private_root(visible: Iterable[str]) -> None:
     os.chdir("/")
     syscall("umount2", b"/.old", _MNT_DETACH)
     os.rmdir("/.old")
+    for directory in {str(above) for path in paths for above in Path(path).parents}:
+        os.chmod(directory, _PASSABLE)
     _mount(None, "/", None, _READ_ONLY)
 
 

@@ -4,8 +4,10 @@ import errno
 import os
 import signal
 import struct
+from collections.abc import Callable
+from contextlib import suppress
 
-from sandbox.lockdown.kernel import syscall
+from sandbox.lockdown.kernel import prepared, syscall
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 4, 24, 38
 _CAPABILITY_VERSION_3 = 0x20080522
@@ -21,9 +23,14 @@ def die_with_parent(parent_pid: int | None = None) -> None:
 
     ``parent_pid``, where it is known, closes the race with a parent that is already gone.
     """
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    prepared_die_with_parent()()
     if parent_pid is not None and os.getppid() != parent_pid:
         os._exit(0)
+
+
+def prepared_die_with_parent() -> Callable[[], int]:
+    """:func:`die_with_parent` for later."""
+    return prepared("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def hide_from_same_user() -> None:
@@ -31,11 +38,19 @@ def hide_from_same_user() -> None:
     _prctl(_PR_SET_DUMPABLE, 0)
 
 
-def drop_uid() -> None:
-    """From root to an id that owns nothing."""
+def drop_uid(offset: int = 0) -> None:
+    """From root to an id that owns nothing; each ``offset`` leads to another."""
+    user = _UNPRIVILEGED_ID + offset
     os.setgroups([])
-    os.setresgid(_UNPRIVILEGED_ID, _UNPRIVILEGED_ID, _UNPRIVILEGED_ID)
-    os.setresuid(_UNPRIVILEGED_ID, _UNPRIVILEGED_ID, _UNPRIVILEGED_ID)
+    os.setresgid(user, user, user)
+    os.setresuid(user, user, user)
+
+
+def give_away(file: int) -> None:
+    """Where we are root: to whom :func:`drop_uid` leads."""
+    with suppress(PermissionError):  # root without that capability cannot drop its uid either
+        if os.geteuid() == 0:
+            os.fchown(file, _UNPRIVILEGED_ID, _UNPRIVILEGED_ID)
 
 
 def drop_capabilities() -> None:

@@ -7,9 +7,11 @@ Source: https://docs.kernel.org/userspace-api/seccomp_filter.html
 import ctypes
 import errno
 import os
+import signal
 import struct
+from collections.abc import Callable
 
-from sandbox.lockdown.kernel import IS_ARM, NUMBERS, syscall
+from sandbox.lockdown.kernel import IS_ARM, NUMBERS, prepared
 from sandbox.words import words
 
 _LOAD, _EQUALS, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
@@ -18,7 +20,12 @@ _X32_BIT = 0x40000000
 _NUMBER_OFFSET, _ARCH_OFFSET = 0, 4
 _SET_MODE_FILTER = 1
 _AF_UNIX = 1
-_MAP_SHARED, _PROT_EXEC = 1, 4
+_MAP_ANONYMOUS = 0x20
+_MAP_NOT_OURS = 1 | 0x40000
+"""Shared memory escapes the memory limit; huge pages (MAP_HUGETLB) are the host's."""
+_PROT_WRITE, _PROT_EXEC = 2, 4
+_PR_SET_PDEATHSIG = 1
+_CLONE_MORE_THAN_FORK = 0x100 | 0x4000 | 0x10000  # VM, VFORK, THREAD
 _NAMESPACE_FLAGS = 0x7E020000 | 0x80  # every CLONE_NEW*
 _FCNTL_COMMANDS = (0, 1, 2, 3, 4, 1030)  # DUPFD GETFD SETFD GETFL SETFL DUPFD_CLOEXEC
 _IOCTL_COMMANDS = (
@@ -28,6 +35,18 @@ _IOCTL_COMMANDS = (
     0x5401,
     0x541B,
 )  # FIONBIO FIOCLEX FIONCLEX TCGETS FIONREAD
+_FUTEX_PRIVATE, _FUTEX_REALTIME = 128, 256
+_FUTEX_OPERATIONS = (
+    *(_FUTEX_PRIVATE | operation for operation in (0, 1, 3, 4, 5, 9, 10)),
+    _FUTEX_PRIVATE | _FUTEX_REALTIME | 9,
+)  # WAIT WAKE REQUEUE CMP_REQUEUE WAKE_OP WAIT_BITSET WAKE_BITSET
+_SOL_SOCKET = 1
+_SOCKET_OPTIONS = (3, 4, 7, 8, 30, 38, 39)  # TYPE ERROR SNDBUF RCVBUF ACCEPTCONN PROTOCOL DOMAIN
+_MSG_PEEK, _MSG_DONTWAIT, _MSG_WAITALL, _MSG_NOSIGNAL = 2, 0x40, 0x100, 0x4000
+_MEMORY_ADVICE = (
+    *(0, 1, 2, 3, 4, 8),  # NORMAL RANDOM SEQUENTIAL WILLNEED DONTNEED FREE
+    *(14, 15, 16, 17, 18, 19),  # HUGEPAGE NOHUGEPAGE DONTDUMP DODUMP WIPEONFORK KEEPONFORK
+)
 _WRITING = (
     os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
     | (os.O_TMPFILE & ~os.O_DIRECTORY)
@@ -35,12 +54,12 @@ _WRITING = (
 
 _PLAIN = words("""
     read write close fstat lseek munmap mremap brk rt_sigaction rt_sigprocmask rt_sigreturn pread64
-    readv writev sched_yield madvise dup dup2 dup3 nanosleep getpid recvfrom shutdown getsockname
-    getpeername getsockopt exit exit_group uname getcwd gettimeofday getrlimit getrusage sysinfo
+    readv writev sched_yield dup dup2 dup3 nanosleep getpid shutdown getsockname
+    getpeername exit exit_group uname getcwd gettimeofday getrlimit getrusage sysinfo
     times getuid getgid geteuid getegid getppid getgroups getresuid getresgid sigaltstack gettid
-    time futex sched_getaffinity set_tid_address restart_syscall clock_gettime clock_getres
+    time sched_getaffinity set_tid_address restart_syscall clock_gettime clock_getres
     clock_nanosleep epoll_create epoll_wait epoll_ctl epoll_pwait epoll_pwait2 poll ppoll select
-    pselect6 set_robust_list eventfd2 epoll_create1 pipe2 getrandom membarrier rseq close_range
+    pselect6 set_robust_list eventfd2 epoll_create1 pipe2 getrandom rseq close_range
     pause getitimer
 """)
 _PATHS = words("""
@@ -58,30 +77,66 @@ _NEVER_BY_ACCIDENT = words("""
 _KEPT_ALIVE: list[ctypes.Array[ctypes.c_char]] = []
 
 
-def child_filter(*, files_visible: bool) -> bytes:
+def child_filter(*, files_visible: bool, native_modules: bool = False) -> bytes:
     """For tool code: compute, sleep, use what is open; with ``files_visible`` also read files.
 
     No process, thread, socket, executable memory, shared memory or signal to others.
+    ``native_modules``: files may be mapped as code, unless they are mapped to be written as well.
     """
-    return _assemble(_child_blocks(files_visible=files_visible))
+    blocks = _child_blocks(files_visible=files_visible)
+    if native_modules:
+        blocks["mmap"] = _mapping_of_code()
+    return _assemble(blocks)
 
 
-def zygote_filter() -> bytes:
-    """For the fork server: what a child may do, plus forking, reaping and locking down."""
+def zygote_filter(*, foreign_modules: bool = False) -> bytes:
+    """For the fork server: what a child may do, plus forking, reaping and locking down.
+
+    ``foreign_modules``: it will run code that is not ours.
+    """
     blocks = _child_blocks(files_visible=True)
     blocks.update({name: [_ALLOW] for name in _FORK_SERVER})
+    blocks["madvise"] = [_ALLOW]
     # Before the lock-down was inherited, extension modules of the preload may still be mapped.
-    blocks["mmap"] = [*_refuse_if_any(3, _MAP_SHARED), _ALLOW]
+    blocks["mmap"] = [*_refuse_if_any(3, _MAP_NOT_OURS), _ALLOW]
     blocks["clone"] = [*_refuse_if_any(0, _NAMESPACE_FLAGS), _ALLOW]
+    if foreign_modules:
+        blocks["mmap"] = _mapping_of_code()
+        blocks["clone"] = [*_refuse_if_any(0, _NAMESPACE_FLAGS | _CLONE_MORE_THAN_FORK), _ALLOW]
+        # It cannot outlive the service: this is the only thing that it may set about itself.
+        blocks["prctl"] = [
+            *_require(0, _PR_SET_PDEATHSIG), *_require(1, signal.SIGKILL), _ALLOW
+        ]  # fmt: skip
+    return _assemble(blocks)
+
+
+def importing_filter() -> bytes:
+    """For a child that imports modules before it puts on :func:`child_filter`."""
+    blocks = _child_blocks(files_visible=True)
+    blocks["mmap"] = _mapping_of_code()
+    blocks["seccomp"] = [_ALLOW]
+    return _assemble(blocks)
+
+
+def unpacking_filter() -> bytes:
+    """For the process that unpacks wheels: what a child may do, plus making files and folders."""
+    blocks = _child_blocks(files_visible=True)
+    blocks["openat"] = [_ALLOW]
+    blocks["mkdirat"] = [_ALLOW]
     return _assemble(blocks)
 
 
 def install(program: bytes) -> None:
     """For good, for this process and its children. Needs ``no_new_privileges``."""
+    prepared_install(program)()
+
+
+def prepared_install(program: bytes) -> Callable[[], int]:
+    """:func:`install` for later."""
     code = ctypes.create_string_buffer(program, len(program))
     header = struct.pack("<HxxxxxxQ", len(program) // 8, ctypes.addressof(code))
     _KEPT_ALIVE.append(code)
-    syscall("seccomp", _SET_MODE_FILTER, 0, header)
+    return prepared("seccomp", _SET_MODE_FILTER, 0, header)
 
 
 def _child_blocks(*, files_visible: bool) -> dict[str, list[bytes]]:
@@ -90,15 +145,26 @@ def _child_blocks(*, files_visible: bool) -> dict[str, list[bytes]]:
         blocks.update({name: [_ALLOW] for name in _PATHS})
         blocks["openat"] = [*_refuse_if_any(2, _WRITING, errno.EROFS), _ALLOW]
         blocks["open"] = [*_refuse_if_any(1, _WRITING, errno.EROFS), _ALLOW]
-    # Shared mappings escape the memory limit; executable ones would be native code.
-    blocks["mmap"] = [*_refuse_if_any(3, _MAP_SHARED), *_refuse_if_any(2, _PROT_EXEC), _ALLOW]
+    # Executable mappings would be native code.
+    blocks["mmap"] = [*_refuse_if_any(3, _MAP_NOT_OURS), *_refuse_if_any(2, _PROT_EXEC), _ALLOW]
     blocks["mprotect"] = [*_refuse_if_any(2, _PROT_EXEC), _ALLOW]
     blocks["fcntl"] = _only(1, _FCNTL_COMMANDS, errno.EPERM)
     blocks["ioctl"] = _only(1, _IOCTL_COMMANDS, errno.ENOTTY)
     blocks["socketpair"] = _only(0, (_AF_UNIX,), errno.EPERM)
-    blocks["sendto"] = [*_require_zero(4), _ALLOW]  # no destination: connected pairs only
+    # Between calls that run at once, a futex on a library's page would be a bell.
+    blocks["futex"] = _only(1, _FUTEX_OPERATIONS, errno.EPERM)
+    blocks["madvise"] = _only(2, _MEMORY_ADVICE, errno.EINVAL)
+    # The peer of the one socket pair is the service: no handle on it (SO_PEERPIDFD), no who it is.
+    blocks["getsockopt"] = [*_require(1, _SOL_SOCKET), *_only(2, _SOCKET_OPTIONS, errno.EPERM)]
+    # No destination: connected pairs only. No MSG_OOB: rarely used, so rarely tested, kernel code.
+    blocks["sendto"] = [
+        *_require(4, 0), *_refuse_if_any(3, ~(_MSG_DONTWAIT | _MSG_NOSIGNAL)), _ALLOW
+    ]  # fmt: skip
+    blocks["recvfrom"] = [
+        *_refuse_if_any(3, ~(_MSG_DONTWAIT | _MSG_PEEK | _MSG_WAITALL | _MSG_NOSIGNAL)), _ALLOW
+    ]  # fmt: skip
     # Only on itself: a hard limit never goes up again.
-    blocks["prlimit64"] = [*_require_zero(0), _ALLOW]
+    blocks["prlimit64"] = [*_require(0, 0), _ALLOW]
     blocks["clone3"] = [_refusal(errno.ENOSYS)]  # libc then falls back to clone, which is refused
     return blocks
 
@@ -125,10 +191,23 @@ def _refuse_if_any(argument: int, bits: int, code: int = errno.EPERM) -> list[by
     return [_load(argument), _instruction(_ANY_BIT, 0, 1, bits), _refusal(code)]
 
 
-def _require_zero(argument: int) -> list[bytes]:
+def _mapping_of_code() -> list[bytes]:
+    """Only of files, for no process can write one, and only as they are."""
+    return [
+        *_refuse_if_any(3, _MAP_NOT_OURS),
+        _load(2),
+        _instruction(_ANY_BIT, 1, 0, _PROT_EXEC),
+        _ALLOW,
+        *_refuse_if_any(2, _PROT_WRITE),
+        *_refuse_if_any(3, _MAP_ANONYMOUS),
+        _ALLOW,
+    ]
+
+
+def _require(argument: int, value: int) -> list[bytes]:
     return [
         _load(argument),
-        _instruction(_EQUALS, 1, 0, 0),
+        _instruction(_EQUALS, 1, 0, value),
         _refusal(errno.EPERM),
         _load(argument, upper_half=True),
         _instruction(_EQUALS, 1, 0, 0),

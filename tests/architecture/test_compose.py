@@ -17,7 +17,7 @@ SECRETS = {
     *("MCPBOX_ENCRYPTION_KEY", "MCPBOX_SANDBOX_API_KEY", "MCPBOX_ADMIN_PASSWORD"),
     *("POSTGRES_PASSWORD", "MCPBOX_POSTGRES_PASSWORD", "TEMPORAL_POSTGRES_PASSWORD"),
 }
-JOBS = {"migrate", "temporal-schema", "temporal-namespace"}
+JOBS = {"receipt-key", "migrate", "temporal-schema", "temporal-namespace"}
 DOORS = {"gateway-door", "admin-door", "temporal-ui-door"}
 WRITES_BESIDE_ITS_PROGRAM = {"temporal-ui"}
 
@@ -48,7 +48,7 @@ def services() -> dict[str, Service]:
 
 
 def networks_of(name: str) -> set[str]:
-    return set(services()[name]["networks"])
+    return set(services()[name].get("networks", ()))
 
 
 def open_networks() -> set[str]:
@@ -74,10 +74,10 @@ def test_gateway_and_admin_share_no_network() -> None:
     assert networks_of("gateway").isdisjoint(networks_of("admin"))
 
 
-def test_only_doors_and_the_sandbox_are_on_a_network_with_a_way_out() -> None:
+def test_only_doors_sandbox_and_worker_are_on_a_network_with_a_way_out() -> None:
     outside = {name for name in services() if networks_of(name) & open_networks()}
 
-    assert outside == {*DOORS, "sandbox"}
+    assert outside == {*DOORS, "sandbox", "worker"}
 
 
 def test_the_sandbox_reaches_only_who_calls_it_and_the_internet() -> None:
@@ -89,6 +89,7 @@ def test_the_sandbox_reaches_only_who_calls_it_and_the_internet() -> None:
 
     assert beside == {"worker", "gateway", "admin"}
     assert {name for name in services() if "egress" in networks_of(name)} == {"sandbox"}
+    assert {name for name in services() if "packages" in networks_of(name)} == {"worker"}
 
 
 def test_ports_are_published_on_loopback_by_doors_alone() -> None:
@@ -105,6 +106,42 @@ def test_the_sandbox_is_given_no_secret_but_its_own_key() -> None:
 
     assert {name for name in given if "KEY" in name} == {"MCPBOX_SANDBOX_API_KEY"}
     assert all(name.startswith("MCPBOX_SANDBOX_") for name in given)
+
+
+def test_the_sandbox_is_given_the_public_half_of_the_key_of_receipts_alone() -> None:
+    job, sandbox = services()["receipt-key"], services()["sandbox"]
+    [written] = job["volumes"]
+    [read] = [one for one in sandbox["volumes"] if one["source"] == written["source"]]
+
+    assert set(job["environment"]) == {"MCPBOX_ENCRYPTION_KEY"}
+    assert job["network_mode"] == "none"
+    assert not written.get("read_only")
+    assert read["read_only"]
+    assert f"{written['target']}/public" in " ".join(job["entrypoint"])
+    assert f"{read['target']}/public" in (ROOT / "deploy/sandbox.sh").read_text()
+
+
+def test_the_sandbox_keeps_modules_in_a_volume_of_its_own() -> None:
+    directory = services()["sandbox"]["environment"]["MCPBOX_SANDBOX_DATA_DIR"]
+    holding = {
+        (name, volume["source"])
+        for name, service in services().items()
+        for volume in service.get("volumes", [])
+        if directory.startswith(volume["target"])
+    }
+
+    assert holding == {("sandbox", "sandbox")}
+    assert services()["sandbox"]["tmpfs"] == ["/tmp"]  # nothing hides the volume
+
+
+def test_the_key_that_signs_approvals_is_where_it_is_used_and_nowhere_else() -> None:
+    holding = {
+        name
+        for name, service in services().items()
+        if "MCPBOX_ENCRYPTION_KEY" in (service.get("environment") or {})
+    }
+
+    assert holding == {"worker", "admin", "receipt-key"}
 
 
 def test_every_service_says_when_it_is_healthy_and_waits_for_what_it_needs() -> None:

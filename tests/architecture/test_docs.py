@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mcpbox.settings import Settings
+from sandbox.contract import DEFAULT_MODULES
 from sandbox.settings import Settings as SandboxSettings
 
 ROOT = Path(__file__).parents[2]
@@ -40,6 +41,14 @@ def test_every_page_is_in_the_index() -> None:
         for page in pages
         if page != "README.md" and page not in index and not page.startswith("adr/")
     ] == []
+
+
+def test_the_guide_lists_the_modules_that_every_tool_may_import() -> None:
+    guide = (ROOT / "docs/guides/write-a-tool.md").read_text()
+    section = guide.partition("## Modules\n")[2].partition("\n## ")[0]
+    first, listed, *_ = section.strip().split("\n\n")
+
+    assert set(re.findall(r"`(\w+)`", first + listed)) == DEFAULT_MODULES
 
 
 def test_the_reference_names_every_setting_and_no_other() -> None:

@@ -23,6 +23,8 @@ ADDRESS = re.compile(
     r"https?://\S*(?:/simple\b|\.whl\b|\.tar\.gz\b|\.tgz\b)"
     r"|--(?:extra-)?index-url[ =]\S*/|--find-links[ =]\S*/"
 )
+PUBLIC_INDEX = "https://pypi.org/simple"
+"""The default of a setting, and the only one that may be named."""
 TREE_LINE = re.compile(r"^((?:│   |    )*(?:├── |└── )?)(\w+)", re.MULTILINE)
 
 
@@ -111,6 +113,7 @@ def test_no_file_names_a_registry_or_this_machine() -> None:
         for path in files()
         if (text := text_of(path))
         for found in [*ADDRESS.findall(text), *(place for place in places if place in text)]
+        if found != PUBLIC_INDEX
     ]
 
     assert telling == []

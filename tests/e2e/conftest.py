@@ -1,10 +1,19 @@
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 
+import pytest
 import pytest_asyncio
 
 from tests.e2e.desk import Desk, set_desk
-from tests.instances import Installed
+from tests.instances import Installed, started_instance
+from tests.package_index import LocalIndex
 from tests.reviewing import Reviewer
+
+
+@pytest.fixture(scope="session")
+def crashing(package_index: LocalIndex) -> Generator[Installed]:
+    """An instance of its own: nobody else's test should meet a dead process."""
+    with started_instance(**package_index.settings) as running:
+        yield running
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -1,26 +1,13 @@
 """I7: ``kill -9`` of any process, at any point, loses nothing and does nothing twice."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager
-from uuid import UUID
 
-import asyncpg
 import pytest
 
-from mcpbox.store.session import plain_url
-from tests.instances import Installed, started_instance
+from tests.e2e.crashing import SERVICES, count, held_up, is_decided, killed_and_back
+from tests.instances import Installed
 from tests.mcp_clients import author_on
 from tests.reviewing import Reviewer, eventually
-
-SERVICES = ("postgres", "temporal", "worker", "sandbox", "gateway", "admin")
-
-
-@pytest.fixture(scope="module")
-def crashing() -> Generator[Installed]:
-    """An instance of its own: nobody else's test should meet a dead process."""
-    with started_instance() as running:
-        yield running
 
 
 @pytest.mark.timeout(120)
@@ -55,7 +42,7 @@ async def test_i7_kill_9_between_decision_and_effect_still_applies_exactly_once(
     async with crashing.api() as api:
         reviewer = Reviewer(api)
         request = await reviewer.when(request_id, "awaiting_decision")
-        async with releases_held_up(crashing):
+        async with held_up(crashing, "releases"):
             deciding = asyncio.create_task(reviewer.decide(request))
             await eventually(lambda: is_decided(crashing, request_id))
             await killed_and_back(crashing, victim)
@@ -69,42 +56,6 @@ async def test_i7_kill_9_between_decision_and_effect_still_applies_exactly_once(
         assert await author.call(draft.callable_name, a=1) == {"sum": 3}
 
 
-async def killed_and_back(crashing: Installed, victim: str) -> None:
-    names = SERVICES if victim == "all" else (victim,)
-    before = await asyncio.to_thread(crashing.status)
-    await asyncio.to_thread(crashing.kill, *names)
-    await asyncio.to_thread(
-        crashing.wait_until_restarted, {name: before[name]["restarts"] for name in names}
-    )
-
-
-@asynccontextmanager
-async def releases_held_up(crashing: Installed) -> AsyncGenerator[None]:
-    """Nobody can release anything; reading, and deciding, go on."""
-    connection = await asyncpg.connect(plain_url(crashing.database_url))
-    try:
-        await connection.execute("BEGIN")
-        await connection.execute("LOCK TABLE releases IN SHARE ROW EXCLUSIVE MODE")
-        yield
-    finally:
-        connection.terminate()
-
-
-async def is_decided(crashing: Installed, request_id: str) -> bool:
-    return await count(crashing, "decisions", request_id) == 1
-
-
 async def assert_released_once(crashing: Installed, request_id: str) -> None:
     assert await count(crashing, "decisions", request_id) == 1
     assert await count(crashing, "releases", request_id) == 1
-
-
-async def count(crashing: Installed, table: str, request_id: str) -> int:
-    connection = await asyncpg.connect(plain_url(crashing.database_url))
-    try:
-        return await connection.fetchval(
-            f"SELECT count(*) FROM {table} WHERE request_id = $1",  # noqa: S608 - our own names
-            UUID(request_id),
-        )
-    finally:
-        await connection.close()

@@ -45,6 +45,14 @@ async def revoke_grant(instance: Installed, _: Author, draft: Draft) -> None:
     )
 
 
+async def remove_receipt(instance: Installed, _: Author, draft: Draft) -> None:
+    await behind_our_back(
+        instance,
+        "UPDATE releases SET receipt = NULL WHERE tool_id = $1",
+        UUID(draft.tool_id),
+    )
+
+
 async def end_release(instance: Installed, _: Author, draft: Draft) -> None:
     await behind_our_back(
         instance,
@@ -69,6 +77,7 @@ NARROWINGS: dict[str, tuple[Narrowing, str]] = {
     "its server is stopped": (stop_server, "is stopped"),
     "it is disabled": (disable_tool, "is disabled"),
     "its code is not what was approved": (tamper_with_code, "not what was approved"),
+    "its release has no receipt": (remove_receipt, "no approval receipt"),
     "a grant it needs is revoked": (revoke_grant, "api.example.com"),
     "its release has ended": (end_release, "There is no tool"),
 }

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from tests.e2e.publishing import released
 from tests.instances import Installed
 from tests.mcp_clients import Draft, author_on
 from tests.reviewing import Reviewer
@@ -258,3 +259,22 @@ async def test_on_a_narrow_screen_the_request_opens_in_place_of_the_list(
 
         await page.get_by_role("button", name="All requests").click()
         await expect(row(page, draft)).to_be_visible()
+
+
+async def test_a_released_tool_shows_its_receipt_and_hands_it_out(
+    instance: Installed, browser: Browser, reviewer: Reviewer
+) -> None:
+    async with author_on(instance) as author:
+        draft = await released(author, reviewer)
+
+    async with visiting(browser, instance) as page:
+        await page.goto(f"{instance.panel_url}/tools/{draft.tool_id}")
+        heading = page.locator(".page-title", has_text="Approval receipt")
+        await expect(heading.locator(".state")).to_have_text("Valid")
+        await expect(page.locator(".fact", has_text="Approved by")).to_contain_text("admin")
+        async with page.expect_download() as downloading:
+            await page.get_by_role("button", name="Download").click()
+        downloaded = (await (await downloading.value).path()).read_text()
+
+    shown = await reviewer.get(f"/tools/{draft.tool_id}/receipt")
+    assert downloaded == shown["envelope"]

@@ -9,7 +9,7 @@ import pytest_asyncio
 from pydantic import SecretStr
 from sqlalchemy import make_url
 
-from mcpbox.sandbox_client import SandboxClient
+from mcpbox.sandbox_client import ModuleSets, SandboxClient
 from mcpbox.store.session import Sessions, make_sessions, plain_url
 from migrations.run import upgrade
 from tests.instances import Installed
@@ -39,11 +39,16 @@ async def database(instance: Installed) -> AsyncGenerator[Database]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def sandbox(instance: Installed) -> AsyncGenerator[SandboxClient]:
+    client = sandbox_of(instance)
+    yield client
+    await client.aclose()
+
+
+def sandbox_of(instance: Installed, module_sets: ModuleSets | None = None) -> SandboxClient:
     given = instance.process_environment()
-    client = SandboxClient(
+    return SandboxClient(
         url="http://sandbox",
         api_key=SecretStr(given["MCPBOX_SANDBOX_API_KEY"]),
         socket=given["MCPBOX_SANDBOX_SOCKET"],
+        module_sets=module_sets,
     )
-    yield client
-    await client.aclose()

@@ -1,7 +1,15 @@
 import pytest
 from pydantic import SecretStr
 
-from mcpbox.crypto import derive, hash_password, new_token, password_matches, token_hash
+from mcpbox.crypto import (
+    SigningKey,
+    derive,
+    hash_password,
+    new_token,
+    password_matches,
+    signature_holds,
+    token_hash,
+)
 
 KEY = SecretStr("ab" * 32)
 
@@ -31,6 +39,16 @@ def test_each_purpose_has_a_key_of_its_own() -> None:
 @pytest.mark.parametrize("other", ["cd" * 32, "ab" * 31 + "ac"])
 def test_another_key_derives_other_keys(other: str) -> None:
     assert derive(SecretStr(other), "panel") != derive(KEY, "panel")
+
+
+def test_a_signature_holds_for_its_key_and_its_text_alone() -> None:
+    key, other = SigningKey(KEY, "receipts"), SigningKey(KEY, "something else")
+    signature = key.sign(b"approved")
+
+    assert signature_holds(key.public, signature, b"approved")
+    assert not signature_holds(key.public, signature, b"Approved")
+    assert not signature_holds(key.public, signature[:-1], b"approved")
+    assert not signature_holds(other.public, signature, b"approved")
 
 
 def test_tokens_are_long_random_and_kept_only_as_a_hash() -> None:

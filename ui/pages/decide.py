@@ -10,15 +10,17 @@ from mcpbox.domain.ids import DecisionId
 from mcpbox.domain.requests import (
     REASON_MAX_LENGTH,
     DecisionDraft,
+    Kind,
     Outcome,
     RequestDetail,
     State,
     Verdict,
 )
+from ui.pages.facts import show_consequences
 from ui.parts import attributes, box, button, icon, text
 from ui.rest import ApiProblem
 from ui.visit import Visit
-from ui.words import STATES, VERDICTS, callable_of, needs_typed_name
+from ui.words import STATES, VERDICTS, needs_typed_name
 
 
 class _Manner(NamedTuple):
@@ -36,7 +38,7 @@ class _Manner(NamedTuple):
 _MANNERS = {
     Verdict.APPROVE: _Manner(
         "Approve {}?",
-        "Exactly what you saw becomes callable, at once.",
+        "Exactly what you saw takes effect, at once.",
         "ok",
         "shield-check",
         "primary",
@@ -51,7 +53,7 @@ _MANNERS = {
         "undo-2",
         "primary",
         "What has to change",
-        "The LLM reads this and revises the tool",
+        "The LLM reads this and revises what it asks for",
         "The author needs to know what to change",
     ),
     Verdict.DENY: _Manner(
@@ -65,6 +67,8 @@ _MANNERS = {
         "A denial needs a reason",
     ),
 }
+
+_NAMED = {Kind.PUBLISH: "tool", Kind.MODULE_GRANT: "module"}
 
 
 async def ask_for_decision(visit: Visit, request: RequestDetail, verdict: Verdict) -> bool:
@@ -90,8 +94,9 @@ async def ask_for_decision(visit: Visit, request: RequestDetail, verdict: Verdic
 async def _ask(request: RequestDetail, verdict: Verdict) -> str | None:
     """The reason, or ``None`` when the visitor thought better of it or left."""
     manner = _MANNERS[verdict]
-    name = callable_of(request)
+    name = request.title
     careful = verdict is Verdict.APPROVE and needs_typed_name(request.risk)
+    expected = request.requirement.module if request.requirement else name
     title = manner.title.format(name)
     with ui.dialog() as dialog, ui.card().classes("sheet"):
         attributes(dialog, {"aria-label": title})
@@ -103,8 +108,8 @@ async def _ask(request: RequestDetail, verdict: Verdict) -> str | None:
                 text(manner.consequence, "muted", "p")
         with box("sheet-body"):
             if verdict is Verdict.APPROVE:
-                _what_it_allows(request)
-            typed = _typed_name(name) if careful else None
+                show_consequences(request)
+            typed = _typed_name(expected, request.kind) if careful else None
             text(manner.reason_label, "label", "div")
             reason = ui.textarea(
                 placeholder=manner.placeholder,
@@ -126,7 +131,7 @@ async def _ask(request: RequestDetail, verdict: Verdict) -> str | None:
             confirm = button(VERDICTS[verdict], kind=manner.button, on_click=submit)
             confirm.mark("confirm")
             if typed:
-                confirm.bind_enabled_from(typed, "value", partial(_is_name, name))
+                confirm.bind_enabled_from(typed, "value", partial(_is_name, expected))
     answer: str | None = await dialog
     if not dialog.is_deleted:
         dialog.delete()
@@ -146,39 +151,23 @@ def _is_name(name: str, typed: str | None) -> bool:
     return (typed or "").strip() == name
 
 
-def _typed_name(name: str) -> ui.input:
+def _typed_name(name: str, kind: Kind) -> ui.input:
     text(f"Type {name} to confirm", "label", "div")
     typed = ui.input(placeholder=name).classes("field mono").mark("typed")
     typed.props("outlined dense autocomplete=off spellcheck=false autocapitalize=none")
-    attributes(typed, {"aria-label": "Name of the tool"})
+    attributes(typed, {"aria-label": f"Name of the {_NAMED[kind]}"})
     return typed
-
-
-def _what_it_allows(request: RequestDetail) -> None:
-    text("You allow it to", "label", "div")
-    with box("sheet-list", "ul"):
-        with box("", "li"):
-            icon("bot", "i-14")
-            text("Be called by every client that may call tools")
-        for host in request.needs.hosts:
-            with box("", "li"):
-                icon("globe", "i-14")
-                text(f"Reach {host}; other tools of {request.server_name} need not ask again")
-        for secret in request.proposed.manifest.secret_names:
-            with box("", "li"):
-                icon("key-round", "i-14")
-                text(f"Read the secret {secret}")
 
 
 def _told(request: RequestDetail, verdict: Verdict, outcome: Outcome) -> tuple[str, bool]:
     """What happened, and whether that is what the reviewer wanted."""
-    name = callable_of(request)
+    name = request.title
     if verdict is Verdict.DENY:
         return f"{name} was denied", True
     if verdict is Verdict.REQUEST_CHANGES:
         return f"Changes to {name} were requested", True
     if outcome.state is State.APPLIED:
-        return f"{name} was approved and can be called now", True
+        return f"{name} was approved and takes effect now", True
     if outcome.state is State.APPLY_FAILED:
         return f"{name} was approved but could not be applied. {outcome.state_reason}", False
     if outcome.state is State.AWAITING_DECISION:

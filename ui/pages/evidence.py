@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from mcpbox.domain.evidence import Check, Evidence, Risk, Status
 from mcpbox.domain.requests import RequestDetail, State
 from ui.parts import blank, box, callout, state_badge, text
-from ui.words import CHECKS, STATES, STATUSES, risk_word
+from ui.words import CHECKS, FOUND, STATES, STATUSES, Tone, plural, risk_word
 
-_HEADLINES: dict[Risk | None, tuple[str, str]] = {
-    None: ("info", "The risk is not known yet; the evidence is being gathered."),
-    Risk.LOW: ("circle-check", "Nothing new is granted, and no check found anything."),
-    Risk.MEDIUM: ("triangle-alert", "Read the remarks before you approve."),
-    Risk.HIGH: ("triangle-alert", "This asks for more than was granted before."),
-    Risk.CRITICAL: ("shield-alert", "A check found something dangerous. Know why you approve."),
+_ICONS: dict[Risk | None, str] = {
+    None: "info",
+    Risk.LOW: "circle-check",
+    Risk.MEDIUM: "triangle-alert",
+    Risk.HIGH: "triangle-alert",
+    Risk.CRITICAL: "shield-alert",
 }
 
 
@@ -24,7 +24,6 @@ def show_headline(request: RequestDetail) -> None:
         callout(level, "info", STATES[request.state][0], request.state_reason)
     if request.state.terminal:
         return
-    name, title = _HEADLINES[request.risk]
     findings = [
         finding.title
         for one in request.evidence
@@ -39,8 +38,31 @@ def show_headline(request: RequestDetail) -> None:
     if findings:
         details.append("; ".join(dict.fromkeys(findings)) + ".")
     if missing:
-        details.append(f"Could not be checked: {', '.join(missing)}. That is not a clean result.")
-    callout(str(request.risk or "unknown"), name, title, " ".join(details))
+        details.append(f"Not checked: {', '.join(missing)}. That is not a clean result.")
+    callout(
+        str(request.risk or "unknown"),
+        _ICONS[request.risk],
+        _headline(request),
+        " ".join(details),
+    )
+
+
+def _headline(request: RequestDetail) -> str:
+    match request.risk:
+        case None:
+            return "The risk is not known yet; the evidence is being gathered."
+        case Risk.LOW if request.requirement is not None:
+            return "No check found anything."
+        case Risk.LOW:
+            return "Nothing new is granted, and no check found anything."
+        case Risk.MEDIUM:
+            return "Read the remarks before you approve."
+        case Risk.HIGH if request.needs.hosts:
+            return "This asks for more than was granted before."
+        case Risk.HIGH:
+            return "A check found something serious, or could not be made."
+        case Risk.CRITICAL:
+            return "A check found something dangerous. Know why you approve."
 
 
 def show_evidence(request: RequestDetail) -> None:
@@ -55,7 +77,7 @@ def _check(evidence: Evidence, *, stale: bool) -> None:
     with box("check", "section", aria_label=CHECKS[evidence.check]):
         with box("", "header"):
             text(CHECKS[evidence.check], tag="h3")
-            state_badge(STATUSES[evidence.status])
+            state_badge(_status(evidence))
             if stale:
                 state_badge(("Of another version", "bad"))
         text(evidence.summary, "summary", "p")
@@ -73,8 +95,27 @@ def _check(evidence: Evidence, *, stale: bool) -> None:
                     text(value, tag="dd")
 
 
-def trial_in_words(evidence: Sequence[Evidence]) -> tuple[str, str]:
-    trial = next((one for one in evidence if one.check is Check.TRIAL), None)
-    if trial is None:
+def _status(evidence: Evidence) -> tuple[str, Tone]:
+    searched = evidence.check is Check.VULNERABILITIES and evidence.status is Status.FAILED
+    return FOUND if searched else STATUSES[evidence.status]
+
+
+def in_words(evidence: Sequence[Evidence], check: Check) -> tuple[str, str]:
+    found = next((one for one in evidence if one.check is check), None)
+    if found is None:
         return "Not run yet", "the evidence is being gathered"
-    return STATUSES[trial.status][0], trial.summary
+    return STATUSES[found.status][0], found.summary
+
+
+def remarks_in_words(
+    evidence: Sequence[Evidence], check: Check, *, one: str, many: str, none: str
+) -> tuple[str, str]:
+    """How many, and what about; ``none``: what is said of a clean result."""
+    found = next((piece for piece in evidence if piece.check is check), None)
+    if found is None or found.status is Status.MISSING:
+        word, why = in_words(evidence, check)
+        return word, why.removeprefix(f"{word}: ")
+    if not found.findings:
+        return none, found.summary
+    titles = dict.fromkeys(finding.title for finding in found.findings)
+    return plural(len(found.findings), one, many), "; ".join(titles)

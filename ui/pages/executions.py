@@ -6,8 +6,8 @@ from typing import Any
 
 from mcpbox.domain.base import Page
 from mcpbox.domain.executions import Execution, ExecutionOutcome, Origin
+from mcpbox.domain.texts import reveal
 from ui.frame import Top
-from ui.highlight import reveal
 from ui.live import BUSY_GAP_S
 from ui.parts import blank, box, link, state_badge, text
 from ui.section import Section

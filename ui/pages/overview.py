@@ -9,15 +9,17 @@ from mcpbox.domain.requests import RequestSummary, State
 from ui.frame import Top
 from ui.live import BUSY_GAP_S
 from ui.pages.executions import latest_executions
-from ui.parts import blank, box, connect_steps, icon, link, risk_badge, text
+from ui.parts import blank, box, callout, connect_steps, icon, link, risk_badge, text
+from ui.rest import System
 from ui.section import Section
 from ui.visit import Visit
-from ui.words import callable_of, milliseconds, plural, who
+from ui.words import milliseconds, plural, who
 
 _SHOWN = 6
 
 
 class _Shown(NamedTuple):
+    system: System
     numbers: Overview
     waiting: Page[RequestSummary]
     latest: Page[Execution]
@@ -28,14 +30,16 @@ async def overview_page(visit: Visit, top: Top) -> None:
 
     async def load() -> _Shown:
         rest = visit.rest
-        numbers, waiting, latest = await asyncio.gather(
+        system, numbers, waiting, latest = await asyncio.gather(
+            rest.system(),
             rest.overview(),
             rest.requests((State.AWAITING_DECISION,), page_size=_SHOWN),
             rest.executions(page_size=_SHOWN),
         )
-        return _Shown(numbers, waiting, latest)
+        return _Shown(system, numbers, waiting, latest)
 
     def show(shown: _Shown) -> None:
+        _warnings(shown.system)
         _tiles(shown.numbers)
         if not shown.numbers.tools_total:
             with (
@@ -54,6 +58,13 @@ async def overview_page(visit: Visit, top: Top) -> None:
         await section.refresh()
     visit.follow(frozenset({"requests", "catalog"}), section.refresh)
     visit.follow(frozenset({"executions"}), section.refresh, gap_s=BUSY_GAP_S)
+
+
+def _warnings(system: System) -> None:
+    for service in system.services:
+        if service.warnings:
+            title = f"{service.name}: {service.detail}, but not every layer of it is active"
+            callout("medium", "shield-alert", title, " ".join(service.warnings))
 
 
 def _tiles(numbers: Overview) -> None:
@@ -157,7 +168,7 @@ def _waiting(visit: Visit, page: Page[RequestSummary]) -> None:
             for request in page.items:
                 with link(f"/approvals?id={request.id}"):
                     with box("grow"):
-                        text(callable_of(request), "mono strong ellipsis", "div")
+                        text(request.title, "mono strong ellipsis", "div")
                         text(who(request.requester)[1], "faint small ellipsis", "div")
                     risk_badge(request.risk)
                     visit.stamp(request.created_at, "when")

@@ -9,7 +9,7 @@ from mcpbox.domain.ids import RequestId
 from mcpbox.domain.requests import RequestSummary, State
 from ui.parts import attributes, box, button, choice, link, risk_badge, text
 from ui.visit import Visit
-from ui.words import STATES, callable_of, who
+from ui.words import STATES, change_of, who
 
 _OPEN_HERE = """(event) => {
   if (event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -98,8 +98,7 @@ def _row(
         element.classes("fresh")
     with element:
         with box("grow"):
-            name = callable_of(row)
-            text(name, "tool mono ellipsis", title=name)
+            text(row.title, "tool mono ellipsis", title=row.title)
             text(_about(row), "sub ellipsis")
         risk_badge(row.risk)
         visit.stamp(row.created_at, "when")
@@ -110,5 +109,4 @@ def _about(row: RequestSummary) -> str:
     if row.state is not State.AWAITING_DECISION:
         return f"{requester} · {STATES[row.state][0]}"
     first_line = row.notes.strip().split("\n")[0]
-    change = "New tool" if row.released_number is None else f"Version {row.version_number}"
-    return f"{requester} · {first_line or change}"
+    return f"{requester} · {first_line or change_of(row)}"

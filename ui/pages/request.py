@@ -9,10 +9,11 @@ from nicegui.element import Element
 
 from mcpbox.domain.ids import Digest, RequestId
 from mcpbox.domain.requests import RequestDetail, Verdict
-from ui.changes import changed_files, hidden_characters, notes_of
+from ui.changes import changed_files, compared_with, hidden_characters, notes_of
 from ui.diff import FileDiff
 from ui.diff_view import DiffView, Mode
-from ui.pages.evidence import show_evidence, show_headline, trial_in_words
+from ui.pages.evidence import show_evidence, show_headline
+from ui.pages.facts import show_facts
 from ui.pages.history import show_history
 from ui.parts import (
     attributes,
@@ -30,11 +31,10 @@ from ui.visit import Visit
 from ui.words import (
     STATES,
     VERDICTS,
-    callable_of,
+    change_of,
     plural,
     short_digest,
     until,
-    versions_of,
     who,
 )
 
@@ -64,7 +64,8 @@ class RequestView:
         self._decide = decide
         self._go_back = go_back
         self._tab = _TABS[0]
-        self._mode: Mode = "split"
+        self._mode: Mode | None = None
+        """As the visitor chose; a lock, whose lines are long, is not split by itself."""
         self._files: list[FileDiff] = []
         self._compared: tuple[RequestId, Digest] | None = None
         self._wanted: RequestId | None = None
@@ -101,9 +102,8 @@ class RequestView:
         back.mark("back")
         with box("detail-title"):
             with box("line-row grow"):
-                name = callable_of(request)
-                text(name, "ellipsis", "h2", title=name)
-                text(versions_of(request), "chip mono")
+                text(request.title, tag="h2")
+                text(change_of(request), "chip mono")
                 risk_badge(request.risk)
             with box("actions"):
                 if request.state.decidable:
@@ -196,66 +196,36 @@ class RequestView:
                 f"{plural(hidden, 'control or direction character')} could make it read otherwise "
                 "than it runs; spelled out in red below.",
             )
-        self._facts(request)
+        show_facts(request, self._files)
         if request.notes.strip():
             with box("panel"):
                 text("The author says", tag="h2")
                 text(request.notes.strip(), "notes", "p")
         with box("bar"):
-            released = request.released_number
-            against = f"Changes against version {released}, which runs now"
-            text(against if released else "All of it is new", "grow", "h2")
+            text(compared_with(request), "grow", "h2")
             if any(file.status == "changed" for file in self._files):
                 with box("seg", role="group", aria_label="Layout of the diff") as layout:
-                    self._layout_choices(layout)
+                    self._layout_choices(layout, self._layout(request))
         if not self._files:
-            blank("file-code-2", "Nothing differs", "Code and parameters are those that run now.")
+            blank("file-code-2", "Nothing differs", "It is what runs now.")
             return
-        self._diff = DiffView(self._files, notes=notes_of(request), mode=self._mode)
+        self._diff = DiffView(self._files, notes=notes_of(request), mode=self._layout(request))
 
-    def _layout_choices(self, place: Element) -> None:
+    def _layout(self, request: RequestDetail) -> Mode:
+        return self._mode or ("unified" if request.lock else "split")
+
+    def _layout_choices(self, place: Element, now: Mode) -> None:
         place.clear()
         with place:
             for mode, label, name in _LAYOUTS:
                 choice(
                     label,
-                    on=mode == self._mode,
+                    on=mode == now,
                     name=name,
                     on_click=partial(self._lay_out, mode, place),
                 )
 
     def _lay_out(self, mode: Mode, place: Element) -> None:
         self._mode = mode
-        self._layout_choices(place)
+        self._layout_choices(place, mode)
         self._diff.show_as(mode)
-
-    def _facts(self, request: RequestDetail) -> None:
-        manifest = request.proposed.manifest
-        added = sum(file.added for file in self._files)
-        removed = sum(file.removed for file in self._files)
-        with box("facts"):
-            with box("fact"):
-                text("Code", "k", "div")
-                with box("v"):
-                    text(f"+{added}", "plus")
-                    text(f" \N{MINUS SIGN}{removed}", "minus")
-                text(plural(len(self._files), "file"), "s", "div")
-            new = request.needs.hosts
-            _fact(
-                "Network",
-                plural(len(new), "new host") if new else "No new host",
-                ", ".join(new) or ", ".join(manifest.hosts) or "reaches nothing",
-            )
-            _fact(
-                "Secrets",
-                plural(len(manifest.secret_names), "secret") if manifest.secret_names else "None",
-                ", ".join(manifest.secret_names) or "reads none",
-            )
-            _fact("Sandbox trial", *trial_in_words(request.evidence))
-
-
-def _fact(label: str, value: str, note: str) -> None:
-    with box("fact"):
-        text(label, "k", "div")
-        text(value, "v", "div")
-        text(note, "s", "div")

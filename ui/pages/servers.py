@@ -1,12 +1,15 @@
 """The servers, and one of them with its tools."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from mcpbox.domain.base import Page
+from mcpbox.domain.modules import GrantedModule
 from mcpbox.domain.servers import DesiredState, ServerSummary
 from mcpbox.domain.tools import ToolSummary
 from ui.frame import Top
+from ui.pages.isolation import isolation_card
 from ui.pages.tools import tool_table
 from ui.parts import blank, box, connect_steps, link, state_badge, text
 from ui.section import Section
@@ -25,6 +28,14 @@ _COLUMNS = (
     ("Open requests", "num right optional"),
     ("Hosts it may reach", "optional"),
     ("Created", "num right optional"),
+)
+
+_MODULE_COLUMNS = (
+    ("Module", ""),
+    ("Package", ""),
+    ("Asked for by", "optional"),
+    ("Approved by", "optional"),
+    ("Granted", "num right optional"),
 )
 
 
@@ -71,17 +82,18 @@ def _row(visit: Visit, server: ServerSummary) -> None:
 class _Shown(NamedTuple):
     server: ServerSummary
     tools: Page[ToolSummary]
+    modules: Sequence[GrantedModule]
 
 
 async def server_page(visit: Visit, top: Top) -> None:
     server_id = visit.path_id("server_id", "server")
 
     async def load() -> _Shown:
-        server, tools = await asyncio.gather(
-            visit.rest.server(server_id),
+        held, tools = await asyncio.gather(
+            visit.rest.server_modules(server_id),
             visit.rest.tools(server_id=server_id, page=visit.page_number),
         )
-        return _Shown(server, tools)
+        return _Shown(held.server, tools, held.granted)
 
     with box("page scroll"):
         section = Section(visit, load, lambda shown: _show(visit, top, shown), "page-wide")
@@ -90,11 +102,14 @@ async def server_page(visit: Visit, top: Top) -> None:
 
 
 def _show(visit: Visit, top: Top, shown: _Shown) -> None:
-    server, tools = shown
+    server, tools, modules = shown
     top.name(server.name)
     with box("page-title"):
         state_badge(_STATES[server.desired_state])
         text(server.description, "notes", "p")
+        with box("made faint", title=server.created_by):
+            text(f"Created by {who(server.created_by)[1]}, ")
+            visit.stamp(server.created_at, relative=True)
     with box("facts"):
         _fact(
             "Tools",
@@ -108,12 +123,20 @@ def _show(visit: Visit, top: Top, shown: _Shown) -> None:
             "see Approvals" if waiting else "nothing to decide",
         )
         _fact("May reach", plural(len(server.hosts), "host"), ", ".join(server.hosts) or "nothing")
-        with box("fact"):
-            text("Created by", "k", "div")
-            text(who(server.created_by)[1], "v", "div")
-            visit.stamp(server.created_at, "s", relative=True)
+        _fact(
+            "May import",
+            plural(len(server.modules), "granted module"),
+            ", ".join(server.modules) or "the default ones only",
+        )
     if server.desired_state is DesiredState.STOPPED:
         text("While a server is stopped, none of its tools is listed or called.", "muted", "p")
+    _show_tools(visit, server, tools)
+    if modules:
+        _show_modules(visit, modules)
+    isolation_card(visit, server)
+
+
+def _show_tools(visit: Visit, server: ServerSummary, tools: Page[ToolSummary]) -> None:
     with box("card"):
         with box("section-head"):
             text("Tools", "grow", "h2")
@@ -127,6 +150,22 @@ def _show(visit: Visit, top: Top, shown: _Shown) -> None:
             )
             return
         tool_table(visit, tools)
+
+
+def _show_modules(visit: Visit, modules: Sequence[GrantedModule]) -> None:
+    with box("card"):
+        with box("section-head"):
+            text("Granted modules", "grow", "h2")
+        with table("Granted modules", _MODULE_COLUMNS):
+            for one in modules:
+                with box("", "tr"):
+                    with box("main-cell", "td"):
+                        row_link(one.module, f"/approvals?id={one.request_id}")
+                    text(f"{one.package} {one.version}", "mono", "td")
+                    text(who(one.requester)[1], "optional", "td", title=one.requester)
+                    text(one.granted_by, "optional", "td")
+                    with box("num optional faint", "td"):
+                        visit.stamp(one.granted_at, relative=True)
 
 
 def _fact(label: str, value: str, note: str) -> None:

@@ -9,11 +9,13 @@ from nicegui.element import Element
 
 from mcpbox.domain.base import Page
 from mcpbox.domain.executions import Execution
+from mcpbox.domain.receipts import ReleaseReceipt
 from mcpbox.domain.tools import ToolDetail, ToolVersion
 from ui.diff import FileDiff, plain_file
 from ui.diff_view import DiffView
 from ui.frame import Top
 from ui.pages.executions import latest_executions
+from ui.pages.receipt import show_receipt
 from ui.pages.tools import released_state
 from ui.parts import box, link, state_badge, text
 from ui.section import Section
@@ -28,6 +30,7 @@ class _Shown(NamedTuple):
     versions: list[ToolVersion]
     files: list[FileDiff]
     latest: Page[Execution]
+    receipt: ReleaseReceipt | None
     number: int
     """The version whose code is shown."""
 
@@ -37,15 +40,16 @@ async def tool_page(visit: Visit, top: Top) -> None:
     wanted = visit.query.get("version", "")
 
     async def load() -> _Shown:
-        tool, versions, latest = await asyncio.gather(
+        tool, versions, latest, receipt = await asyncio.gather(
             visit.rest.tool(tool_id),
             visit.rest.versions(tool_id),
             visit.rest.executions(tool_id=tool_id, page_size=_LATEST),
+            visit.rest.receipt(tool_id),
         )
         usual = tool.released or tool.current
         version = next((v for v in versions if str(v.number) == wanted), usual)
         files = await run.io_bound(_files, tool, version)
-        return _Shown(tool, versions, files or [], latest, version.number)
+        return _Shown(tool, versions, files or [], latest, receipt, version.number)
 
     with box("page scroll"):
         section = Section(visit, load, lambda shown: _show(visit, top, shown), "page-wide")
@@ -68,6 +72,8 @@ def _show(visit: Visit, top: Top, shown: _Shown) -> None:
             state_badge(APPROVALS[tool.approval])
         text(tool.description, "notes", "p")
     _facts(visit, tool)
+    if tool.released is not None:
+        show_receipt(visit, shown.receipt)
     with box("columns"):
         _versions(visit, shown)
         latest_executions(visit, shown.latest, f"/executions?tool_id={tool.id}")

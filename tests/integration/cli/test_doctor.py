@@ -10,7 +10,7 @@ def test_doctor_names_every_check_its_state_and_what_to_do(installation: Install
 
     assert set(checks) == {
         *("python", "instance", "data", "disk", "postgres", "temporal", "libc", "ports"),
-        "isolation",
+        *("isolation", "namespaces", "private_root", "landlock", "seccomp", "rlimits", "cgroup"),
     }
     assert {check["state"] for check in checks.values()} <= {"ok", "degraded"}
     assert all(check["todo"] for check in checks.values() if check["state"] != "ok")

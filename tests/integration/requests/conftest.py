@@ -11,6 +11,7 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 
+from activities.modules import PackageSources
 from activities.worker import activities_on, build_worker
 from cli.temporal import installed_binary
 from mcpbox.domain.ids import DecisionId, Digest, ServerId, ToolId
@@ -25,14 +26,21 @@ from mcpbox.domain.requests import (
     Verdict,
 )
 from mcpbox.domain.tools import ToolDetail
-from mcpbox.sandbox_client import SandboxClient
+from mcpbox.packages.facts import PyPI
+from mcpbox.packages.index import PackageIndex
+from mcpbox.packages.osv import OSV
+from mcpbox.store.modules import StoredModuleSets
 from mcpbox.store.tables import UserRow
 from mcpbox.temporal import SEARCH_ATTRIBUTES, TASK_QUEUE, TemporalGate
+from mcpbox.usecases.development import Development
 from mcpbox.usecases.requests import Requests
 from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.tools import Tools
 from tests.factories import NOW
-from tests.integration.conftest import Database
+from tests.instances import Installed
+from tests.integration.conftest import Database, sandbox_of
+from tests.package_index import LocalIndex, local_index
+from tests.receipts import SIGNER
 from tests.reviewing import eventually
 
 AUTHOR = Principal(
@@ -62,9 +70,12 @@ class Office:
 
     env: WorkflowEnvironment
     database: Database
+    index: LocalIndex
+    sources: PackageSources
     servers: Servers
     tools: Tools
     requests: Requests
+    development: Development
 
     async def draft(
         self, code: str = "async def main(a: int = 1) -> int:\n    return a\n"
@@ -131,8 +142,9 @@ async def env() -> AsyncGenerator[WorkflowEnvironment]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def office(
-    env: WorkflowEnvironment, database: Database, sandbox: SandboxClient
+    env: WorkflowEnvironment, database: Database, instance: Installed
 ) -> AsyncGenerator[Office]:
+    sandbox = sandbox_of(instance, StoredModuleSets(database.sessions))
     requests = Requests(database.sessions, GateTo(env.client), ttl=timedelta(days=7))
     async with database.sessions.begin() as session:
         session.add_all(
@@ -146,12 +158,18 @@ async def office(
             )
             for person in (ANA, VIC)
         )
-    activities = activities_on(database.sessions, sandbox)
-    async with build_worker(env.client, activities, task_queue=TASK_QUEUE):
-        yield Office(
-            env,
-            database,
-            Servers(database.sessions),
-            Tools(database.sessions, requests),
-            requests,
-        )
+    with local_index() as index:
+        sources = PackageSources(PackageIndex(index.index_url), PyPI(index.base), OSV(index.base))
+        activities = activities_on(database.sessions, sandbox, SIGNER, sources)
+        async with build_worker(env.client, activities, task_queue=TASK_QUEUE):
+            yield Office(
+                env,
+                database,
+                index,
+                sources,
+                Servers(database.sessions),
+                Tools(database.sessions, requests),
+                requests,
+                Development(database.sessions, sandbox),
+            )
+    await sandbox.aclose()

@@ -1,5 +1,6 @@
 """What happens to a request besides being decided: it is opened, examined, ended, applied."""
 
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
@@ -13,18 +14,18 @@ from activities.publish import ReleasedVersions
 from activities.worker import activities_on, build_worker
 from mcpbox.domain.errors import Conflict, NotFound, Refused
 from mcpbox.domain.evidence import Check, Risk, Status
-from mcpbox.domain.ids import ToolId
 from mcpbox.domain.people import Principal, PrincipalKind
-from mcpbox.domain.requests import State
+from mcpbox.domain.requests import Kind, State
 from mcpbox.domain.tools import ToolDetail
 from mcpbox.sandbox_client import SandboxClient
-from mcpbox.store.grants import granted_hosts
+from mcpbox.store.grants import granted
 from mcpbox.store.tables import GrantRow, ReleaseRow, VersionRow
 from mcpbox.temporal import RISK, STATE
 from tests.integration.requests.conftest import AUTHOR, Office
+from tests.receipts import SIGNER
 from tests.reviewing import eventually
-from workflows import change_request as module
 from workflows.contracts import ApplyRequest
+from workflows.kinds import STRATEGIES
 
 REACHES_OUT = """async def main() -> str:
     return (await http.get("https://api.example.com/rates")).text
@@ -103,7 +104,7 @@ async def test_a_host_is_reached_only_after_people_granted_it(office: Office) ->
     await office.decide(request)
 
     async with office.database.sessions.begin() as session:
-        assert await granted_hosts(session, tool.server_id) == {"api.example.com"}
+        assert (await granted(session, tool.server_id)).hosts == {"api.example.com"}
 
 
 async def test_a_request_that_nobody_decides_expires(office: Office) -> None:
@@ -113,7 +114,8 @@ async def test_a_request_that_nobody_decides_expires(office: Office) -> None:
 
     expired = await office.when(request, State.EXPIRED)
     assert expired.state_reason == "Nobody decided in time."
-    again = await office.requests.request_publish(AUTHOR, ToolId(request.tool_id))
+    assert request.tool_id is not None
+    again = await office.requests.request_publish(AUTHOR, request.tool_id)
     assert again.id != request.id
 
 
@@ -244,7 +246,7 @@ async def test_applying_twice_releases_once(office: Office) -> None:
     )
     [arguments] = await office.env.client.data_converter.decode(given.input.payloads)
 
-    releasing = ReleasedVersions(office.database.sessions)
+    releasing = ReleasedVersions(office.database.sessions, SIGNER)
     await releasing.apply_publish(ApplyRequest.model_validate(arguments))
 
     async with office.database.sessions.begin() as session:
@@ -275,13 +277,14 @@ async def test_a_check_that_cannot_run_is_shown_as_missing_and_never_as_clean(
 ) -> None:
     """No sandbox answers, for as long as the workflow is patient."""
 
-    monkeypatch.setattr(module, "CHECK_PATIENCE", timedelta(seconds=1))
+    impatient = replace(STRATEGIES[Kind.PUBLISH], check_patience=timedelta(seconds=1))
+    monkeypatch.setitem(STRATEGIES, Kind.PUBLISH, impatient)
     nowhere = SandboxClient(
         url="http://sandbox", api_key=SecretStr("k" * 32), socket="/nowhere/sandbox.sock"
     )
     queue = f"q-{uuid4().hex[:8]}"
     monkeypatch.setattr("mcpbox.temporal.TASK_QUEUE", queue)
-    activities = activities_on(office.database.sessions, nowhere)
+    activities = activities_on(office.database.sessions, nowhere, SIGNER, office.sources)
     async with build_worker(office.env.client, activities, task_queue=queue):
         request = await office.requests.get((await office.asked()).id)
     await nowhere.aclose()

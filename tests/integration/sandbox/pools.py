@@ -8,10 +8,15 @@ from sandbox.admission import Admission
 from sandbox.bundles import Registered
 from sandbox.contract import Bundle, CheckRequest, RunLimits, RunResult
 from sandbox.hosts import HostGrant, HostGrants
-from sandbox.pinned import ConnectionPools
+from sandbox.lockdown import cgroups
+from sandbox.lockdown.cgroups import Bounds, Cgroup
+from sandbox.pinned import ConnectionPools, Resolver, resolve
 from sandbox.pool import Pool
 from sandbox.pools import Pools
 from sandbox.runner import Runner
+from sandbox.secrets import NO_SECRETS, Secrets
+
+_BOUNDS = Bounds(memory_bytes=4 * 2**30, processes=200)
 
 
 class Anywhere(HostGrants):
@@ -22,9 +27,9 @@ class Anywhere(HostGrants):
 
 
 class Bench:
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, resolver: Resolver = resolve) -> None:
         self.pool = pool
-        self._runner = Runner(Pools(pool), ConnectionPools(), Admission())
+        self.runner = Runner(Pools(pool), ConnectionPools(resolver), Admission())
 
     async def run(
         self,
@@ -34,28 +39,37 @@ class Bench:
         guarded: bool = False,
         grants: HostGrants | None = None,
         wall_s: float = 10,
+        secrets: Secrets = NO_SECRETS,
     ) -> RunResult:
         bundle = Bundle(code=code)
-        return await self._runner.run(
+        return await self.runner.run(
             Registered(bundle.key, bundle, grants or HostGrants(())),
             arguments=arguments,
             limits=RunLimits(wall_s=wall_s),
             guarded=guarded,
+            secrets=secrets,
         )
 
     async def is_rejected(self, code: str) -> bool:
-        return bool(await self._runner.check(CheckRequest(code=code)))
+        return bool(await self.runner.check(CheckRequest(code=code)))
 
 
 @asynccontextmanager
-async def bench() -> AsyncGenerator[Bench]:
-    pool = Pool(size=3)
+async def bench(
+    *, without: frozenset[str] = frozenset(), resolver: Resolver = resolve
+) -> AsyncGenerator[Bench]:
+    """``without``: layers that are left out, to see how the rest holds."""
+    cgroup = cgroups.attempt(_BOUNDS)
+    pool = Pool(size=3, without=without, cgroup=cgroup)
     try:
         await pool.start()
-        yield Bench(pool)
+        yield Bench(pool, resolver)
     finally:
         await pool.stop()
+        if isinstance(cgroup, Cgroup):
+            cgroup.remove()
 
 
-def private(host_and_port: str) -> HostGrants:
-    return HostGrants([host_and_port], [HostGrant.parse(host_and_port)])
+def private(host_and_port: str, *public: str) -> HostGrants:
+    """``host_and_port`` may resolve to a private address, the others may not."""
+    return HostGrants([host_and_port, *public], [HostGrant.parse(host_and_port)])

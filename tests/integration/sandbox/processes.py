@@ -29,10 +29,8 @@ def leaves_below(pid: int) -> list[int]:
 
 def fork_server_below(pid: int) -> int:
     """The process whose children serve the jobs."""
-    leaf = leaves_below(pid)[0]
-    parent = _parent(Path(f"/proc/{leaf}"))
-    assert parent is not None
-    return parent
+    parents = (_parent(Path(f"/proc/{leaf}")) for leaf in leaves_below(pid))
+    return next(parent for parent in parents if parent is not None)  # a leaf may just have ended
 
 
 async def wait_gone(pids: Iterable[int]) -> None:
@@ -40,6 +38,18 @@ async def wait_gone(pids: Iterable[int]) -> None:
     async with asyncio.timeout(END_TIMEOUT_S):
         for pid in pids:
             await _wait_gone(pid)
+
+
+async def wait_one_gone(pids: Iterable[int]) -> None:
+    """Raises: TimeoutError: all of them live on."""
+    waiting = [asyncio.ensure_future(_wait_gone(pid)) for pid in pids]
+    try:
+        async with asyncio.timeout(END_TIMEOUT_S):
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for one in waiting:
+            one.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
 
 
 async def _wait_gone(pid: int) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from sandbox.contract import (
     Health,
     RunResult,
 )
+from tests.receipts import SIGNER, released
 
 API_KEY = "a-key-for-tests-of-32-characters-or-more"
 START_TIMEOUT_S = 30
@@ -39,8 +40,8 @@ class RunningService:
         modules: tuple[str, ...] = (),
         limits: dict[str, float] | None = None,
     ) -> RunResult:
-        """As a caller does: by key, and with the bundle when it is not known."""
-        bundle = Bundle(code=code, hosts=hosts, modules=modules)
+        """As the gateway does: by key, and with bundle and receipt when it is not known."""
+        bundle = released(Bundle(code=code, hosts=hosts, modules=modules))
         asked: dict[str, Any] = {
             "bundle_key": bundle.key,
             "arguments": arguments or {},
@@ -72,16 +73,23 @@ def client_of(socket: Path) -> httpx.AsyncClient:
 
 
 async def start_process(
-    directory: Path, environment: Mapping[str, str], root: Path = ROOT
+    directory: Path,
+    environment: Mapping[str, str],
+    root: Path = ROOT,
+    within: Sequence[str] = (),
 ) -> asyncio.subprocess.Process:
-    """``environment``: settings without their prefix; ``root``: where the package lies."""
+    """``environment``: settings without their prefix; ``root``: where the package lies.
+
+    ``within``: a command that runs it.
+    """
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "sandbox.app"),
+        *(*within, sys.executable, "-m", "sandbox.app"),
         cwd=root,
         env={
             "PATH": os.defpath,
             "MCPBOX_SANDBOX_SOCKET": str(directory / "sandbox.sock"),
             "MCPBOX_SANDBOX_API_KEY": API_KEY,
+            "MCPBOX_SANDBOX_RECEIPT_KEYS": SIGNER.public_key,
             **{f"MCPBOX_SANDBOX_{name}": value for name, value in environment.items()},
         },
         stdin=asyncio.subprocess.DEVNULL,

@@ -18,6 +18,7 @@ from tests.integration.sandbox.processes import (
 )
 from tests.integration.sandbox.running import RunningService, running
 from tests.integration.sandbox.web import Web, serving
+from tests.receipts import released
 
 HOLD = """
 async def main(url):
@@ -143,7 +144,9 @@ async def test_who_comes_when_all_is_taken_is_told_to_wait(
         await arrived(holding)
         health = await service.health()
 
-        refused = await service.client.post("/runs", json={"bundle_key": Bundle(code=ONE).key})
+        refused = await service.client.post(
+            "/runs", json={"bundle_key": released(Bundle(code=ONE)).key}
+        )
         holding.release.set()
         await call
         after = await service.run(ONE)

@@ -6,8 +6,9 @@ from sandbox.contract import (
     Bundle,
     ErrorKind,
 )
-from sandbox.service import MAX_BODY_BYTES
+from sandbox.service import MAX_RUN_BYTES
 from tests.integration.sandbox.running import RunningService
+from tests.receipts import released
 
 ADD = """
 async def main(left: int, right: int = 2):
@@ -28,7 +29,7 @@ async def test_a_tool_is_called_with_arguments_and_returns_json(service: Running
 
 async def test_an_unknown_bundle_is_asked_for_and_then_remembered(service: RunningService) -> None:
     bundle = Bundle(code="async def main():\n    return 'known by now'\n")
-    by_key = {"bundle_key": bundle.key}
+    by_key = {"bundle_key": bundle.key, "trial": True}
 
     first = await service.client.post("/runs", json=by_key)
     sent = await service.client.post(
@@ -78,7 +79,7 @@ async def test_bad_input_names_the_field(service: RunningService) -> None:
 
 
 async def test_a_malformed_host_grant_is_refused(service: RunningService) -> None:
-    bundle = Bundle(code=ADD, hosts=("http://example.org/path",))
+    bundle = released(Bundle(code=ADD, hosts=("http://example.org/path",)))
 
     response = await service.client.post(
         "/runs", json={"bundle_key": bundle.key, "bundle": bundle.model_dump(mode="json")}
@@ -89,7 +90,7 @@ async def test_a_malformed_host_grant_is_refused(service: RunningService) -> Non
 
 
 async def test_a_body_over_the_limit_is_refused(service: RunningService) -> None:
-    response = await service.client.post("/runs", content=b" " * (MAX_BODY_BYTES + 1))
+    response = await service.client.post("/runs", content=b" " * (MAX_RUN_BYTES + 1))
 
     assert response.status_code == 413
 

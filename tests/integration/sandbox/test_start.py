@@ -6,7 +6,7 @@ import shutil
 import socket
 import stat
 import tempfile
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 
 import httpx
@@ -23,6 +23,10 @@ from sandbox.runner import Runner
 from tests.integration.sandbox.running import ROOT, running, start_process
 
 ONE = "async def main():\n    return 1\n"
+WITHOUT_CGROUPS = (
+    *("unshare", "--user", "--map-current-user", "--keep-caps", "--mount"),
+    *("sh", "-c", 'mount -t tmpfs none /sys/fs/cgroup && exec "$@"', "sh"),
+)
 
 
 @pytest.fixture
@@ -31,9 +35,11 @@ def own_directory() -> Generator[Path]:
         yield Path(directory)
 
 
-async def refusal(directory: Path, environment: Mapping[str, str] | None = None) -> str:
+async def refusal(
+    directory: Path, environment: Mapping[str, str] | None = None, within: Sequence[str] = ()
+) -> str:
     """What it says while it does not start."""
-    process = await start_process(directory, environment or {})
+    process = await start_process(directory, environment or {}, within=within)
     async with asyncio.timeout(30):
         _, said = await process.communicate()
     assert process.returncode == 1
@@ -41,11 +47,14 @@ async def refusal(directory: Path, environment: Mapping[str, str] | None = None)
     return said.decode().splitlines()[-1]
 
 
-async def test_a_required_layer_that_is_inactive_is_named(own_directory: Path) -> None:
-    said = await refusal(own_directory, {"REQUIRE": "seccomp,cgroup"})
+async def test_a_required_layer_that_is_inactive_is_named_with_what_it_needs(
+    own_directory: Path,
+) -> None:
+    said = await refusal(own_directory, {"REQUIRE": "seccomp,cgroup"}, WITHOUT_CGROUPS)
 
     assert "cannot start" in said
     assert "cgroup (" in said
+    assert "Delegate=yes" in said
     assert "seccomp (" not in said
 
 
@@ -53,6 +62,8 @@ async def test_a_required_layer_that_is_inactive_is_named(own_directory: Path) -
     ("environment", "named"),
     [
         ({"API_KEY": "short"}, "32 characters"),
+        ({"RECEIPT_KEYS": ""}, "set MCPBOX_SANDBOX_RECEIPT_KEYS"),
+        ({"RECEIPT_KEYS": "c2hvcnQ="}, "MCPBOX_SANDBOX_RECEIPT_KEYS: "),
         ({"BIND": "127.0.0.1:18190"}, "one of MCPBOX_SANDBOX_SOCKET"),
         ({"REQUIRE": "magic"}, "unknown layer magic"),
         ({"PRIVATE_HOSTS": "http://x"}, "MCPBOX_SANDBOX_PRIVATE_HOSTS"),
@@ -128,7 +139,7 @@ async def measured(*without: str) -> Isolation:
     try:
         await pool.start()
         runner = Runner(Pools(pool), ConnectionPools(), Admission())
-        isolation = await measure(runner, pool.zygote.started)
+        isolation = await measure(runner, pool.zygote)
         answer = await runner.run(Registered.of(Bundle(code=ONE)))
     finally:
         await pool.stop()

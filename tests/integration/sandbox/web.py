@@ -5,9 +5,12 @@ import gzip
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import cache
 from urllib.parse import unquote
 
 BIG_BYTES = 11 * 2**20
+BOMB_BYTES = 600 * 2**20
+SLOW_S = 8
 
 
 class Web:
@@ -61,16 +64,33 @@ class Web:
                     "query": query,
                 }
                 return _response(json.dumps(said).encode())
-            case "/gzip":
-                return _response(gzip.compress(b'{"gz": true}'), "Content-Encoding: gzip")
-            case "/cookie":
-                return _response(b"{}", "Set-Cookie: sid=abc; Path=/")
-            case "/redir":
-                return _response(b"", f"Location: {unquote(query)}", status="302 Found")
-            case "/big":
-                return _response(b"x" * BIG_BYTES)
+            case "/slow":
+                await asyncio.sleep(SLOW_S)
+                return _response(b"{}")
             case _:
-                return _response(b"{}", status="404 Not Found")
+                return _unchanging(path, query)
+
+
+def _unchanging(path: str, query: str) -> bytes:
+    match path:
+        case "/gzip":
+            return _response(gzip.compress(b'{"gz": true}'), "Content-Encoding: gzip")
+        case "/bomb":
+            return _response(_bomb(), "Content-Encoding: gzip")
+        case "/cookie":
+            return _response(b"{}", "Set-Cookie: sid=abc; Path=/")
+        case "/redir":
+            return _response(b"", f"Location: {unquote(query)}", status="302 Found")
+        case "/big":
+            return _response(b"x" * BIG_BYTES)
+        case _:
+            return _response(b"{}", status="404 Not Found")
+
+
+@cache
+def _bomb() -> bytes:
+    """Small, until it is unpacked."""
+    return gzip.compress(bytes(BOMB_BYTES), 1)
 
 
 @asynccontextmanager

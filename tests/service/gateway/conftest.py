@@ -1,10 +1,18 @@
 from collections.abc import AsyncGenerator
 
 import pytest
+from mcp import Client
 
+from gateway.announcer import Announcer
 from gateway.app import Gateway
-from tests.service.gateway.running import TOKEN, RunningGateway, running
-from tests.service.gateway.use_cases import parts_of
+from gateway.calls import Calls
+from gateway.catalog import Catalog
+from gateway.execution_log import ExecutionLog
+from gateway.line import Line
+from gateway.server import Context, McpFace
+from mcpbox.domain.people import Principal, PrincipalKind, Scope
+from tests.service.gateway.running import TOKEN, Connect, RunningGateway, running
+from tests.service.gateway.use_cases import parts_of, use_cases_of
 from tests.service.gateway.world import World
 
 ERAS = ("legacy", "2026-07-28")
@@ -26,3 +34,30 @@ def world() -> World:
 async def gateway(world: World) -> AsyncGenerator[RunningGateway]:
     async with running(Gateway(parts_of(world, public_hosts=("tools.example.org",)))) as gateway:
         yield gateway
+
+
+@pytest.fixture
+async def connect(world: World, era: str) -> Connect:
+    """Clients of the protocol server in memory, with the scopes that they are given."""
+    catalog = Catalog(world.load_callables, lambda: None, lambda _: None)
+    await catalog.reload()
+
+    def open_client(*scopes: Scope) -> Client:
+        principal = Principal(
+            kind=PrincipalKind.CLIENT, name="laptop", scopes=frozenset(scopes or Scope)
+        )
+
+        def line_of(_: Context) -> Line:
+            return Line(principal)
+
+        face = McpFace(
+            line_of=line_of,
+            use_cases=use_cases_of(world),
+            catalog=catalog,
+            calls=Calls(catalog, world.sandbox, ExecutionLog(world.write_executions)),
+            announcer=Announcer(),
+            version="1",
+        )
+        return Client(face.server, mode=era)
+
+    return open_client

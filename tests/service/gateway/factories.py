@@ -8,7 +8,10 @@ from uuid import uuid4
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.calls import CallableTool
 from mcpbox.domain.digests import digest_of
-from mcpbox.domain.ids import ToolId, VersionId
+from mcpbox.domain.ids import ServerId, ToolId, VersionId
+from mcpbox.domain.manifests import Granted
+from mcpbox.domain.modules import GrantedModule, Requirement
+from mcpbox.domain.requests import RequestSummary
 from mcpbox.domain.servers import DesiredState
 from mcpbox.domain.tools import (
     Annotations,
@@ -42,14 +45,27 @@ def a_callable(
 ) -> CallableTool:
     version = version or a_version()
     fields: dict[str, Any] = {
+        "server_id": ServerId(uuid4()),
         "server_name": server,
         "server_state": DesiredState.RUNNING,
         "enabled": True,
         "version": version,
         "approved_digest": version.digest,
-        "granted_hosts": frozenset[str](),
+        "receipt": "{}",
+        "granted": Granted(),
     }
     return CallableTool(**(fields | changes))
+
+
+def a_granted_module(requirement: Requirement, request: RequestSummary) -> GrantedModule:
+    return GrantedModule(
+        **requirement.model_dump(),
+        version="1.0",
+        request_id=request.id,
+        requester=request.requester,
+        granted_by="ana",
+        granted_at=utc_now(),
+    )
 
 
 async def soon(waiting: Awaitable[Any]) -> Any:

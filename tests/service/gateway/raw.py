@@ -31,9 +31,14 @@ async def initialized(http: httpx2.AsyncClient) -> str:
     return session_id
 
 
-async def call_of(http: httpx2.AsyncClient, era: str) -> tuple[dict[str, str], dict[str, Any]]:
+async def call_of(
+    http: httpx2.AsyncClient,
+    era: str,
+    name: str = "calc__add",
+    arguments: dict[str, Any] | None = None,
+) -> tuple[dict[str, str], dict[str, Any]]:
     """Headers and body of a raw ``tools/call``."""
-    params: dict[str, Any] = {"name": "calc__add", "arguments": {"a": 1}}
+    params: dict[str, Any] = {"name": name, "arguments": arguments or {"a": 1}}
     if era == "legacy":
         headers = {**JSON_AND_SSE, "mcp-session-id": await initialized(http)}
     else:
@@ -41,7 +46,7 @@ async def call_of(http: httpx2.AsyncClient, era: str) -> tuple[dict[str, str], d
             **JSON_AND_SSE,
             "mcp-protocol-version": era,
             "mcp-method": "tools/call",
-            "mcp-name": "calc__add",
+            "mcp-name": name,
         }
         params["_meta"] = {
             "io.modelcontextprotocol/protocolVersion": era,

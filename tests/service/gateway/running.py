@@ -1,8 +1,8 @@
 """A gateway on a socket of its own, in this process: streams need a real server."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
 import httpx2
@@ -16,6 +16,7 @@ from gateway.app import Gateway, Serving
 from tests.service.gateway.factories import WAIT_S, soon
 
 TOKEN = "mcpbox_test_token"
+Connect = Callable[..., AbstractAsyncContextManager[Client]]
 
 
 @dataclass(frozen=True, slots=True)

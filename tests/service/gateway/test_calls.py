@@ -10,11 +10,11 @@ from gateway.calls import META_KEY, Calls
 from gateway.catalog import Catalog
 from gateway.execution_log import ExecutionLog
 from gateway.line import Line
-from mcpbox.domain.errors import NotFound
+from mcpbox.domain.errors import NotFound, Refused
 from mcpbox.domain.executions import Execution, ExecutionOutcome, Origin
-from mcpbox.domain.manifests import Manifest
+from mcpbox.domain.manifests import Granted, Manifest
 from mcpbox.domain.people import Principal, PrincipalKind, Scope
-from mcpbox.domain.servers import DesiredState
+from mcpbox.domain.servers import DesiredState, IsolationMode
 from sandbox.contract import ErrorKind, RunError, RunResult
 from tests.service.gateway.factories import a_callable, a_version, soon
 from tests.service.gateway.running import text_of
@@ -59,7 +59,9 @@ class Bench:
 @pytest.fixture
 async def bench(world: World) -> Bench:
     version = a_version(manifest=Manifest(hosts=("a.org", "b.org")))
-    world.callables = [a_callable(version, granted_hosts=frozenset({"b.org", "a.org", "c.org"}))]
+    world.callables = [
+        a_callable(version, granted=Granted(hosts=frozenset({"b.org", "a.org", "c.org"})))
+    ]
     bench = Bench(world)
     await bench.catalog.reload()
     return bench
@@ -147,6 +149,30 @@ async def test_i1_what_may_not_be_called_now_is_refused_with_the_reason(bench: B
     assert bench.world.sandbox.runs == []
 
 
+async def test_what_its_receipt_does_not_cover_is_refused_and_logged_as_that(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object, **__: object) -> RunResult:
+        raise Refused("The receipt is for other code. Publish the tool again.")
+
+    monkeypatch.setattr(bench.world.sandbox, "run", refuse)
+    result = await bench.call(a=1)
+    execution = await bench.logged()
+
+    assert result.is_error
+    assert "Publish the tool again" in text_of(result)
+    assert execution.outcome is ExecutionOutcome.REFUSED
+    assert "for other code" in execution.error
+
+
+async def test_a_released_tool_is_sent_with_its_receipt_and_its_server(bench: Bench) -> None:
+    await bench.call(a=1)
+
+    [(bundle, _)] = bench.world.sandbox.runs
+    [tool] = bench.world.callables
+    assert (bundle.receipt, bundle.server) == (tool.receipt, str(tool.server_id))
+
+
 async def test_a_client_without_the_scope_is_refused(bench: Bench) -> None:
     author = Principal(kind=PrincipalKind.CLIENT, name="w", scopes=frozenset({Scope.AUTHOR}))
     result = await bench.call(Line(author), a=1)
@@ -186,7 +212,7 @@ async def test_a_lost_sandbox_is_named_and_the_call_is_not_repeated(bench: Bench
     [
         ({"server_state": DesiredState.STOPPED}, "is stopped"),
         ({"enabled": False}, "is disabled"),
-        ({"granted_hosts": frozenset({"a.org"})}, "not granted any more"),
+        ({"granted": Granted(hosts=frozenset({"a.org"}))}, "not granted any more"),
     ],
 )
 async def test_i9_narrowing_ends_the_calls_in_flight(
@@ -201,6 +227,24 @@ async def test_i9_narrowing_ends_the_calls_in_flight(
     await soon(bench.world.sandbox.cancelled.wait())
     assert bench.calls.in_flight == 0
     assert (await bench.logged()).outcome is ExecutionOutcome.REFUSED
+
+
+async def test_i9_calls_that_share_a_process_end_when_sharing_does(bench: Bench) -> None:
+    await bench.narrow(isolation=IsolationMode.RELEASE)
+    call = await bench.held_call()
+    await bench.narrow(isolation=IsolationMode.CALL)
+
+    assert "shared its process with other calls" in text_of(await soon(call))
+    assert [bundle.isolation for bundle, _ in bench.world.sandbox.runs] == ["release"]
+
+
+async def test_calls_of_their_own_process_go_on_when_sharing_begins(bench: Bench) -> None:
+    call = await bench.held_call()
+    await bench.narrow(isolation=IsolationMode.RELEASE)
+    assert bench.world.sandbox.may_end is not None
+    bench.world.sandbox.may_end.set()
+
+    assert (await soon(call)).structured_content == {"sum": 3}
 
 
 async def test_i9_a_deleted_tool_ends_too(bench: Bench) -> None:

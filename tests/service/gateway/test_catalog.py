@@ -11,7 +11,7 @@ from gateway.released import ReleasedTool, prepare
 from mcpbox.domain.calls import CallableTool
 from mcpbox.domain.errors import Invalid, Refused, Unavailable
 from mcpbox.domain.ids import Digest
-from mcpbox.domain.manifests import Manifest
+from mcpbox.domain.manifests import Granted, Manifest
 from mcpbox.domain.people import Principal, PrincipalKind, Scope
 from mcpbox.domain.servers import DesiredState
 from tests.service.gateway.factories import a_callable, a_version, soon
@@ -81,6 +81,7 @@ async def test_released_tools_are_listed_by_name_to_callers_only(
         ({"server_state": DesiredState.STOPPED}, "is stopped"),
         ({"enabled": False}, "is disabled"),
         ({"approved_digest": Digest("sha256:" + "0" * 64)}, "not what was approved"),
+        ({"receipt": None}, "no approval receipt"),
     ],
 )
 async def test_i1_a_tool_is_listed_only_while_every_condition_holds(
@@ -102,7 +103,7 @@ async def test_i1_a_host_that_is_granted_no_more_takes_the_tool_away(
     granted = frozenset({"api.example.org", "b.example.org"})
     world.callables = [
         a_callable(version, server="no"),
-        a_callable(version, server="yes", granted_hosts=granted),
+        a_callable(version, server="yes", granted=Granted(hosts=granted)),
     ]
     await catalog.reload()
 

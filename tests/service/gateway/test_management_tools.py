@@ -1,7 +1,5 @@
 """The management tools over the protocol server in memory, in both eras."""
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from typing import Any
 from uuid import uuid4
 
@@ -9,26 +7,18 @@ import pytest
 from mcp import Client, MCPError
 from mcp_types import CallToolResult
 
-from gateway.announcer import Announcer
 from gateway.answers import code_of, require_plain_json
-from gateway.calls import Calls
-from gateway.catalog import Catalog
-from gateway.execution_log import ExecutionLog
-from gateway.line import Line
-from gateway.server import Context, McpFace
 from gateway.tools import TOOLS
 from mcpbox.domain import errors
 from mcpbox.domain.errors import DomainError, Invalid
 from mcpbox.domain.ids import ServerId
-from mcpbox.domain.people import Principal, PrincipalKind, Scope
+from mcpbox.domain.people import Scope
 from mcpbox.domain.requests import Verdict
 from mcpbox.domain.tools import Approval
 from tests.service.gateway.factories import ADD
-from tests.service.gateway.running import text_of
-from tests.service.gateway.use_cases import use_cases_of
+from tests.service.gateway.running import Connect, text_of
 from tests.service.gateway.world import World
 
-Connect = Callable[..., AbstractAsyncContextManager[Client]]
 EXPECTED = {
     "mcpbox_list_servers",
     "mcpbox_get_server",
@@ -46,33 +36,9 @@ EXPECTED = {
     "mcpbox_get_tool_status",
     "mcpbox_list_pending_requests",
     "mcpbox_withdraw_request",
+    "mcpbox_request_module",
+    "mcpbox_get_server_modules",
 }
-
-
-@pytest.fixture
-async def connect(world: World, era: str) -> Connect:
-    catalog = Catalog(world.load_callables, lambda: None, lambda _: None)
-    await catalog.reload()
-
-    def open_client(*scopes: Scope) -> Client:
-        principal = Principal(
-            kind=PrincipalKind.CLIENT, name="laptop", scopes=frozenset(scopes or Scope)
-        )
-
-        def line_of(_: Context) -> Line:
-            return Line(principal)
-
-        face = McpFace(
-            line_of=line_of,
-            use_cases=use_cases_of(world),
-            catalog=catalog,
-            calls=Calls(catalog, world.sandbox, ExecutionLog(world.write_executions)),
-            announcer=Announcer(),
-            version="1",
-        )
-        return Client(face.server, mode=era)
-
-    return open_client
 
 
 async def made(client: Client, code: str = ADD) -> tuple[str, str]:

@@ -8,21 +8,23 @@ from uuid import uuid4
 from gateway.definition import UseCases
 from gateway.parts import Parts
 from mcpbox.domain.base import Page, PageRequest, utc_now
-from mcpbox.domain.digests import digest_of
+from mcpbox.domain.digests import digest_of, digest_of_ask
 from mcpbox.domain.errors import Conflict, NameTaken, NotFound
 from mcpbox.domain.evidence import Risk
 from mcpbox.domain.extraction import read_source
 from mcpbox.domain.ids import RequestId, ServerId, ToolId, VersionId
-from mcpbox.domain.manifests import needs_beyond
+from mcpbox.domain.manifests import Needs, needs_beyond
+from mcpbox.domain.modules import Requirement
 from mcpbox.domain.people import Principal
 from mcpbox.domain.requests import (
     Kind,
+    ModuleSubject,
     Outcome,
     RequestDetail,
     RequestSummary,
     State,
 )
-from mcpbox.domain.servers import DesiredState, ServerSummary
+from mcpbox.domain.servers import DesiredState, ServerModules, ServerSummary
 from mcpbox.domain.sources import SourceReport, Trial
 from mcpbox.domain.tools import (
     Annotations,
@@ -34,10 +36,11 @@ from mcpbox.domain.tools import (
     callable_name,
 )
 from mcpbox.policies.review import RequestFacts, may_withdraw
+from mcpbox.sandbox_client import OnOutput
 from mcpbox.store.changes import Topic
 from mcpbox.usecases.development import Development, trial_of
 from mcpbox.usecases.names import checked_name
-from mcpbox.usecases.requests import Requests
+from mcpbox.usecases.requests import Requests, require_grantable
 from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.tools import Tools, content_from
 from sandbox.contract import Bundle
@@ -89,6 +92,11 @@ class InMemoryServers(Servers):
         if server_id not in self._world.servers:
             raise NotFound("server", server_id)
         return self._world.servers[server_id]
+
+    async def modules(self, server_id: ServerId) -> ServerModules:
+        server = await self.get(server_id)
+        granted = tuple(self._world.modules.get(server_id, ()))
+        return ServerModules(server=server, granted=granted, lock=None)
 
     async def create(self, by: Principal, *, name: str, description: str) -> ServerSummary:
         checked_name("server", name)
@@ -219,13 +227,21 @@ class InMemoryDevelopment(Development):
     def __init__(self, world: World) -> None:
         self._world = world
 
-    async def validate(self, code: str) -> SourceReport:
+    async def validate(self, code: str, server_id: ServerId | None = None) -> SourceReport:
         return read_source(code)
 
-    async def trial(self, by: Principal, tool_id: ToolId, arguments: dict[str, Any]) -> Trial:
+    async def trial(
+        self,
+        by: Principal,
+        tool_id: ToolId,
+        arguments: dict[str, Any],
+        on_output: OnOutput | None = None,
+    ) -> Trial:
         tool = await InMemoryTools(self._world).get(tool_id)
         bundle = Bundle(code=tool.current.code)
-        return trial_of(await self._world.sandbox.run(bundle, arguments, trial=True))
+        return trial_of(
+            await self._world.sandbox.run(bundle, arguments, trial=True, on_output=on_output)
+        )
 
 
 class InMemoryRequests(Requests):
@@ -257,6 +273,7 @@ class InMemoryRequests(Requests):
             state_reason="",
             server_id=tool.server_id,
             server_name=tool.server_name,
+            title=tool.callable_name,
             tool_id=tool_id,
             tool_name=tool.name,
             version_id=tool.current.id,
@@ -273,6 +290,41 @@ class InMemoryRequests(Requests):
             proposed=tool.current,
             released=tool.released,
             needs=needs_beyond(tool.current.manifest, frozenset()),
+            evidence=[],
+            decisions=[],
+            history=[],
+        )
+        self._world.put_request(request, State.AWAITING_DECISION)
+        return request
+
+    async def request_module(
+        self, by: Principal, server_id: ServerId, requirement: Requirement, *, notes: str = ""
+    ) -> RequestSummary:
+        require_grantable(requirement)
+        server = await InMemoryServers(self._world).get(server_id)
+        subject = ModuleSubject(
+            server_id=server_id, server_name=server.name, requirement=requirement
+        )
+        now = utc_now()
+        request = RequestDetail(
+            id=RequestId(uuid4()),
+            workflow_id=f"module_grant/{server_id}",
+            kind=Kind.MODULE_GRANT,
+            state=State.AWAITING_DECISION,
+            state_reason="",
+            server_id=server_id,
+            server_name=server.name,
+            title=subject.title,
+            requirement=requirement,
+            digest=digest_of_ask(server_id, requirement),
+            requester=by.label,
+            notes=notes,
+            quorum=1,
+            risk=Risk.LOW,
+            created_at=now,
+            updated_at=now,
+            expires_at=now + timedelta(days=7),
+            needs=Needs(),
             evidence=[],
             decisions=[],
             history=[],

@@ -13,6 +13,7 @@ from mcpbox.domain.calls import CallableTool
 from mcpbox.domain.errors import Unauthenticated, Unavailable
 from mcpbox.domain.executions import Execution
 from mcpbox.domain.ids import ClientId, DecisionId, RequestId, ServerId, ToolId
+from mcpbox.domain.modules import GrantedModule
 from mcpbox.domain.people import Client, Scope
 from mcpbox.domain.requests import (
     Channel,
@@ -26,10 +27,10 @@ from mcpbox.domain.tools import (
     Approval,
     ToolDetail,
 )
-from mcpbox.sandbox_client import SandboxClient
+from mcpbox.sandbox_client import OnOutput, SandboxClient
 from mcpbox.store.changes import Changes, Topic
 from sandbox.contract import Bundle, ErrorKind, Health, RunError, RunLimits, RunResult
-from tests.service.gateway.factories import a_callable
+from tests.service.gateway.factories import a_callable, a_granted_module
 
 _KEY = SecretStr("k" * 32)
 _APPROVALS = {
@@ -49,6 +50,10 @@ class InMemorySandbox(SandboxClient):
         self.reachable = True
         self.result: RunResult | None = None
         """Answered instead of running anything."""
+        self.followed: list[bool] = []
+        """Of each run, whether its output was asked for while it ran."""
+        self.prints: tuple[str, ...] = ()
+        """What each run prints before anything else, for whoever follows it."""
         self.started = asyncio.Event()
         self.cancelled = asyncio.Event()
         self.may_end: asyncio.Event | None = None
@@ -61,11 +66,16 @@ class InMemorySandbox(SandboxClient):
         *,
         limits: RunLimits | None = None,
         trial: bool = False,
+        on_output: OnOutput | None = None,
     ) -> RunResult:
         if not self.reachable:
             raise Unavailable("The sandbox", "Nothing was run; try again.")
         self.runs.append((bundle, arguments))
+        self.followed.append(on_output is not None)
         self.started.set()
+        if on_output is not None:
+            for text in self.prints:
+                await on_output(text)
         try:
             if self.may_end is not None:
                 await self.may_end.wait()
@@ -119,6 +129,7 @@ class World:
         self.servers: dict[ServerId, ServerSummary] = {}
         self.tools: dict[ToolId, ToolDetail] = {}
         self.requests: dict[RequestId, RequestDetail] = {}
+        self.modules: dict[ServerId, list[GrantedModule]] = {}
         self.callables: list[CallableTool] = []
         """Released besides those that were published here."""
         self.clients: dict[str, Client] = {}
@@ -169,7 +180,12 @@ class World:
 
     def approve(self, request_id: RequestId) -> None:
         request = self.requests[request_id]
-        tool = self.tools[request.tool_id]
+        if request.requirement is not None:
+            granted = a_granted_module(request.requirement, request)
+            self.modules.setdefault(request.server_id, []).append(granted)
+            self._move(request, State.APPLIED)
+            return
+        tool = self.tools[_tool_id(request)]
         self.tools[tool.id] = tool.model_copy(
             update={"released": request.proposed, "released_version": request.version_number}
         )
@@ -199,6 +215,8 @@ class World:
         self.requests[request.id] = request.model_copy(
             update={"state": state, "state_reason": reason}
         )
+        if request.tool_id is None:
+            return
         tool = self.tools[request.tool_id]
         approval = _APPROVALS.get(state, Approval.DRAFT)
         self.tools[tool.id] = tool.model_copy(update={"approval": approval})
@@ -239,3 +257,8 @@ class World:
     def require_postgres(self) -> None:
         if not self.postgres_reachable:
             raise Unavailable("Postgres")
+
+
+def _tool_id(request: RequestDetail) -> ToolId:
+    assert request.tool_id is not None
+    return request.tool_id

@@ -1,7 +1,9 @@
+from collections.abc import Callable
+
 import pytest
 import typer
 
-from cli.output import Exit, errors_reported, exit_of
+from cli.output import Exit, echo, echo_error, errors_reported, exit_of
 from mcpbox.domain.errors import (
     Conflict,
     DomainError,
@@ -43,3 +45,13 @@ def test_an_error_is_one_sentence_on_stderr_without_a_trace(
 
     assert ended.value.exit_code == 5
     assert capsys.readouterr() == ("", "Port 8002 is in use.\n")
+
+
+@pytest.mark.parametrize("say", [echo, echo_error])
+def test_what_others_wrote_cannot_steer_the_terminal(
+    say: Callable[[str], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    say("fine\x1b[2K\rdenied \u202eknil\n\tkept")
+
+    told = capsys.readouterr()
+    assert told.out + told.err == "fine⟨U+001B⟩[2K⟨U+000D⟩denied ⟨U+202E⟩knil\n\tkept\n"

@@ -38,7 +38,9 @@ async def test_the_sandbox_is_given_no_key_but_its_own(instance: Instance) -> No
     launch = await launch_of(instance, "sandbox")
 
     ours = {name for name in launch.env if name.startswith("MCPBOX_")}
-    assert ours == {"MCPBOX_LOG_LEVEL", "MCPBOX_SANDBOX_SOCKET", "MCPBOX_SANDBOX_API_KEY"}
+    own = ("SOCKET", "DATA_DIR", "API_KEY", "RECEIPT_KEYS")
+    assert ours == {"MCPBOX_LOG_LEVEL", *(f"MCPBOX_SANDBOX_{name}" for name in own)}
+    assert launch.env["MCPBOX_SANDBOX_RECEIPT_KEYS"] == instance.receipt_key()
     assert PRIVATE not in launch.env.values()
     assert instance.encryption_key().get_secret_value() not in launch.env.values()
     assert launch.cwd == Path("/"), "a .env where the user stands is out of reach"

@@ -20,6 +20,8 @@ from mcpbox.domain.tools import CODE_MAX_BYTES
         ("\n\ndef main(): pass\n", 3, 1, "must be asynchronous"),
         ("async def main(a, /): pass\n", 1, 16, "'a'"),
         ("async def main(*rest): pass\n", 1, 17, "'rest'"),
+        ("async def main():\n    if True:\n        yield 1\n", 3, 9, "main cannot yield"),
+        ("import " + "a." * 100_000 + "a", 1, 1, "dotted name of more than 1000 parts"),
         ("async def main(): pass\0\n", 1, 1, "Invalid Python"),
         ("(" * 5000, 1, 1, "Invalid Python"),
     ],
@@ -106,6 +108,25 @@ async def main(region: str) -> str:
         hosts=("api.example.com:8443", "cdn.example.com"),
         secret_names=("TOKEN",),
     )
+
+
+@pytest.mark.parametrize("head", ["", "def main():\n    pass\n", "async def main(*a):\n    pass\n"])
+def test_what_the_code_needs_is_told_whatever_else_is_wrong(head: str) -> None:
+    report = read_source(
+        f"{head}import json\nkey = secrets['KEY']\nat = 'https://api.example.org/'\n"
+    )
+
+    assert not report.valid
+    assert report.readable
+    assert report.manifest == Manifest(
+        modules=("json",), hosts=("api.example.org",), secret_names=("KEY",)
+    )
+
+
+def test_a_function_inside_main_may_yield() -> None:
+    inside = "async def main():\n    def f():\n        yield 1\n    return list(f())\n"
+
+    assert read_source(inside).valid
 
 
 @given(st.text(max_size=200))

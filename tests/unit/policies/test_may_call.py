@@ -3,6 +3,7 @@
 import pytest
 
 from mcpbox.domain.calls import CallableTool
+from mcpbox.domain.manifests import Granted
 from mcpbox.domain.people import Principal, PrincipalKind, Scope
 from mcpbox.domain.servers import DesiredState
 from mcpbox.policies.call import may_call
@@ -21,7 +22,8 @@ def test_a_released_tool_of_a_running_server_may_be_called() -> None:
         (a_callable(server_state=DesiredState.STOPPED), "is stopped"),
         (a_callable(enabled=False), "is disabled"),
         (a_callable(approved_digest=OTHER_DIGEST), "not what was approved"),
-        (a_callable("api.example.com", granted_hosts=frozenset[str]()), "not granted any more"),
+        (a_callable(receipt=None), "no approval receipt"),
+        (a_callable("api.example.com", granted=Granted()), "not granted any more"),
     ],
 )
 def test_i1_each_missing_fact_alone_stops_a_tool(tool: CallableTool, reason: str) -> None:

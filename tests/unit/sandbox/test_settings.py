@@ -5,15 +5,17 @@ from pydantic import ValidationError
 
 from sandbox.hosts import HostGrant
 from sandbox.settings import Settings
+from tests.receipts import SIGNER
 
 KEY = "0123456789abcdef0123456789abcdef"
 
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    for name in ("SOCKET", "BIND", "API_KEY", "REQUIRE", "PRIVATE_HOSTS"):
+    for name in ("SOCKET", "BIND", "API_KEY", "RECEIPT_KEYS", "REQUIRE", "PRIVATE_HOSTS"):
         monkeypatch.delenv(f"MCPBOX_SANDBOX_{name}", raising=False)
     monkeypatch.setenv("MCPBOX_SANDBOX_API_KEY", KEY)
+    monkeypatch.setenv("MCPBOX_SANDBOX_RECEIPT_KEYS", SIGNER.public_key)
     return monkeypatch
 
 
@@ -31,7 +33,7 @@ def test_lists_are_comma_separated(environment: pytest.MonkeyPatch) -> None:
     assert settings.socket == Path("/run/sandbox.sock")
     assert settings.require == {"seccomp", "landlock"}
     assert settings.private_hosts == (HostGrant("nas", None), HostGrant("::1", 8080))
-    assert (settings.pool_size, settings.max_running, settings.max_waiting) == (4, 8, 64)
+    assert (settings.pool_size, settings.max_running, settings.max_waiting) == (4, 8, 128)
 
 
 def test_nothing_is_required_or_private_by_default(environment: pytest.MonkeyPatch) -> None:

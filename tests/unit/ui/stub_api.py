@@ -13,7 +13,7 @@ from mcpbox.domain.evidence import Check, Evidence, Finding, Risk, Status
 from mcpbox.domain.ids import Digest, RequestId, ServerId, ToolId, VersionId
 from mcpbox.domain.manifests import Manifest, Needs
 from mcpbox.domain.requests import Kind, RequestDetail, State
-from mcpbox.domain.tools import ToolVersion, VersionContent
+from mcpbox.domain.tools import ToolVersion, VersionContent, callable_name
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 CODE = 'async def main(place: str) -> str:\n    return "sunny"\n'
@@ -115,6 +115,7 @@ def a_request(
         state_reason="",
         server_id=ServerId(UUID(int=1)),
         server_name="weather",
+        title=callable_name("weather", proposed.name),
         tool_id=proposed.tool_id,
         tool_name=proposed.name,
         version_id=proposed.id,

@@ -1,9 +1,10 @@
 import pytest
 
+from mcpbox.domain.texts import hidden_in
 from tests.unit.ui.stub_api import OTHER_DIGEST, a_finding, a_request, a_version
 from ui.changes import changed_files, code_path, contract_path, notes_of
 from ui.diff import CHUNK_ROWS, FileDiff, diff_file, plain_file
-from ui.highlight import Segment, hidden_in, highlight
+from ui.highlight import Segment, highlight
 
 OLD = "one\ntwo\nthree\n"
 

@@ -8,7 +8,7 @@ import pytest_asyncio
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
-from tests.unit.ui.stub_api import StubApi, problem
+from tests.unit.ui.stub_api import StubApi, json_answer, problem
 from ui.app import install
 from ui.live import Live
 
@@ -195,3 +195,23 @@ async def test_nothing_of_nicegui_answers_a_stranger(browser: httpx.AsyncClient,
     answer = await browser.get(path)
 
     assert (answer.status_code, answer.headers["location"]) == (303, "/login")
+
+
+async def test_the_first_page_warns_of_a_layer_that_the_sandbox_lacks(
+    browser: httpx.AsyncClient, api: StubApi
+) -> None:
+    why = "The layer cgroup is inactive. Delegate it."
+    sandbox = {"name": "Sandbox", "state": "ok", "detail": "isolation full", "warnings": [why]}
+    counts = ("awaiting_decision", "servers_running", "servers_total", "tools_released")
+    numbers = {
+        **dict.fromkeys((*counts, "tools_total", "calls", "calls_failed"), 0),
+        **dict.fromkeys(("call_p50_ms", "call_p99_ms")),
+        **dict.fromkeys(("calls_by_hour", "failures_by_hour"), [0] * 24),
+    }
+    api.answers["system"] = lambda _: json_answer({"services": [sandbox]})
+    api.answers["overview"] = lambda _: json_answer(numbers)
+    await sign_in(browser)
+
+    page = await browser.get("/")
+
+    assert why in page.text

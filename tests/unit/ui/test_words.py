@@ -4,6 +4,7 @@ import pytest
 
 from mcpbox.domain.evidence import Check, Risk, Status
 from mcpbox.domain.executions import ExecutionOutcome
+from mcpbox.domain.modules import Requirement
 from mcpbox.domain.requests import State, Verdict
 from mcpbox.domain.tools import Approval
 from tests.unit.ui.stub_api import NOW, a_request, a_version
@@ -75,5 +76,22 @@ def test_principals_are_told_apart() -> None:
 
 
 def test_a_first_version_is_told_from_an_update() -> None:
-    assert words.versions_of(a_request(a_version())) == "new, v1"
-    assert words.versions_of(a_request(a_version(number=2), a_version())) == "v1 → v2"
+    assert words.change_of(a_request(a_version())) == "new, v1"
+    assert words.change_of(a_request(a_version(number=2), a_version())) == "v1 → v2"
+
+
+@pytest.mark.parametrize(
+    ("package", "specifier", "said"),
+    [
+        ("dateutil", "", "any version"),
+        ("dateutil", "<3", "dateutil<3"),
+        ("python-dateutil", "", "python-dateutil"),
+    ],
+)
+def test_of_a_module_the_package_is_said_unless_the_title_says_it_already(
+    package: str, specifier: str, said: str
+) -> None:
+    wanted = Requirement(module="dateutil", package=package, specifier=specifier)
+    request = a_request(a_version()).model_copy(update={"requirement": wanted})
+
+    assert words.change_of(request) == said

@@ -1,0 +1,24 @@
+"""What of a version, and of its server's grants, the sandbox is given."""
+
+from mcpbox.domain.ids import ServerId
+from mcpbox.domain.manifests import Granted, Manifest, reachable_hosts
+from mcpbox.domain.tools import VersionContent
+from sandbox.contract import DEFAULT_MODULES, Bundle
+
+
+def bundle_of(version: VersionContent, server_id: ServerId, granted: Granted) -> Bundle:
+    """Never all that its server holds: what nobody saw the code ask for is not its to use."""
+    modules = granted_modules(version.manifest, granted)
+    return Bundle(
+        code=version.code,
+        modules=modules,
+        module_set=granted.module_set if modules else None,
+        hosts=reachable_hosts(version.manifest, granted.hosts),
+        server=str(server_id),
+    )
+
+
+def granted_modules(manifest: Manifest, granted: Granted) -> tuple[str, ...]:
+    """Those that the code imports, and may by a grant alone."""
+    names = set(manifest.modules) & granted.modules
+    return tuple(sorted(names - DEFAULT_MODULES))

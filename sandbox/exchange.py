@@ -1,0 +1,150 @@
+"""One job sent to a child, and what it answers; a child that breaks the protocol is killed."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from sandbox.broker import Session
+from sandbox.cancelling import Stop
+from sandbox.child import Child
+from sandbox.control import Exited
+from sandbox.frames import Frame, Kind, call_of
+from sandbox.job import Job
+
+_REPORT_OVERHEAD_BYTES = 65536
+"""What a report may have beyond its result: an error with its message."""
+_EXIT_WAIT_S = 1.0
+_SHORT_CALL_S = 0.15
+_LONG_CALL_STEP_S = 1.0
+_STDOUT_NOTE_BYTES = 100
+
+
+class TimedOut:
+    """The wall limit struck."""
+
+
+class Stopped:
+    """Its caller asked for its end."""
+
+
+class Ended:
+    """The child closed its connection, ``how`` its process ended."""
+
+    def __init__(self, how: Exited | None) -> None:
+        self.how = how
+
+    @property
+    def was_interrupted(self) -> bool:
+        """By somebody else: code that only is parsed does not come to this."""
+        return self.how is None or (
+            os.WIFSIGNALED(self.how.status) and os.WTERMSIG(self.how.status) == signal.SIGKILL
+        )
+
+
+Answer = bytes | TimedOut | Stopped | Ended
+
+
+async def exchange(
+    child: Child,
+    job: Job,
+    wall_s: float,
+    session: Session | None,
+    *,
+    on_output: Callable[[bytes], None] | None = None,
+    stop: Stop | None = None,
+) -> tuple[Answer, str]:
+    """The child's report, or why there is none; and what was printed."""
+    output = _Output(job.limits.stdout_bytes + _STDOUT_NOTE_BYTES, on_output)
+    listener = _Listener(child, job, session, output)
+    report = listener.report
+    child.listen(listener.take)
+    child.send(Kind.JOB, 0, job.to_bytes())
+    try:
+        await _first_of((report, child.hung_up), wall_s, child.give_way)
+    except asyncio.CancelledError:
+        if stop is None or not stop.accept():
+            raise
+        child.kill()
+        return Stopped(), output.text
+    finally:
+        child.listen(None)
+    if report.done():
+        return report.result(), output.text
+    child.kill()  # it runs too long; or it closed its connection, and may live on
+    if not child.hung_up.done():
+        return TimedOut(), output.text
+    await asyncio.wait((child.exited,), timeout=_EXIT_WAIT_S)
+    return Ended(child.exited.result() if child.exited.done() else None), output.text
+
+
+async def _first_of(
+    futures: tuple[asyncio.Future[Any], ...], within_s: float, keep_going: Callable[[], None]
+) -> None:
+    """``keep_going`` is called now and then while it lasts longer than most calls do."""
+    now = asyncio.get_running_loop().time
+    deadline = now() + within_s
+    step_s = _SHORT_CALL_S
+    while (left_s := deadline - now()) > 0:
+        done, _ = await asyncio.wait(
+            futures, timeout=min(step_s, left_s), return_when=asyncio.FIRST_COMPLETED
+        )
+        if done:
+            return
+        keep_going()
+        step_s = _LONG_CALL_STEP_S
+
+
+class _Listener:
+    def __init__(self, child: Child, job: Job, session: Session | None, output: "_Output") -> None:
+        self._child = child
+        self._call = job.call
+        self._max_report = job.limits.result_bytes + _REPORT_OVERHEAD_BYTES
+        self._session = session
+        self._output = output
+        self.report: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    def take(self, frame: Frame) -> None:
+        """An honest child sends nothing else, nor after its result, nor for another call."""
+        of_this_call = call_of(frame.stream) == self._call and not self.report.done()
+        if not of_this_call or not self._takes(frame):
+            self._child.kill()
+            self._child.listen(None)  # what came with it is not believed either
+
+    def _takes(self, frame: Frame) -> bool:
+        match frame.kind:
+            case Kind.RESULT if len(frame.payload) <= self._max_report:
+                self.report.set_result(frame.payload)
+                return True
+            case Kind.OUTPUT:
+                # Parsing more of it than is kept would make every other call wait.
+                return self._output.take(frame.payload)
+            case Kind.REQUEST | Kind.CANCEL if self._session is not None:
+                self._session.take(frame)
+                return True
+            case _:
+                return False
+
+
+class _Output:
+    """What is printed, up to a limit: kept, and passed on as it comes."""
+
+    def __init__(self, max_bytes: int, on_output: Callable[[bytes], None] | None) -> None:
+        self._max_bytes = max_bytes
+        self._on_output = on_output
+        self._kept = bytearray()
+
+    @property
+    def text(self) -> str:
+        return self._kept.decode(errors="ignore")
+
+    def take(self, data: bytes) -> bool:
+        """Whether an honest child could have sent it: it sends text, and stops at the limit."""
+        if not data or len(self._kept) >= self._max_bytes:
+            return False
+        taken = data[: self._max_bytes - len(self._kept)]
+        self._kept += taken
+        if self._on_output is not None:
+            self._on_output(taken)
+        return True
