@@ -8,6 +8,7 @@ Compatibility rule: fields are only added, with a default; a field never changes
 import hashlib
 import json
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, field_serializer
@@ -66,7 +67,13 @@ class Bundle(Wire):
     @property
     def key(self) -> str:
         """SHA-256 over the canonical JSON of this bundle; how a run names it."""
-        return _sha256(self.model_dump(mode="json", exclude_defaults=True))
+        return _key_of(self)
+
+
+@lru_cache(maxsize=256)
+def _key_of(bundle: Bundle) -> str:
+    """Asked for at every call; equal bundles are equal keys."""
+    return _sha256(bundle.model_dump(mode="json", exclude_defaults=True))
 
 
 class GrantedUntil(Wire):

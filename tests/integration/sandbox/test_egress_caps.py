@@ -246,7 +246,7 @@ async def test_an_answer_that_is_not_http(egress: Egress, origin: Origin, raw: b
     [
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%s0\r\n\r\n"
         % (b"1\r\na\r\n" * 20000),
-        b"%sHTTP/1.1 200 OK\r\n\r\n" % (b"HTTP/1.1 103 \r\n\r\n" * 8000),
+        b"HTTP/1.1 103 \r\n\r\n" * 8000 + b"HTTP/1.1 200 OK\r\n\r\n",
     ],
     ids=["tiny chunks", "answers that are none yet"],
 )
