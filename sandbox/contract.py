@@ -64,6 +64,9 @@ class Bundle(Wire):
     receipt: str | None = None
     """DSSE envelope, as JSON, around a :class:`Receipt`; ``None`` for code that is only tried."""
 
+    def __hash__(self) -> int:
+        return hash((self.code, self.server, self.receipt))
+
     @property
     def key(self) -> str:
         """SHA-256 over the canonical JSON of this bundle; how a run names it."""
