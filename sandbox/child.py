@@ -12,7 +12,8 @@ from pathlib import Path
 from sandbox.control import Exited
 from sandbox.frames import MAX_PAYLOAD, Frame, FrameTooLong, Kind, Unpacker, pack
 
-_READ_BYTES = 262144
+_READ_BYTES = 65536
+"""At once: it can be thousands of frames, and nobody else is served meanwhile."""
 _MAX_UNSENT_BYTES = 48 * 2**20
 _BUSY_BYTES = 262144
 _MUCH_CPU_S = 0.1

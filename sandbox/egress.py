@@ -18,6 +18,8 @@ class Caps:
     """Refused ones too; our own client asks no more often, and a child that does is killed."""
     at_once: int = 8
     request_bytes: int = MAX_BODY_BYTES
+    sending_bytes: int = 20 * 2**20
+    """Of all requests that are under way: they wait in the memory of the service."""
     response_bytes: int = 10 * 2**20
     received_bytes: int = 40 * 2**20
     head_bytes: int = 64 * 2**10

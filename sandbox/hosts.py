@@ -14,7 +14,7 @@ _NAME = re.compile(r"(\*\.)?[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?")
 _IPV6 = re.compile(r"\[[0-9a-f:.]{2,45}\]")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _METHOD = re.compile(r"[A-Z]{1,20}")
-_MAX_URL_CHARACTERS = 8192
+MAX_URL_CHARACTERS = 8192
 
 
 class Refused(Exception):
@@ -113,8 +113,8 @@ class HostGrants:
 
     def target(self, url: httpx.URL, method: str = "GET") -> Target:
         """Raises: Refused: by the grant that comes closest."""
-        if len(str(url)) > _MAX_URL_CHARACTERS:
-            raise Refused(f"the URL is longer than {_MAX_URL_CHARACTERS} characters")
+        if len(str(url)) > MAX_URL_CHARACTERS:
+            raise Refused(f"the URL is longer than {MAX_URL_CHARACTERS} characters")
         if url.scheme not in _STANDARD_PORTS:
             raise Refused(f"the scheme {url.scheme[:20]!r} is not allowed, only http and https")
         if url.userinfo:

@@ -158,7 +158,9 @@ class Zygote:
                 return
             except ConnectionResetError:
                 report = None
-            if not self._first.done() and not isinstance(report, Importing):
+            if self._first.done() and isinstance(report, Started | StartFailed | Importing):
+                report = None  # it is said once, before all else
+            elif not self._first.done() and not isinstance(report, Importing):
                 self._first.set_result(report)
             self._take(report)
 
@@ -167,24 +169,31 @@ class Zygote:
             case Importing(module):
                 self._importing = module
             case Spawned(sequence, pid, pidfd):
-                child = self._unborn.pop(sequence, None)
-                if child is None or not self._may_hand_over(pidfd):
-                    if pidfd is not None:
-                        os.close(pidfd)
-                    self._died()
-                    return
-                self._children[pid] = child
-                child.spawned(pid, pidfd)
+                self._adopt(sequence, pid, pidfd)
             case SpawnFailed(sequence):
                 if child := self._unborn.pop(sequence, None):
                     child.failed("no process could be forked")
+                else:
+                    self._died()
             case Exited(pid):
                 if child := self._children.pop(pid, None):
                     child.ended(report)
+                elif not self._trusted:
+                    self._died()
             case None:
                 self._died()
             case _:
                 pass
+
+    def _adopt(self, sequence: int, pid: int, pidfd: int | None) -> None:
+        child = self._unborn.pop(sequence, None)
+        if child is None or not self._may_hand_over(pidfd):
+            if pidfd is not None:
+                os.close(pidfd)
+            self._died()
+            return
+        self._children[pid] = child
+        child.spawned(pid, pidfd)
 
     def _may_hand_over(self, pidfd: int | None) -> bool:
         if self._trusted:
@@ -221,7 +230,7 @@ async def launch(
             await zygote.enter(cgroup)  # before it runs any code that is not ours
         await zygote.wait_started()
         await zygote.enter(cgroup)
-    except ZygoteFailed:
+    except BaseException:  # whoever is not waited for any more has nobody else to end it
         await zygote.stop()
         raise
     return zygote

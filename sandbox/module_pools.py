@@ -15,7 +15,7 @@ from sandbox.foreign import ForeignModules
 from sandbox.launcher import NO_CGROUP, ModulesFailed, ZygoteFailed
 from sandbox.lockdown.cgroups import Cgroup, NoCgroup
 from sandbox.module_sets.store import ModuleSets
-from sandbox.pool import Pool
+from sandbox.pool import Pool, Unavailable
 
 _READY_CHILDREN = 1
 _USERS = 1000
@@ -139,7 +139,7 @@ class ModulePools:
         except ModulesFailed:
             await pool.stop()
             raise
-        except (ZygoteFailed, ChildFailed, TimeoutError) as error:
+        except (ZygoteFailed, ChildFailed, Unavailable, TimeoutError) as error:
             await pool.stop()
             raise ModulesFailed(
                 f"This server's modules cannot be imported here: {error}"

@@ -8,18 +8,20 @@ from pydantic import BaseModel, Field, ValidationError
 
 from sandbox.channel import BODY_START
 from sandbox.egress import Attempt
-from sandbox.hosts import HostGrants, Refused, Target
+from sandbox.hosts import MAX_URL_CHARACTERS, HostGrants, Refused, Target
 from sandbox.words import words
 
 Headers = list[tuple[bytes, bytes]]
 Seconds = Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)]
 
 _MAX_HEAD_BYTES = 65536
+_MAX_HEADERS = 200
 _MAX_HOST_CHARACTERS = 253
 _SHOWN_CHARACTERS = 60
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _METHOD = re.compile(r"[A-Z][A-Z-]{0,19}")
+_NEITHER_LETTER_NOR_DIGIT = re.compile(r"[^0-9a-z]")
 _NO_METHODS = frozenset({"CONNECT", "TRACE"})
 """They speak to what is on the way to the host, not to the host."""
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
@@ -32,7 +34,7 @@ _NOT_FORWARDED = frozenset(
 _NAME_A_HOST = frozenset(words("forwarded x-forwarded-host x-host x-original-host"))
 _NAME_A_REQUEST = frozenset(
     words("""
-    x-http-method x-http-method-override x-method-override
+    destination x-http-method x-http-method-override x-method-override
     x-forwarded-prefix x-forwarded-uri x-original-uri x-original-url x-rewrite-url
 """)
 )
@@ -69,7 +71,7 @@ class Outgoing(NamedTuple):
         """Raises: Refused."""
         target = grants.target(self.url, self.method)
         for name, _ in self.headers:
-            lowered = name.decode("latin-1").lower()
+            lowered = _as_servers_read(name.decode("latin-1"))
             if lowered in _NAME_A_HOST:
                 raise Refused(f"the header {lowered} is not allowed: it names another host")
             if lowered in _NAME_A_REQUEST and grants.is_restricted(target):
@@ -91,12 +93,19 @@ def read(payload: bytes, attempt: Attempt) -> Outgoing:
     if not _METHOD.fullmatch(method) or method in _NO_METHODS:
         raise Refused(f"the method {head.method[:_SHOWN_CHARACTERS]!r} is not allowed")
     attempt.method = method
+    if len(head.url) > MAX_URL_CHARACTERS:  # taking it apart would cost its square
+        raise Refused(f"the URL is longer than {MAX_URL_CHARACTERS} characters")
     try:
         url = httpx.URL(head.url)
     except (httpx.InvalidURL, ValueError) as error:
         raise Refused("the URL is not valid") from error
     attempt.host = url.raw_host.decode("ascii")[:_MAX_HOST_CHARACTERS] or attempt.host
     return Outgoing(method, url, _forwarded(head), body, head.timeouts)
+
+
+def _as_servers_read(name: str) -> str:
+    """Behind CGI, WSGI and the like, ``X_Rewrite_URL`` is ``X-Rewrite-URL``."""
+    return _NEITHER_LETTER_NOR_DIGIT.sub("-", name.lower())
 
 
 def _split(payload: bytes) -> tuple[_Head, bytes]:
@@ -113,12 +122,14 @@ def _split(payload: bytes) -> tuple[_Head, bytes]:
 
 
 def _forwarded(head: _Head) -> Headers:
+    if len(head.headers) > _MAX_HEADERS:
+        raise Refused(f"a request may have {_MAX_HEADERS} headers")
     headers: Headers = []
     for name, value in head.headers:
         shown = name[:_SHOWN_CHARACTERS]
         if not _TOKEN.fullmatch(name):
             raise Refused(f"{shown!r} is no name of a header")
-        lowered = name.lower()
+        lowered = _as_servers_read(name)
         if lowered in _NOT_FORWARDED or lowered.startswith("proxy-"):
             continue
         if not _VALUE.fullmatch(value):

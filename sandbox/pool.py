@@ -130,7 +130,7 @@ class Pool:
             async with asyncio.timeout(_REVIVAL_TIMEOUT_S):
                 await self._alive.wait()
             return await self._ready_child(prewarm=False)
-        except (ChildFailed, TimeoutError) as error:
+        except (ChildFailed, Unavailable, TimeoutError) as error:
             if self._on_loss is not None:
                 self._on_loss()
             raise Unavailable("No sandbox process could be started; try again.") from error

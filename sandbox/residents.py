@@ -190,7 +190,7 @@ class Residents:
     def _take(self, place: Place) -> Resident | None:
         """The one used last: its memory is the warmest, and the others may go."""
         for resident, (of, timer) in reversed(self._idle.items()):
-            if of == place and resident.child.usable:
+            if of == place and resident.child.usable and resident.rests_well(self._terms):
                 timer.cancel()
                 del self._idle[resident]
                 return resident

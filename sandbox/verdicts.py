@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from collections.abc import Iterable
 from typing import Any, NamedTuple, cast
 
 from pydantic import BaseModel, ConfigDict
@@ -18,6 +19,9 @@ _TOLD_BY_CHILDREN = frozenset({ErrorKind.RAISED, ErrorKind.BAD_RESULT, ErrorKind
 """The other kinds are for the service to find."""
 _HARMLESS = frozenset({ErrorKind.RAISED, ErrorKind.BAD_RESULT})
 """Failures after which a process is as good as before."""
+
+
+_CONTAINERS = frozenset({dict, list})
 
 
 class Verdict(NamedTuple):
@@ -96,24 +100,29 @@ def _crashed(how: Exited | None, limits: RunLimits, cpu_before_s: float) -> Verd
         return _failed(ErrorKind.CPU, message)
     if number == signal.SIGSYS:
         return _failed(ErrorKind.CRASHED, "The tool made a forbidden system call and was killed.")
-    named = {one.value: one.name for one in signal.Signals}
+    named = {int(one): one.name for one in signal.Signals}
     said = f"The tool's process was killed ({named.get(number, f'signal {number}')})."
     return _failed(ErrorKind.CRASHED, said)
 
 
 def _depth_exceeds(value: object, limit: int) -> bool:
-    level: list[object] = [value]
-    for _ in range(limit + 1):
-        below: list[object] = []
-        for one in level:
-            if isinstance(one, dict):
-                below.extend(cast("dict[str, object]", one).values())
-            elif isinstance(one, list):
-                below.extend(cast("list[object]", one))
-        if not below:
+    """``value``: made by the JSON parser; of a million parts it must not take long."""
+    level: list[Any] = [value] if type(value) in _CONTAINERS else []
+    for _ in range(limit):
+        level = [
+            below
+            for one in level
+            if one  # most of a million would be empty
+            for below in _parts_of(one)
+            if type(below) in _CONTAINERS
+        ]
+        if not level:
             return False
-        level = below
-    return True
+    return any(level)
+
+
+def _parts_of(value: Any) -> Iterable[Any]:
+    return cast("dict[str, Any]", value).values() if isinstance(value, dict) else value
 
 
 def _failed(kind: ErrorKind, message: str) -> Verdict:

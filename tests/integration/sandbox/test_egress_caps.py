@@ -18,6 +18,7 @@ CAPS = Caps(
     requests=5,
     at_once=2,
     request_bytes=1000,
+    sending_bytes=1600,
     response_bytes=2000,
     received_bytes=5000,
     head_bytes=1500,
@@ -175,6 +176,38 @@ async def main(url):
         "<Response [200 OK]>",
         "Refused: 2 requests may run at a time.",
     ]
+
+
+async def test_the_bodies_of_requests_at_a_time(egress: Egress, origin: Origin) -> None:
+    code = """
+import asyncio
+async def main(url):
+    first = asyncio.create_task(http.post(url, content=bytes(900)))
+    await asyncio.sleep(0)
+    try:
+        await http.post(url, content=bytes(900))
+    except Exception as error:
+        refusal = str(error)
+    await http.get(url + "release")
+    await first
+    again = await http.post(url, content=bytes(900))
+    return [(await first).status_code, refusal, again.status_code]
+"""
+    released = asyncio.Event()
+
+    async def hold(_: Asked, writer: asyncio.StreamWriter) -> None:
+        await released.wait()
+        writer.write(response(b""))
+
+    async def release(_: Asked, writer: asyncio.StreamWriter) -> None:
+        released.set()
+        writer.write(response(b""))
+
+    origin.does("/release", release)
+    result = await egress.run(code, origin.authority, url=origin.does("/", hold))
+
+    said = "Refused: requests that run at a time may have 1600 bytes together."
+    assert result.result == [200, said, 200], result
 
 
 async def test_the_headers_of_a_response(egress: Egress, origin: Origin) -> None:

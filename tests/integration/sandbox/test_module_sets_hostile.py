@@ -286,6 +286,40 @@ async def test_a_module_that_names_other_processes_as_its_children_is_not_believ
     assert elsewhere.result == 1
 
 
+REPEATING = """
+import struct, sys
+zygote = sys.modules["sandbox.zygote"]
+serve = zygote.serve
+def say_more(control, locks):
+    control.send({said})
+    serve(control, locks)
+zygote.serve = say_more
+"""
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        """b'S{"layers": {}}'""",
+        "b'Fagain'",
+        "b'Iagain'",
+        "struct.pack('<cI', b'E', 99)",
+        "struct.pack('<cIid', b'X', 99, 0, 0.0)",
+    ],
+    ids=["started", "failed", "importing", "no child", "no child ended"],
+)
+async def test_a_fork_server_that_says_what_nobody_waits_for_is_given_up(
+    bench: ModuleBench, said: str
+) -> None:
+    """Or it could go on for ever, and the service would have to listen."""
+    key = await bench.install(pure("again", REPEATING.replace("{said}", said)))
+
+    result = await bench.run(importing("again", "1"), key, "again")
+
+    assert result.error is not None, result
+    assert bench.modules.count == 0
+
+
 async def test_a_module_cannot_write_lines_of_its_own_into_the_log(
     bench: ModuleBench, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.contract import BUSY_STATUS, Bundle, ErrorKind, RunResult
+from sandbox.launcher import launch
 from tests.integration.sandbox.processes import (
     below,
     fork_server_below,
@@ -180,3 +181,18 @@ async def test_many_calls_at_once_all_answer(service: RunningService) -> None:
     results = await asyncio.gather(*(service.run(code, {"number": n}) for n in range(60)))
 
     assert [result.result for result in results] == list(range(60))
+
+
+async def test_a_start_that_is_given_up_leaves_no_process() -> None:
+    before = set(below(os.getpid()))
+    starting = asyncio.create_task(launch())
+    await asyncio.sleep(0)
+    now = set(below(os.getpid()))
+    started = now - before - {pid for other in before for pid in below(other)}
+    assert started
+
+    starting.cancel()
+    await asyncio.wait((starting,))
+
+    assert starting.cancelled()
+    await wait_gone(started)

@@ -1,7 +1,10 @@
 """What code that stays can do to later calls: to another bundle's nothing, nor forge its own."""
 
+import time
+
 from pydantic import SecretStr
 
+from sandbox.child import cpu_clock_of
 from sandbox.contract import BoundSecret, ErrorKind, RunLimits
 from sandbox.secrets import Secrets
 from tests.integration.sandbox.lodging import PLAIN, lodge, on_the_host
@@ -155,6 +158,31 @@ async def main():
 
         await wait_gone([on_the_host(first.result["pid"])])
         assert (await house.call(code)).result["calls"] == 1
+
+
+async def test_who_worked_between_two_calls_gets_no_other() -> None:
+    code = """
+import time
+from sandbox.transports import BrokerTransport
+channel = BrokerTransport.channel
+wait_for_it = channel.next_job
+def work_first():
+    until = time.process_time() + 0.3
+    while time.process_time() < until: pass
+    return wait_for_it()
+async def main():
+    channel.next_job = work_first
+    return counted()
+"""
+    async with lodge() as house:
+        first = await house.call(code)
+        clock = cpu_clock_of(on_the_host(first.result["pid"]))
+        before_s = time.clock_gettime(clock)
+        while time.clock_gettime(clock) < before_s + 0.1:
+            pass
+        second = await house.call(code)
+
+    assert second.result["calls"] == 1
 
 
 async def test_secrets_and_cookies_are_those_of_the_call() -> None:

@@ -48,7 +48,13 @@ def test_a_header_cannot_carry_another(name: str, value: str) -> None:
         asked((name, value))
 
 
-@pytest.mark.parametrize("name", ["Host", "Connection", "Transfer-Encoding", "Expect", "Proxy-X"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Host", "Connection", "Transfer-Encoding", "Expect", "Proxy-X"),
+        *("Transfer_Encoding", "content.length"),
+    ],
+)
 def test_headers_of_the_connection_are_left_out(name: str) -> None:
     assert asked((name, "x"), ("X-Kept", "y")).headers == [(b"X-Kept", b"y")]
 
@@ -62,13 +68,19 @@ def test_the_host_header_is_that_of_the_url() -> None:
     assert headers == [(b"Host", b"api.x.org:8443")]
 
 
-@pytest.mark.parametrize("name", ["X-Forwarded-Host", "Forwarded", "x-host"])
+@pytest.mark.parametrize("name", ["X-Forwarded-Host", "Forwarded", "x-host", "X_Forwarded_Host"])
 def test_no_header_may_name_another_host(name: str) -> None:
     with pytest.raises(Refused, match="another host"):
         asked((name, "evil.test")).target(HostGrants(["api.x.org"]))
 
 
-@pytest.mark.parametrize("name", ["X-HTTP-Method-Override", "X-Original-URL", "x-rewrite-url"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("X-HTTP-Method-Override", "X-Original-URL", "x-rewrite-url", "Destination"),
+        *("X_HTTP_Method_Override", "x_original.url"),
+    ],
+)
 def test_where_some_requests_are_granted_no_header_may_name_another(name: str) -> None:
     outgoing = asked((name, "DELETE"))
 
@@ -103,6 +115,17 @@ def test_half_a_request_is_refused(payload: bytes) -> None:
 def test_url_and_headers_have_a_cap() -> None:
     with pytest.raises(Refused, match="65536 bytes"):
         asked(("X-Long", "x" * 70_000))
+
+
+def test_so_many_headers_are_enough() -> None:
+    assert len(asked(*[("X-A", "")] * 200).headers) == 200
+    with pytest.raises(Refused, match="200 headers"):
+        asked(*[("X-A", "")] * 201)
+
+
+def test_a_long_url_is_refused_before_it_is_taken_apart() -> None:
+    with pytest.raises(Refused, match="longer than 8192"):
+        asked(url="https://api.x.org" + "/.." * 3000)
 
 
 @pytest.mark.parametrize(
