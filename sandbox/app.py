@@ -170,6 +170,9 @@ async def _listen(service: Service, settings: Settings) -> None:
     config = uvicorn.Config(
         service.asgi(),
         http=Doorkeeper,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
         lifespan="off",
         log_config=None,
         access_log=False,

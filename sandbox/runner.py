@@ -3,7 +3,6 @@
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 from pydantic import Base64Bytes, BaseModel, ValidationError
@@ -81,12 +80,15 @@ class Runner:
             place = Place(registered.owner, limits.memory_bytes, guarded)
         try:
             async with self._child(registered.bundle, place, limits.cpu_s) as (child, resident):
-                job = self._job(registered.bundle, limits, resident)
-                job = replace(
-                    job,
+                job = Job(
+                    **self._code(registered.bundle.code, resident),
+                    modules=list(registered.bundle.modules),
                     arguments=arguments or {},
+                    limits=_of_child(limits),
                     guarded=guarded,
                     secrets=dict(secrets.given),
+                    call=new_call(),
+                    resident=resident is not None and resident.watched,
                 )
                 session = Session(
                     child,
@@ -149,21 +151,12 @@ class Runner:
     def close(self) -> None:
         self._residents.close()
 
-    def _job(self, bundle: Bundle, limits: RunLimits, resident: Resident | None) -> Job:
-        """What is the same for every call of a bundle."""
-        code, compiled = bundle.code, self._compiled.find(bundle.code)
-        if compiled is not None or (resident is not None and resident.knows_code):
-            code = ""
+    def _code(self, source: str, resident: Resident | None) -> dict[str, Any]:
+        """As source or compiled; nothing for who has it already."""
         if resident is not None and resident.knows_code:
-            compiled = None
-        return Job(
-            code=code,
-            compiled=compiled or b"",
-            modules=list(bundle.modules),
-            limits=_of_child(limits),
-            call=new_call(),
-            resident=resident is not None and resident.watched,
-        )
+            return {}
+        compiled = self._compiled.find(source)
+        return {"code": source} if compiled is None else {"compiled": compiled}
 
     @asynccontextmanager
     async def _child(

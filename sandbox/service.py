@@ -77,9 +77,9 @@ class Service:
     def asgi(self) -> Starlette:
         return Starlette(
             routes=[
+                Route("/runs", self.runs, methods=["POST"]),
                 Route("/health", self.health),
                 Route("/metrics", self.metrics),
-                Route("/runs", self.runs, methods=["POST"]),
                 Route("/runs/{run_id:path}", self.cancel, methods=["DELETE"]),
                 Route("/checks", self.checks, methods=["POST"]),
                 *self._module_sets.routes(),

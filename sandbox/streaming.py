@@ -9,12 +9,13 @@ from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from sandbox.contract import EVENTS_MEDIA_TYPE, RunEvent, RunResult
 
 STALLED_S = 30.0
 """A reader that takes nothing for so long is gone."""
+_SHORT_CALL_S = 0.02
 
 Answer = TypeVar("Answer")
 OnOutput = Callable[[bytes], None]
@@ -25,17 +26,27 @@ log = logging.getLogger(__name__)
 async def while_connected(receive: Receive, work: Coroutine[Any, Any, Answer]) -> Answer:
     """Nobody waits for the answer of a client that hung up: its child is killed.
 
-    Raises: ClientDisconnect.
+    Most calls are over before it is worth to look. Raises: ClientDisconnect.
     """
     working = asyncio.ensure_future(work)
-    hung_up = asyncio.ensure_future(receive())
+    watching: list[asyncio.Future[Message]] = []
+
+    def watch() -> None:
+        hung_up = asyncio.ensure_future(receive())
+        hung_up.add_done_callback(lambda _: working.cancel())
+        watching.append(hung_up)
+
+    timer = asyncio.get_running_loop().call_later(_SHORT_CALL_S, watch)
     try:
-        await asyncio.wait((working, hung_up), return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise ClientDisconnect
-        return working.result()
+        return await working
+    except asyncio.CancelledError:
+        if any(hung_up.done() for hung_up in watching):
+            raise ClientDisconnect from None
+        raise
     finally:
-        hung_up.cancel()
+        timer.cancel()
+        for hung_up in watching:
+            hung_up.cancel()
         await _ended(working)
 
 

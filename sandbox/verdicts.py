@@ -22,6 +22,8 @@ _HARMLESS = frozenset({ErrorKind.RAISED, ErrorKind.BAD_RESULT})
 
 
 _CONTAINERS = frozenset({dict, list})
+_JSON = json.JSONDecoder(parse_constant=lambda _: None)
+"""NaN and infinities become null."""
 
 
 class Verdict(NamedTuple):
@@ -58,7 +60,7 @@ def verdict_on(answer: Answer, limits: RunLimits, cpu_before_s: float) -> Verdic
 def _checked(raw: bytes) -> Verdict:
     try:
         text = raw.decode()
-        given: object = json.loads(text, parse_constant=lambda _: None)  # NaN, infinities: null
+        given: object = _JSON.decode(text)
         if "\\ud" in text.lower():  # a lone surrogate cannot be sent on
             json.dumps(given, ensure_ascii=False).encode()
         report = _Report.model_validate(given)

@@ -7,6 +7,7 @@ from sandbox.contract import ErrorKind, RunLimits
 from sandbox.residents import Terms
 from tests.integration.sandbox.lodging import PLAIN, lodge, on_the_host
 from tests.integration.sandbox.processes import wait_gone
+from tests.reviewing import eventually
 
 
 async def test_module_is_executed_once_and_its_state_stays() -> None:
@@ -196,7 +197,12 @@ async def test_after_the_fork_server_died_calls_are_served_anew() -> None:
     async with lodge() as house:
         first = (await house.call(PLAIN)).result
         pid = on_the_host(first["pid"])
-        os.kill(house.pool.zygote.process_id, 9)
+        lost = house.pool.zygote
+        os.kill(lost.process_id, 9)
+
+        async def noticed() -> bool:
+            return lost.dead
 
         await wait_gone([pid])
+        await eventually(noticed)
         assert (await house.call(PLAIN)).result["calls"] == 1
