@@ -5,6 +5,7 @@ import gc
 import logging
 import os
 import platform
+import resource
 import signal
 import socket
 import stat
@@ -36,6 +37,7 @@ from sandbox.service import Service
 from sandbox.settings import Settings
 
 _DRAIN_S = 15
+_DESCRIPTORS = 4096
 _FORK_SERVERS = 64
 _FORK_SERVERS_BYTES = 2**30
 _LARGEST_CALL_BYTES = 2**32
@@ -57,6 +59,7 @@ def main() -> None:
         sys.exit(f"The sandbox cannot start. {_explained(error)}")
     with suppress(OSError):  # only Linux has it, and the probe says what is missing
         privileges.hide_from_same_user()
+    _allow_descriptors()
     # Results of tools are large and short-lived: collecting at each step would hold up other calls.
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
@@ -65,6 +68,14 @@ def main() -> None:
             runner.run(serve(settings))
     except (CannotStart, NotIsolated, ZygoteFailed, ChildFailed) as error:
         sys.exit(f"The sandbox cannot start: {error}")
+
+
+def _allow_descriptors() -> None:
+    """All connections of callers and of the broker at once are more than is usual."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def serve(settings: Settings) -> None:

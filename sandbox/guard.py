@@ -88,14 +88,20 @@ def check(source: str, granted: frozenset[str] = frozenset()) -> list[Finding]:
             warnings.simplefilter("ignore")
             tree = ast.parse(source, "<tool>")
     except SyntaxError as error:
-        place = max(error.lineno or 1, 1), max(error.offset or 1, 1)
-        return [Finding(*place, f"Syntax error: {error.msg}.")]
+        return [Finding(*_place_of(error, source), f"Syntax error: {error.msg}.")]
     except (ValueError, RecursionError, MemoryError):
         return [Finding(1, 1, "The code cannot be parsed: it is nested too deeply, or not text.")]
     visitor = _Visitor(granted)
     visitor.visit(tree)
     visitor.add_parts()
     return _in_characters(sorted(set(visitor.findings))[:_MAX_FINDINGS], source)
+
+
+def _place_of(error: SyntaxError, source: str) -> tuple[int, int]:
+    """After a backslash, Python counts columns on from the line before."""
+    line = max(error.lineno or 1, 1)
+    text = source.split("\n")[line - 1 : line]
+    return line, min(max(error.offset or 1, 1), len(text[0]) + 1 if text else 1)
 
 
 def has_endless_name(source: str) -> bool:

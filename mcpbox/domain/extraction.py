@@ -41,7 +41,7 @@ def read_source(code: str) -> SourceReport:
     if any(found.group().count(".") > _MAX_DOTS for found in _DOTTED_NAME.finditer(code)):
         return _broken(1, 1, f"The code has a dotted name of more than {_MAX_DOTS} parts.")
     try:
-        tree = ast.parse(code)
+        tree = _parsed(code)
     except SyntaxError as error:
         return _broken(error.lineno or 1, error.offset or 1, f"Invalid Python: {error.msg}.")
     except (ValueError, RecursionError, MemoryError):
@@ -52,6 +52,13 @@ def read_source(code: str) -> SourceReport:
         return _report_on(tree)
     except RecursionError:
         return _broken(1, 1, "The code is nested too deeply; make it flatter.")
+
+
+def _parsed(code: str) -> ast.Module:
+    try:
+        return ast.parse(code)
+    except SystemError:  # Python 3.11 loses count where the collector ran other code meanwhile
+        return ast.parse(code)
 
 
 def _report_on(tree: ast.Module) -> SourceReport:

@@ -145,7 +145,7 @@ async def test_a_request_terminated_in_temporal_is_brought_back_by_asking_again(
     tool = await office.draft()
     request = await office.asked(tool)
     await office.workflow(request).terminate()
-    with pytest.raises(Conflict, match="asks again"):
+    with pytest.raises(Conflict, match="by asking again"):
         await office.decide(request)
 
     again = await office.asked(tool)
