@@ -9,6 +9,7 @@ from temporalio import activity
 
 from activities import module_evidence
 from activities.errors import final_domain_errors
+from activities.grants import end_of, start_timers
 from activities.heartbeats import heartbeating
 from activities.receipts import reissue_receipts
 from activities.subjects import module
@@ -106,12 +107,18 @@ class GrantedModules(ModuleActivities):
             async with heartbeating():
                 async with transaction(self._sessions) as session:
                     row = await requests.get_request_row(session, given.request_id)
-                    if row.state == State.APPLIED:
-                        return
-                    lock = await _still_as_approved(session, row, subject, given.digest)
-                await self._sandbox.install(lock.digest)
-                async with transaction(self._sessions) as session:
-                    await self._activate(session, given, subject)
+                    is_applied = row.state == State.APPLIED
+                if not is_applied:
+                    await self._apply(given, subject)
+                await start_timers(self._sessions, given.request_id)
+
+    async def _apply(self, given: ApplyRequest, subject: ModuleSubject) -> None:
+        async with transaction(self._sessions) as session:
+            row = await requests.get_request_row(session, given.request_id)
+            lock = await _still_as_approved(session, row, subject, given.digest)
+        await self._sandbox.install(lock.digest)
+        async with transaction(self._sessions) as session:
+            await self._activate(session, given, subject)
 
     async def _activate(
         self, session: AsyncSession, given: ApplyRequest, subject: ModuleSubject
@@ -130,6 +137,7 @@ class GrantedModules(ModuleActivities):
             request_id=given.request_id,
             granted_by=await requests.approvers(session, row.id),
             at=now,
+            expires_at=end_of(row, subject, now),
         )
         row.state = State.APPLIED
         row.updated_at = now

@@ -1,31 +1,44 @@
-"""Applying a publish request: exactly what was approved becomes the release, or nothing does."""
+"""Making a version the released one: exactly what was approved becomes that, or nothing does."""
 
-from uuid import uuid4
+from collections.abc import Awaitable, Callable
+from uuid import UUID, uuid4
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from activities.errors import final_domain_errors
+from activities.grants import end_of, start_timers
 from activities.receipts import issue_receipt
+from activities.release_evidence import release_evidence
+from activities.subjects import publication
 from mcpbox.domain.audit import Action
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.digests import digest_of
 from mcpbox.domain.errors import Conflict
-from mcpbox.domain.manifests import Manifest, Needs, needs_beyond
+from mcpbox.domain.manifests import Manifest, needs_beyond
 from mcpbox.domain.people import SYSTEM
+from mcpbox.domain.releases import ReleasedVersion
 from mcpbox.domain.requests import State
+from mcpbox.policies.releases import may_publish_again, may_restore, may_roll_back_to
 from mcpbox.receipts import ReceiptSigner
-from mcpbox.store import requests, tools
+from mcpbox.store import evidence, releases, requests, tools
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.grants import HOST, grant, granted
 from mcpbox.store.session import Sessions, transaction
 from mcpbox.store.tables import ReleaseRow, RequestRow, ServerRow, ToolRow, VersionRow
-from workflows.contracts import ApplyRequest, PublishActivities
+from workflows.contracts import (
+    ApplyRequest,
+    Examination,
+    PublishActivities,
+    ReleaseActivities,
+)
+
+_Require = Callable[[AsyncSession, RequestRow], Awaitable[None]]
 
 
-class ReleasedVersions(PublishActivities):
+class ReleasedVersions(PublishActivities, ReleaseActivities):
     def __init__(self, sessions: Sessions, signer: ReceiptSigner) -> None:
         self._sessions = sessions
         self._signer = signer
@@ -36,52 +49,81 @@ class ReleasedVersions(PublishActivities):
 
         Raises: ApplicationError: not retried: it is no longer what was approved.
         """
-        now = utc_now()
+        await self._release(given, _require_unrevoked)
+
+    @activity.defn
+    async def apply_rollback(self, given: ApplyRequest) -> None:
+        """As to publish, for a version that was released once. Raises: as above."""
+        await self._release(given, _require_way_back)
+
+    @activity.defn
+    async def apply_restore(self, given: ApplyRequest) -> None:
+        """As to publish, for a version that is still revoked. Raises: as above."""
+        await self._release(given, _require_revoked)
+
+    @activity.defn
+    async def examine_releases(self, given: Examination) -> None:
+        subject = publication(given)
+        with final_domain_errors():
+            async with transaction(self._sessions) as session:
+                versions = await releases.released_versions(session, subject.tool_id)
+                piece = release_evidence(subject, given.digest, versions)
+                await evidence.keep(session, given.request_id, piece)
+
+    async def _release(self, given: ApplyRequest, require: _Require) -> None:
         with final_domain_errors():
             async with transaction(self._sessions) as session:
                 row = await requests.get_request_row(session, given.request_id)
-                if row.state == State.APPLIED:
-                    return
-                version = await _still_as_approved(session, row, given)
-                approver = await requests.approvers(session, row.id)
-                await grant(
-                    session,
-                    given.subject.server_id,
-                    HOST,
-                    Needs.model_validate(row.needs).hosts,
-                    request_id=given.request_id,
-                    granted_by=approver,
-                    at=now,
-                )
-                await session.execute(
-                    update(ReleaseRow)
-                    .where(ReleaseRow.tool_id == row.tool_id, ReleaseRow.active_to.is_(None))
-                    .values(active_to=now)
-                )
-                release = ReleaseRow(
-                    id=uuid4(),
-                    tool_id=row.tool_id,
-                    version_id=version.id,
-                    request_id=given.request_id,
-                    digest=row.digest,
-                    approved_by=approver,
-                    active_from=now,
-                )
-                await issue_receipt(session, self._signer, release)
-                session.add(release)
-                row.state = State.APPLIED
-                row.updated_at = now
-                await session.flush()
-                await announce(session, Topic.CATALOG, row.tool_id)
-                await announce(session, Topic.REQUESTS, given.request_id)
-                await add_event(
-                    session,
-                    actor=SYSTEM.label,
-                    action=Action.REQUEST_APPLIED,
-                    subject=requests.subject_of(given.request_id),
-                    detail=given.subject.label,
-                    facts={"digest": row.digest, "hosts": list(row.needs.get("hosts", ()))},
-                )
+                if row.state != State.APPLIED:
+                    version = await _still_as_approved(session, row, given)
+                    await require(session, row)
+                    await self._activate(session, row, version, given)
+            await start_timers(self._sessions, given.request_id)
+
+    async def _activate(
+        self, session: AsyncSession, row: RequestRow, version: VersionRow, given: ApplyRequest
+    ) -> None:
+        now = utc_now()
+        approver = await requests.approvers(session, row.id)
+        await grant(
+            session,
+            given.subject.server_id,
+            HOST,
+            requests.granted_in(row).hosts,
+            request_id=given.request_id,
+            granted_by=approver,
+            at=now,
+            expires_at=end_of(row, given.subject, now),
+        )
+        await session.execute(
+            update(ReleaseRow)
+            .where(ReleaseRow.tool_id == row.tool_id, ReleaseRow.active_to.is_(None))
+            .values(active_to=now)
+        )
+        release = ReleaseRow(
+            id=uuid4(),
+            tool_id=row.tool_id,
+            version_id=version.id,
+            request_id=given.request_id,
+            digest=row.digest,
+            approved_by=approver,
+            active_from=now,
+        )
+        await issue_receipt(session, self._signer, release)
+        session.add(release)
+        row.state = State.APPLIED
+        row.updated_at = now
+        await session.flush()
+        await announce(session, Topic.CATALOG, row.tool_id)
+        await announce(session, Topic.REQUESTS, given.request_id)
+        await add_event(
+            session,
+            actor=SYSTEM.label,
+            action=Action.REQUEST_APPLIED,
+            subject=requests.subject_of(given.request_id),
+            detail=given.subject.label,
+            facts={"digest": row.digest, "hosts": list(requests.granted_in(row).hosts)},
+        )
 
 
 async def _still_as_approved(
@@ -111,6 +153,28 @@ async def _still_as_approved(
         )
     await _require_free_name(session, server, tool, version)
     return version
+
+
+async def _require_unrevoked(session: AsyncSession, row: RequestRow) -> None:
+    wanted, _ = await _versions(session, row)
+    may_publish_again(wanted).require()
+
+
+async def _require_way_back(session: AsyncSession, row: RequestRow) -> None:
+    wanted, _ = await _versions(session, row)
+    may_roll_back_to(wanted).require()
+
+
+async def _require_revoked(session: AsyncSession, row: RequestRow) -> None:
+    may_restore(*await _versions(session, row)).require()
+
+
+async def _versions(
+    session: AsyncSession, row: RequestRow
+) -> tuple[ReleasedVersion, list[ReleasedVersion]]:
+    """The one that is asked for, and all of its tool."""
+    found = await releases.released_versions(session, row.tool_id or UUID(int=0))
+    return next(one for one in found if one.version.id == row.version_id), found
 
 
 async def _require_free_name(

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from mcpbox.domain.digests import digest_of
 from mcpbox.domain.errors import Conflict, Invalid, Refused
 from mcpbox.domain.ids import ServerId
-from mcpbox.domain.manifests import Manifest
+from mcpbox.domain.manifests import Manifest, reachable_hosts
 from mcpbox.receipts import ReceiptSigner
 from mcpbox.store import tools
 from mcpbox.store.grants import HOST, MODULE, live_grants
@@ -77,7 +77,8 @@ async def reissue_receipts(
 async def _with_grants(session: AsyncSession, approved: Receipt, manifest: Manifest) -> Receipt:
     """Only what the code itself needs, however much its server holds."""
     server_id = UUID(approved.server)
-    hosts = _until(manifest.hosts, await live_grants(session, server_id, HOST))
+    held = await live_grants(session, server_id, HOST)
+    hosts = _until(reachable_hosts(manifest, held), held)
     modules = _until(manifest.modules, await live_grants(session, server_id, MODULE))
     server = await session.get_one(ServerRow, server_id)
     return approved.model_copy(

@@ -13,7 +13,7 @@ from mcpbox.domain.evidence import Check, Evidence, Status
 from mcpbox.domain.ids import Digest
 from mcpbox.domain.manifests import Needs
 from mcpbox.domain.people import SYSTEM, Principal
-from mcpbox.domain.requests import Decision, PublishSubject, State, Subject, Verdict
+from mcpbox.domain.requests import Decision, State, Subject, Verdict, VersionSubject
 from mcpbox.policies.review import RequestFacts, may_decide, tally
 from mcpbox.policies.risk import risk_of
 from mcpbox.store import evidence, people, requests, tools
@@ -240,8 +240,8 @@ def _decision_row(given: RecordDecision) -> DecisionRow:
 
 
 async def _publication(session: AsyncSession, subject: Subject) -> dict[str, object]:
-    """Columns that only a request to publish fills. Raises: NotFound."""
-    if not isinstance(subject, PublishSubject):
+    """Columns that only a request about a version fills. Raises: NotFound."""
+    if not isinstance(subject, VersionSubject):
         return {}
     await tools.get_version(session, subject.version_id)
     released = await session.scalar(

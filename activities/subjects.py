@@ -1,14 +1,19 @@
 """The subject of a request, by the kind whose activity is asked."""
 
-from mcpbox.domain.requests import ModuleSubject, PublishSubject
+from mcpbox.domain.requests import HostSubject, ModuleSubject, VersionSubject
 from workflows.contracts import Examination
 
 
-def publication(given: Examination) -> PublishSubject:
-    assert isinstance(given.subject, PublishSubject)
+def publication(given: Examination) -> VersionSubject:
+    assert isinstance(given.subject, VersionSubject)
     return given.subject
 
 
 def module(given: Examination) -> ModuleSubject:
     assert isinstance(given.subject, ModuleSubject)
+    return given.subject
+
+
+def host(given: Examination) -> HostSubject:
+    assert isinstance(given.subject, HostSubject)
     return given.subject

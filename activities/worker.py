@@ -21,6 +21,8 @@ from temporalio.worker.workflow_sandbox import (
 )
 
 from activities.evidence import GatheredEvidence
+from activities.grants import TimedGrants
+from activities.hosts import GrantedHosts
 from activities.modules import GrantedModules, PackageSources
 from activities.publish import ReleasedVersions
 from activities.requests import StoredRequests
@@ -32,6 +34,7 @@ from mcpbox.store.modules import StoredModuleSets
 from mcpbox.store.session import Sessions, make_sessions
 from mcpbox.temporal import SEARCH_ATTRIBUTES, TASK_QUEUE, connect_patiently, settle
 from workflows.change_request import ChangeRequestWorkflow
+from workflows.grant_end import GrantEndWorkflow
 from workflows.interceptor import OneSignalArgument
 
 _PATIENCE = timedelta(seconds=60)
@@ -79,6 +82,8 @@ def activities_on(
         GatheredEvidence(sessions, sandbox),
         ReleasedVersions(sessions, signer),
         GrantedModules(sessions, sandbox, signer, sources),
+        GrantedHosts(sessions, signer),
+        TimedGrants(sessions, signer),
     ]
 
 
@@ -96,7 +101,7 @@ def build_worker(
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[ChangeRequestWorkflow],
+        workflows=[ChangeRequestWorkflow, GrantEndWorkflow],
         activities=[
             method
             for implementation in activities

@@ -9,6 +9,7 @@ from mcpbox.domain.base import Page
 from mcpbox.domain.errors import NotFound, Refused
 from mcpbox.domain.ids import ServerId, ToolId
 from mcpbox.domain.receipts import ReleaseReceipt
+from mcpbox.domain.releases import ReleasedVersion
 from mcpbox.domain.servers import IsolationMode, ServerModules, ServerSummary
 from mcpbox.domain.tools import ToolDetail, ToolSummary, ToolVersion
 
@@ -62,6 +63,12 @@ async def get_tool(_: PersonDep, parts: PartsDep, tool_id: ToolId) -> ToolDetail
 async def get_receipt(_: PersonDep, parts: PartsDep, tool_id: ToolId) -> ReleaseReceipt:
     """The signed approval of its released version, without which the sandbox does not run it."""
     return await parts.receipts.of_tool(tool_id)
+
+
+@router.get("/tools/{tool_id}/releases", responses=problems(NotFound))
+async def list_releases(_: PersonDep, parts: PartsDep, tool_id: ToolId) -> list[ReleasedVersion]:
+    """All versions, newest first, each with its releases: by whom, from when to when, revoked."""
+    return await parts.releases.versions(tool_id)
 
 
 @router.get("/tools/{tool_id}/versions", responses=problems(NotFound))

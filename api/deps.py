@@ -14,8 +14,10 @@ from mcpbox.sandbox_client import SandboxClient
 from mcpbox.store.session import Sessions
 from mcpbox.temporal import TemporalGate
 from mcpbox.usecases.executions import Executions
+from mcpbox.usecases.grants import Grants
 from mcpbox.usecases.people import People
 from mcpbox.usecases.receipts import Receipts
+from mcpbox.usecases.releases import Releases
 from mcpbox.usecases.requests import Requests
 from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.tools import Tools
@@ -35,6 +37,8 @@ class Parts:
     servers: Servers
     tools: Tools
     requests: Requests
+    grants: Grants
+    releases: Releases
     receipts: Receipts
     executions: Executions
 

@@ -19,8 +19,10 @@ from mcpbox.store.changes import Changes, Topic
 from mcpbox.store.session import make_sessions
 from mcpbox.temporal import TemporalGate, settle
 from mcpbox.usecases.executions import Executions
+from mcpbox.usecases.grants import Grants
 from mcpbox.usecases.people import People
 from mcpbox.usecases.receipts import Receipts
+from mcpbox.usecases.releases import Releases
 from mcpbox.usecases.requests import Requests
 from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.tools import Tools
@@ -76,6 +78,8 @@ def build_parts(settings: Settings) -> Parts:
         servers=Servers(sessions),
         tools=Tools(sessions, requests),
         requests=requests,
+        grants=Grants(sessions),
+        releases=Releases(sessions, requests),
         receipts=Receipts(sessions, ReceiptSigner(settings.required_encryption_key)),
         executions=Executions(sessions),
     )

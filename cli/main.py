@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli import clients, receipts, requests, servers
+from cli import clients, grants, receipts, requests, servers
 from cli.output import errors_reported
 
 Json = Annotated[bool, typer.Option("--json", help="Answer with JSON.")]
@@ -23,6 +23,7 @@ app.add_typer(clients.app, name="clients")
 app.add_typer(requests.app, name="requests")
 app.add_typer(receipts.app, name="receipts")
 app.add_typer(servers.app, name="servers")
+app.add_typer(grants.app, name="grants")
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from mcpbox.store import people
 from mcpbox.store.session import Sessions, make_sessions, transaction
 from mcpbox.temporal import TemporalGate, settle
 from mcpbox.usecases.clients import Clients
+from mcpbox.usecases.grants import Grants
 from mcpbox.usecases.requests import Requests
 from mcpbox.usecases.servers import Servers
 
@@ -25,6 +26,7 @@ class Office:
     requests: Requests
     clients: Clients
     servers: Servers
+    grants: Grants
 
     async def person(self, username: str) -> Principal:
         """Raises: NotFound."""
@@ -48,6 +50,7 @@ async def open_office(settings: Settings) -> AsyncGenerator[Office]:
             Requests(sessions, gate, ttl=settings.request_ttl),
             Clients(sessions),
             Servers(sessions),
+            Grants(sessions),
         )
     finally:
         await sessions.kw["bind"].dispose()

@@ -73,13 +73,17 @@ def show(request_id: RequestArgument, *, json: Json = False) -> None:
     echo(f"{request.title} {_change(request)}: {request.state}")
     echo(f"digest     {request.digest}")
     echo(f"requester  {request.requester}: {request.notes or 'no notes'}")
+    if request.access is not None:
+        echo(f"grants     {request.access}")
+    if request.days is not None:
+        echo(f"holds      {request.days} {'day' if request.days == 1 else 'days'}")
     for host in request.needs.hosts:
         echo(f"grants     {host}")
     for line in _packages(request.lock, request.installed) if request.lock else ():
         echo(line)
     for piece in request.evidence:
         echo(f"{piece.status:<10} {piece.check}: {piece.summary}")
-        for finding in piece.findings if request.lock else ():
+        for finding in piece.findings if request.proposed is None else ():
             echo(f"           {finding.title}: {finding.text}")
     if request.proposed is not None:
         echo()
@@ -157,8 +161,9 @@ def _seen(request: RequestDetail, digest: str) -> Digest:
 
 
 def _change(request: RequestSummary) -> str:
-    wanted = request.requirement
-    return f"({wanted.beside_module})" if wanted else f"v{request.version_number}"
+    if request.requirement is not None:
+        return f"({request.requirement.beside_module})"
+    return f"({request.access})" if request.access else f"v{request.version_number}"
 
 
 def _packages(lock: WheelLock, installed: WheelLock | None) -> Iterator[str]:

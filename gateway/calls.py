@@ -80,7 +80,7 @@ class Calls:
         try:
             await self._catalog.require_trusted()
             tool = self._found(name)
-            (may_call(tool.tool, line.principal) and tool.ruling).require()
+            (may_call(tool.tool, line.principal, record.started_at) and tool.ruling).require()
             tool.require_valid(arguments)
         except NotFound:
             raise
@@ -92,14 +92,14 @@ class Calls:
     def end_forbidden(self) -> None:
         """Narrowing acts on calls in flight too: end those that could not begin now (I9)."""
         for flight in tuple(self._flights):
-            now = self._catalog.find(flight.tool.name)
-            if now is None:
+            found = self._catalog.find(flight.tool.name)
+            if found is None:
                 flight.end(Refused(f"The run was stopped: {flight.tool.name!r} is not released."))
                 continue
-            ruling = may_call(now.tool, flight.caller) and now.ruling
+            ruling = may_call(found.tool, flight.caller, utc_now()) and found.ruling
             if not ruling:
                 flight.end(Refused(f"The run was stopped. {ruling.reason}"))
-            elif flight.tool.shares_process and not now.shares_process:
+            elif flight.tool.shares_process and not found.shares_process:
                 flight.end(Refused(_KEPT_APART))
 
     def _found(self, name: str) -> ReleasedTool:

@@ -10,6 +10,7 @@ from jsonschema.protocols import Validator
 from mcp_types import Tool
 
 from gateway.released import ReleasedTool, prepare
+from mcpbox.domain.base import utc_now
 from mcpbox.domain.calls import CallableTool
 from mcpbox.domain.errors import Unavailable
 from mcpbox.domain.ids import Digest
@@ -20,6 +21,8 @@ TRUST_S = 5.0
 """A stop or a revocation must act at once, so a memory that hears of none is soon no memory."""
 _RETRY_S = 0.5
 _RELOAD_WAIT_S = 2.0
+_END_MIN_WAIT_S = 0.1
+"""Where Postgres' clock is behind ours, it still counts as live what has ended here."""
 
 log = structlog.get_logger()
 Load = Callable[[], Awaitable[list[CallableTool]]]
@@ -62,10 +65,11 @@ class Catalog:
 
     def visible_to(self, principal: Principal) -> list[Tool]:
         """By name; only what :func:`may_call` allows the principal now."""
+        now = utc_now()
         return [
             released.listing
             for released in self._tools.values()
-            if released.ruling and may_call(released.tool, principal)
+            if released.ruling and may_call(released.tool, principal, now)
         ]
 
     def changed(self) -> None:
@@ -109,7 +113,7 @@ class Catalog:
     async def run(self) -> None:
         """Reload after every change, for ever; again and again while Postgres is away."""
         while True:
-            await self._wake.wait()
+            await self._woken()
             self._wake = anyio.Event()
             try:
                 await self.reload()
@@ -132,6 +136,19 @@ class Catalog:
         after = _visible(self._tools)
         log.info("catalog.loaded", tools=len(self._tools), visible=len(after))
         self._on_reloaded(before != after)
+
+    async def _woken(self) -> None:
+        """By a change, or by the moment at which a grant ends, whether or not we are told."""
+        with anyio.move_on_after(self._until_next_end()):
+            await self._wake.wait()
+            return
+        self.changed()
+
+    def _until_next_end(self) -> float | None:
+        """In seconds; ``None``: nothing ends by itself."""
+        ends = [end.at for tool in self._tools.values() for end in tool.tool.granted.ends]
+        left = (min(ends) - utc_now()).total_seconds() if ends else None
+        return None if left is None else max(left, _END_MIN_WAIT_S)
 
     def _replace(self, callables: list[CallableTool]) -> None:
         tools: dict[str, ReleasedTool] = {}

@@ -20,6 +20,8 @@ from mcpbox.domain.tools import NAME_MAX_LENGTH, NAME_PATTERN
 from mcpbox.policies.ruling import ALLOWED, Ruling
 from mcpbox.sandbox_client import OnOutput
 from mcpbox.usecases.development import Development
+from mcpbox.usecases.network import Network
+from mcpbox.usecases.releases import Releases
 from mcpbox.usecases.requests import Requests
 from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.tools import Tools
@@ -33,6 +35,8 @@ class UseCases:
     tools: Tools
     development: Development
     requests: Requests
+    network: Network
+    releases: Releases
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ from mcpbox.store.session import Sessions, make_sessions, transaction
 from mcpbox.temporal import TemporalGate
 from mcpbox.usecases.clients import Clients
 from mcpbox.usecases.development import Development
+from mcpbox.usecases.network import Network
+from mcpbox.usecases.releases import Releases
 from mcpbox.usecases.requests import Requests
 from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.tools import Tools
@@ -56,6 +58,8 @@ def parts_of(settings: Settings) -> Parts:
             tools=Tools(sessions, requests),
             development=Development(sessions, sandbox),
             requests=requests,
+            network=Network(sessions, requests),
+            releases=Releases(sessions, requests),
         ),
         sandbox=sandbox,
         authenticate=Clients(sessions).authenticate,

@@ -12,6 +12,7 @@ from mcp_types import Tool, ToolAnnotations
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
+from mcpbox.domain.base import utc_now
 from mcpbox.domain.calls import CallableTool
 from mcpbox.domain.digests import digest_of
 from mcpbox.domain.errors import Invalid, Refused
@@ -87,7 +88,7 @@ def prepare(tool: CallableTool, prepared: Mapping[Digest, Validator]) -> Release
             update={"receipt": tool.receipt, "isolation": IsolationMode(tool.isolation)}
         ),
         validator=validator,
-        ruling=may_list(tool) if validator else Ruling(_unusable(tool)),
+        ruling=may_list(tool, utc_now()) if validator else Ruling(_unusable(tool)),
     )
 
 

@@ -27,6 +27,8 @@ from mcpbox.domain.errors import Invalid, NotFound, Unavailable, rebuilt
 TASK_QUEUE = "mcpbox"
 CHANGE_REQUEST = "ChangeRequest"
 """Name of the workflow type; part of every history, so it never changes."""
+GRANT_END = "GrantEnd"
+"""As above."""
 
 KIND = SearchAttributeKey.for_keyword("McpboxKind")
 STATE = SearchAttributeKey.for_keyword("McpboxState")

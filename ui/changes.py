@@ -35,6 +35,8 @@ def compared_with(request: RequestDetail) -> str:
 
 
 def _changed_packages(request: RequestDetail) -> list[FileDiff]:
+    if request.access is not None:
+        return [diff_file(f"{request.server_name}/hosts.txt", "", f"{request.access}\n")]
     if request.lock is None:
         return []
     path = f"{request.server_name}/modules.lock"

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from mcpbox.domain.base import Page
 from mcpbox.domain.executions import Execution, Overview
+from mcpbox.domain.grants import Grant
 from mcpbox.domain.people import Role
 from mcpbox.domain.receipts import ReleaseReceipt
 from mcpbox.domain.requests import (
@@ -57,6 +58,11 @@ class Visitor(BaseModel):
     def may_decide(self) -> bool:
         """A courtesy that greys out buttons; the API decides about every decision by itself."""
         return bool(self.roles & {Role.REVIEWER, Role.ADMIN})
+
+    @property
+    def may_revoke(self) -> bool:
+        """A courtesy, as above."""
+        return bool(self.roles & {Role.REVIEWER, Role.OPERATOR, Role.ADMIN})
 
     @property
     def is_admin(self) -> bool:
@@ -132,6 +138,16 @@ class Rest:
 
     async def server_modules(self, server_id: UUID) -> ServerModules:
         return await self._ask("GET", f"servers/{server_id}/modules", ServerModules)
+
+    async def grants(self, server_id: UUID) -> Page[Grant]:
+        """Those that hold; at most 100, and nobody looks at more of one server."""
+        return await self._ask(
+            "GET", f"servers/{server_id}/grants", Page[Grant], {"page_size": 100}
+        )
+
+    async def revoke_grant(self, grant_id: UUID, reason: str) -> Grant:
+        body = {"reason": reason}
+        return await self._ask("POST", f"grants/{grant_id}/revocation", Grant, body=body)
 
     async def set_isolation(self, server_id: UUID, mode: IsolationMode) -> ServerSummary:
         body = {"isolation": mode}

@@ -5,7 +5,9 @@ from typing import Literal
 
 from mcpbox.domain.evidence import Check, Risk, Status
 from mcpbox.domain.executions import ExecutionOutcome
-from mcpbox.domain.requests import RequestSummary, State, Verdict
+from mcpbox.domain.grants import GrantKind
+from mcpbox.domain.hosts import HostAccess
+from mcpbox.domain.requests import Kind, RequestSummary, State, Verdict
 from mcpbox.domain.tools import Approval
 
 Tone = Literal["good", "warn", "bad", "busy", "idle"]
@@ -40,6 +42,8 @@ CHECKS: dict[Check, str] = {
     Check.PACKAGES: "What it installs",
     Check.VULNERABILITIES: "Known vulnerabilities",
     Check.PACKAGE_FACTS: "About the packages",
+    Check.HOST: "The host",
+    Check.RELEASES: "Earlier releases",
 }
 FOUND: tuple[str, Tone] = ("Found", "bad")
 """A check that looks for something bad has not failed when it finds it."""
@@ -54,6 +58,11 @@ APPROVALS: dict[Approval, tuple[str, Tone]] = {
     Approval.PENDING_REVIEW: ("Waits for review", "busy"),
     Approval.APPROVED: ("Approved", "good"),
     Approval.REJECTED: ("Rejected", "bad"),
+}
+GRANTS: dict[GrantKind, str] = {
+    GrantKind.HOST: "Reach",
+    GrantKind.MODULE: "Import",
+    GrantKind.SECRET: "Read",
 }
 VERDICTS: dict[Verdict, str] = {
     Verdict.APPROVE: "Approve",
@@ -121,9 +130,22 @@ def size(count: int) -> str:
 def change_of(request: RequestSummary) -> str:
     if request.requirement is not None:
         return request.requirement.beside_module
+    if request.access is not None:
+        return reach_of(request.access)
+    if request.kind is Kind.RESTORE:
+        return f"back: v{request.version_number}"
     if request.released_number is None:
         return f"new, v{request.version_number}"
     return f"v{request.released_number} → v{request.version_number}"
+
+
+def reach_of(access: HostAccess) -> str:
+    methods = ", ".join(access.methods) or "every method"
+    return f"{methods} below {access.path_prefix}/" if access.path_prefix else methods
+
+
+def lasting(days: int | None) -> str:
+    return "until somebody revokes it" if days is None else f"for {plural(days, 'day')}"
 
 
 def risk_word(risk: Risk | None) -> str:

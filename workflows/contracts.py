@@ -10,7 +10,7 @@ from temporalio import activity
 
 from mcpbox.domain.base import DomainModel
 from mcpbox.domain.evidence import Check, Risk, Status
-from mcpbox.domain.ids import Digest, RequestId
+from mcpbox.domain.ids import Digest, GrantId, RequestId
 from mcpbox.domain.requests import Channel, DecisionDraft, RequestDraft, State, Subject
 
 
@@ -114,6 +114,21 @@ class PublishActivities(ABC):
     async def apply_publish(self, given: ApplyRequest) -> None: ...
 
 
+class ReleaseActivities(ABC):
+    @activity.defn
+    @abstractmethod
+    async def examine_releases(self, given: Examination) -> None:
+        """When the version was released, by whom, and who revoked that and why."""
+
+    @activity.defn
+    @abstractmethod
+    async def apply_rollback(self, given: ApplyRequest) -> None: ...
+
+    @activity.defn
+    @abstractmethod
+    async def apply_restore(self, given: ApplyRequest) -> None: ...
+
+
 class ModuleActivities(ABC):
     @activity.defn
     @abstractmethod
@@ -124,6 +139,31 @@ class ModuleActivities(ABC):
     @abstractmethod
     async def apply_module_grant(self, given: ApplyRequest) -> None:
         """Installs what people saw, then lets the server's tools import it. Heartbeats."""
+
+
+class HostActivities(ABC):
+    @activity.defn
+    @abstractmethod
+    async def examine_host(self, given: Examination) -> None:
+        """What kind of host it is, how much of it is asked for, and which tools name it."""
+
+    @activity.defn
+    @abstractmethod
+    async def apply_host_grant(self, given: ApplyRequest) -> None: ...
+
+
+class GrantEnding(DomainModel):
+    """What starts the timer of one grant."""
+
+    grant_id: GrantId
+    ends_at: datetime
+
+
+class GrantActivities(ABC):
+    @activity.defn
+    @abstractmethod
+    async def end_grant(self, given: GrantEnding) -> None:
+        """Changes nothing where it was revoked before."""
 
 
 class EvidenceActivities(ABC):

@@ -11,8 +11,10 @@ from workflows.contracts import (
     ApplyRequest,
     EvidenceActivities,
     Examination,
+    HostActivities,
     ModuleActivities,
     PublishActivities,
+    ReleaseActivities,
 )
 
 STORE_TIMEOUT = timedelta(seconds=10)
@@ -36,6 +38,7 @@ class Strategy:
 
 
 _OF_PUBLISH = (Check.MANIFEST, Check.GUARD, Check.TRIAL, Check.SCHEMA_DIFF, Check.CODE_DIFF)
+_OF_RELEASES = (*_OF_PUBLISH, Check.RELEASES)
 _OF_MODULES = (Check.PACKAGES, Check.VULNERABILITIES, Check.PACKAGE_FACTS)
 
 STRATEGIES: dict[Kind, Strategy] = {
@@ -51,5 +54,28 @@ STRATEGIES: dict[Kind, Strategy] = {
         check_timeout=_FETCH_TIMEOUT,
         check_patience=_FETCH_PATIENCE,
         apply_timeout=_FETCH_TIMEOUT,
+    ),
+    Kind.ROLLBACK: Strategy(
+        examinations=(
+            EvidenceActivities.examine_source,
+            EvidenceActivities.try_out,
+            ReleaseActivities.examine_releases,
+        ),
+        expected=_OF_RELEASES,
+        apply=ReleaseActivities.apply_rollback,
+    ),
+    Kind.RESTORE: Strategy(
+        examinations=(
+            EvidenceActivities.examine_source,
+            EvidenceActivities.try_out,
+            ReleaseActivities.examine_releases,
+        ),
+        expected=_OF_RELEASES,
+        apply=ReleaseActivities.apply_restore,
+    ),
+    Kind.HOST_GRANT: Strategy(
+        examinations=(HostActivities.examine_host,),
+        expected=(Check.HOST,),
+        apply=HostActivities.apply_host_grant,
     ),
 }

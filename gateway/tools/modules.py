@@ -5,7 +5,7 @@ from pydantic import BaseModel, Field
 from gateway.definition import Caller, Done, ToolDefinition, ToolInput, ToolOutput
 from mcpbox.domain.ids import RequestId, ServerId
 from mcpbox.domain.modules import GrantedModule, Requirement
-from mcpbox.domain.requests import REASON_MAX_LENGTH, State
+from mcpbox.domain.requests import REASON_MAX_LENGTH, Days, State
 from mcpbox.domain.texts import Text
 from sandbox.contract import DEFAULT_MODULES
 
@@ -29,6 +29,9 @@ class RequestModuleInput(ToolInput):
         default="",
         max_length=2 * _NAME_MAX_LENGTH,
         description="A version specifier such as >=2.8,<3; left out, the newest is taken.",
+    )
+    days: Days | None = Field(
+        default=None, description="How long it is needed; left out, until somebody revokes it."
     )
     notes: Text = Field(
         default="",
@@ -55,7 +58,7 @@ async def request_module(caller: Caller, given: RequestModuleInput) -> Requested
         module=given.module, package=given.package or given.module, specifier=given.version
     )
     request = await caller.use_cases.requests.request_module(
-        caller.principal, given.server_id, requirement, notes=given.notes
+        caller.principal, given.server_id, requirement, days=given.days, notes=given.notes
     )
     return RequestedModule(
         request_id=request.id,

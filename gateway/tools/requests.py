@@ -193,6 +193,8 @@ def _reasons(request: RequestDetail, verdict: Verdict) -> list[str]:
 
 
 def _after_status(tool: ToolDetail, request: RequestDetail | None) -> str:
+    if request is not None and request.kind is not Kind.PUBLISH and not request.state.terminal:
+        return _AFTER[request.kind](request.state)
     if request is not None and request.version_number == tool.current_version:
         if request.state is State.APPLIED and not tool.enabled:
             return "It is approved but disabled: mcpbox_update_tool with enabled true brings it."
@@ -247,7 +249,53 @@ def _after_module(state: State) -> str:
             return "It ended without a decision; ask again with mcpbox_request_module."
 
 
-_AFTER = {Kind.PUBLISH: _after_publish, Kind.MODULE_GRANT: _after_module}
+def _after_host(state: State) -> str:
+    match state:
+        case State.GATHERING:
+            return "It is being looked into; a person decides after that."
+        case State.AWAITING_DECISION:
+            return "A person has to decide; ask again later."
+        case State.CHANGES_REQUESTED:
+            return "Read what is wanted, then ask with mcpbox_request_network_access."
+        case State.APPROVED | State.APPLYING:
+            return "It was approved and is being granted."
+        case State.APPLIED:
+            return "The server's tools reach it where their code names it; try mcpbox_test_code."
+        case State.DENIED | State.VETOED:
+            return "Read the reason; do without it, or ask for less of it."
+        case State.APPLY_FAILED:
+            return "It was approved but could not be granted: read the reason, then ask again."
+        case State.WITHDRAWN | State.EXPIRED | State.SUPERSEDED:
+            return "It ended without a decision; ask with mcpbox_request_network_access."
+
+
+def _after_release(state: State) -> str:
+    match state:
+        case State.GATHERING:
+            return "The evidence is being gathered; a person decides after that. Ask again later."
+        case State.AWAITING_DECISION:
+            return "A person has to decide; ask again later."
+        case State.CHANGES_REQUESTED:
+            return "Read what is wanted; a version is not changed, so publish a newer one."
+        case State.APPROVED | State.APPLYING:
+            return "It was approved and is being applied."
+        case State.APPLIED:
+            return "It is released again: clients can call it while its server runs."
+        case State.DENIED | State.VETOED:
+            return "Read the reason; mend the tool with mcpbox_update_tool instead."
+        case State.APPLY_FAILED:
+            return "It was approved but could not be applied: read the reason, then ask again."
+        case State.WITHDRAWN | State.EXPIRED | State.SUPERSEDED:
+            return "It ended without a decision; see mcpbox_list_tool_versions and ask again."
+
+
+_AFTER = {
+    Kind.PUBLISH: _after_publish,
+    Kind.MODULE_GRANT: _after_module,
+    Kind.HOST_GRANT: _after_host,
+    Kind.ROLLBACK: _after_release,
+    Kind.RESTORE: _after_release,
+}
 
 
 class ListRequestsInput(ToolInput):

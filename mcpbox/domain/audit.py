@@ -29,4 +29,6 @@ class Action(StrEnum):
     REQUEST_APPLIED = "request:change:applied"
     REQUEST_CLOSED = "request:workflow:closed"
     GRANT_ADDED = "request:grant:added"
+    GRANT_ENDED = "catalog:grant:ended"
+    GRANT_REVOKED = "catalog:grant:revoked"
     RELEASE_ENDED = "catalog:release:ended"

@@ -4,6 +4,7 @@ import hashlib
 import json
 from typing import Any
 
+from mcpbox.domain.hosts import HostAccess
 from mcpbox.domain.ids import Digest, ServerId
 from mcpbox.domain.modules import Requirement
 from mcpbox.domain.tools import VersionContent
@@ -17,12 +18,20 @@ def digest_of(content: VersionContent) -> Digest:
     return _digest(content.model_dump(mode="json", include=set(VersionContent.model_fields)))
 
 
-def digest_of_ask(server_id: ServerId, requirement: Requirement) -> Digest:
+def digest_of_ask(
+    server_id: ServerId, requirement: Requirement, *, days: int | None = None
+) -> Digest:
     """What names a request for a module until its packages are resolved.
 
     From then on its digest is that of the wheels, which is what people approve.
     """
-    return _digest({"server": str(server_id), "requirement": requirement.model_dump(mode="json")})
+    asked = {"server": str(server_id), "requirement": requirement.model_dump(mode="json")}
+    return _digest(asked if days is None else asked | {"days": days})
+
+
+def digest_of_access(server_id: ServerId, access: HostAccess, *, days: int | None) -> Digest:
+    """What people approve of a request for a host: all that is granted, and for how long."""
+    return _digest({"server": str(server_id), "host": str(access), "days": days})
 
 
 def _digest(covered: dict[str, Any]) -> Digest:

@@ -20,6 +20,8 @@ class Check(StrEnum):
     PACKAGES = "packages"
     VULNERABILITIES = "vulnerabilities"
     PACKAGE_FACTS = "package_facts"
+    HOST = "host"
+    RELEASES = "releases"
 
     @property
     def vetoes(self) -> bool:

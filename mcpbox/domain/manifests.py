@@ -1,6 +1,11 @@
 """What code needs beyond plain computing: extracted from it, never declared alone."""
 
+from collections.abc import Iterable
+from datetime import datetime
+
 from mcpbox.domain.base import DomainModel
+from mcpbox.domain.grants import GrantEnd, GrantKind
+from mcpbox.domain.hosts import covers
 from mcpbox.domain.ids import Digest
 
 
@@ -16,7 +21,10 @@ class Manifest(DomainModel):
 
 
 class Needs(DomainModel):
-    """The part of a manifest that its server holds no live grant for."""
+    """The part of a manifest that its server holds no live grant for.
+
+    Compatibility rule: kept with requests, so fields are only added, with a default.
+    """
 
     hosts: tuple[str, ...] = ()
 
@@ -28,16 +36,46 @@ class Granted(DomainModel):
     """What the tools of a server may use, as far as their own code names it."""
 
     hosts: frozenset[str] = frozenset()
+    """In the text form of :mod:`.hosts`."""
     modules: frozenset[str] = frozenset()
     """By import name: those that every tool may import, and those with a live grant."""
     module_set: Digest | None = None
     """What offers the granted ones; all tools of the server share it."""
+    ends: tuple[GrantEnd, ...] = ()
+    """Those of it that end by themselves."""
+
+    def live_at(self, now: datetime) -> "Granted":
+        """The same without what has ended by then, whoever was late to say so."""
+        over = [end for end in self.ends if end.at <= now]
+        if not over:
+            return self
+        return self.model_copy(
+            update={
+                "hosts": self.hosts - _values(over, GrantKind.HOST),
+                "modules": self.modules - _values(over, GrantKind.MODULE),
+                "ends": tuple(end for end in self.ends if end.at > now),
+            }
+        )
 
 
 def needs_beyond(manifest: Manifest, granted_hosts: frozenset[str]) -> Needs:
-    return Needs(hosts=tuple(host for host in manifest.hosts if host not in granted_hosts))
+    return Needs(hosts=ungranted_hosts(manifest, granted_hosts))
 
 
-def reachable_hosts(manifest: Manifest, granted_hosts: frozenset[str]) -> tuple[str, ...]:
-    """What the code may reach: only what it names itself, and only what is granted."""
-    return tuple(host for host in manifest.hosts if host in granted_hosts)
+def ungranted_hosts(manifest: Manifest, granted_hosts: frozenset[str]) -> tuple[str, ...]:
+    return tuple(
+        host for host in manifest.hosts if not any(covers(grant, host) for grant in granted_hosts)
+    )
+
+
+def reachable_hosts(manifest: Manifest, granted_hosts: Iterable[str]) -> tuple[str, ...]:
+    """The grants that the code may use: only those for a host that it names itself; sorted."""
+    return tuple(
+        sorted(
+            grant for grant in granted_hosts if any(covers(grant, host) for host in manifest.hosts)
+        )
+    )
+
+
+def _values(ends: Iterable[GrantEnd], kind: GrantKind) -> frozenset[str]:
+    return frozenset(end.value for end in ends if end.kind is kind)

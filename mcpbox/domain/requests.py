@@ -9,6 +9,8 @@ from pydantic import BeforeValidator, Field
 
 from mcpbox.domain.base import DomainModel
 from mcpbox.domain.evidence import Evidence, Risk
+from mcpbox.domain.grants import DAYS_MAX
+from mcpbox.domain.hosts import HostAccess
 from mcpbox.domain.ids import DecisionId, Digest, RequestId, ServerId, ToolId, VersionId
 from mcpbox.domain.manifests import Needs
 from mcpbox.domain.modules import Requirement, WheelLock
@@ -24,6 +26,9 @@ _DIGEST_MAX_LENGTH = 100
 class Kind(StrEnum):
     PUBLISH = "publish"
     MODULE_GRANT = "module_grant"
+    HOST_GRANT = "host_grant"
+    ROLLBACK = "rollback"
+    RESTORE = "restore"
 
 
 class State(StrEnum):
@@ -77,10 +82,13 @@ class Channel(StrEnum):
     TEMPORAL = "temporal"
 
 
-class PublishSubject(DomainModel):
-    """Make one version of a tool callable, with the grants it needs."""
+Days = Annotated[int, Field(ge=1, le=DAYS_MAX)]
+"""How long a grant holds, counted from when it takes effect."""
 
-    kind: Literal[Kind.PUBLISH] = Kind.PUBLISH
+
+class VersionSubject(DomainModel):
+    """One version of a tool, which is to be the one that clients call."""
+
     server_id: ServerId
     server_name: str
     tool_id: ToolId
@@ -93,25 +101,67 @@ class PublishSubject(DomainModel):
         return str(self.tool_id)
 
     @property
+    def thing(self) -> str:
+        """What a newer request of this kind, with the same key, takes the place of."""
+        return self.key
+
+    @property
     def title(self) -> str:
         return callable_name(self.server_name, self.tool_name)
+
+
+class PublishSubject(VersionSubject):
+    """Make one version of a tool callable, with the grants it needs."""
+
+    kind: Literal[Kind.PUBLISH] = Kind.PUBLISH
 
     @property
     def label(self) -> str:
         return f"publish {self.title} v{self.version_number}"
 
 
-class ModuleSubject(DomainModel):
-    """Let a server's tools import a module, with all the packages that it needs."""
+class RollbackSubject(VersionSubject):
+    """Go back to a version that was released once."""
 
-    kind: Literal[Kind.MODULE_GRANT] = Kind.MODULE_GRANT
+    kind: Literal[Kind.ROLLBACK] = Kind.ROLLBACK
+
+    @property
+    def label(self) -> str:
+        return f"roll {self.title} back to v{self.version_number}"
+
+
+class RestoreSubject(VersionSubject):
+    """Bring back what a person revoked."""
+
+    kind: Literal[Kind.RESTORE] = Kind.RESTORE
+
+    @property
+    def label(self) -> str:
+        return f"restore {self.title} v{self.version_number}"
+
+
+class GrantSubject(DomainModel):
+    """Let the tools of one server use something."""
+
     server_id: ServerId
     server_name: str
-    requirement: Requirement
+    days: Days | None = None
+    """``None``: until somebody revokes it."""
 
     @property
     def key(self) -> str:
         return str(self.server_id)
+
+
+class ModuleSubject(GrantSubject):
+    """Let a server's tools import a module, with all the packages that it needs."""
+
+    kind: Literal[Kind.MODULE_GRANT] = Kind.MODULE_GRANT
+    requirement: Requirement
+
+    @property
+    def thing(self) -> str:
+        return self.requirement.module
 
     @property
     def title(self) -> str:
@@ -122,7 +172,29 @@ class ModuleSubject(DomainModel):
         return f"grant {self.server_name} the module {self.requirement.module}"
 
 
-Subject = Annotated[PublishSubject | ModuleSubject, Field(discriminator="kind")]
+class HostSubject(GrantSubject):
+    """Let a server's tools reach a host, as far as their own code names it."""
+
+    kind: Literal[Kind.HOST_GRANT] = Kind.HOST_GRANT
+    access: HostAccess
+
+    @property
+    def thing(self) -> str:
+        return str(self.access)
+
+    @property
+    def title(self) -> str:
+        return f"{self.access.authority} for {self.server_name}"
+
+    @property
+    def label(self) -> str:
+        return f"grant {self.server_name} the host {self.access}"
+
+
+Subject = Annotated[
+    PublishSubject | RollbackSubject | RestoreSubject | ModuleSubject | HostSubject,
+    Field(discriminator="kind"),
+]
 """What a request is about."""
 
 
@@ -221,7 +293,7 @@ class RequestSummary(DomainModel):
     server_id: ServerId
     server_name: str
     tool_id: ToolId | None = None
-    """As the next three, of requests to publish alone."""
+    """As the next three, of requests about a version alone."""
     tool_name: str | None = None
     version_id: VersionId | None = None
     version_number: int | None = None
@@ -229,6 +301,10 @@ class RequestSummary(DomainModel):
     """The version that was released when the request opened; ``None`` for a first one."""
     requirement: Requirement | None = None
     """Of requests for a module alone."""
+    access: HostAccess | None = None
+    """Of requests for a host alone."""
+    days: int | None = None
+    """How long what it grants is to hold; ``None``: until somebody revokes it."""
     digest: Digest
     requester: str
     notes: str

@@ -1,13 +1,16 @@
 """May this tool be called by this principal now? Invariant I1 in one function."""
 
+from datetime import datetime
+
 from mcpbox.domain.calls import CallableTool
 from mcpbox.domain.errors import Refused
+from mcpbox.domain.manifests import ungranted_hosts
 from mcpbox.domain.people import Principal, Scope
 from mcpbox.domain.servers import DesiredState
 from mcpbox.policies.ruling import ALLOWED, Ruling
 
 
-def may_list(tool: CallableTool) -> Ruling:
+def may_list(tool: CallableTool, now: datetime) -> Ruling:
     """Server running, tool enabled, digest as approved, with a receipt, every needed grant live.
 
     That the release is active is a fact of being in the catalog at all.
@@ -28,15 +31,17 @@ def may_list(tool: CallableTool) -> Ruling:
         return Ruling(
             Refused(f"The release of {tool.name!r} has no approval receipt; publish it again.")
         )
-    missing = sorted(set(tool.version.manifest.hosts) - tool.granted.hosts)
+    # What ends by itself has ended, even where its timer or the news of it are late.
+    granted = tool.granted.live_at(now)
+    missing = ungranted_hosts(tool.version.manifest, granted.hosts)
     if missing:
         return Ruling(
             Refused(
                 f"{tool.name!r} needs the hosts {', '.join(missing)}, which are not granted any "
-                "more; publish it again to ask for them."
+                "more; ask for them with mcpbox_request_network_access."
             )
         )
-    ungranted = sorted(set(tool.version.manifest.modules) - tool.granted.modules)
+    ungranted = sorted(set(tool.version.manifest.modules) - granted.modules)
     if ungranted:
         return Ruling(
             Refused(
@@ -47,7 +52,7 @@ def may_list(tool: CallableTool) -> Ruling:
     return ALLOWED
 
 
-def may_call(tool: CallableTool, caller: Principal) -> Ruling:
+def may_call(tool: CallableTool, caller: Principal, now: datetime) -> Ruling:
     if Scope.CALL not in caller.scopes:
         return Ruling(Refused("This client's token lacks the scope 'call'; make one that has it."))
-    return may_list(tool)
+    return may_list(tool, now)

@@ -5,12 +5,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcpbox.domain.calls import CallableTool
 from mcpbox.domain.ids import Digest, ServerId
-from mcpbox.domain.manifests import Granted
 from mcpbox.domain.servers import DesiredState, IsolationMode
-from mcpbox.store.grants import HOST, MODULE, values_by_server
+from mcpbox.store.grants import granted_from, live_by_server
 from mcpbox.store.tables import ReleaseRow, ServerRow, ToolRow, VersionRow
 from mcpbox.store.tools import version_of
-from sandbox.contract import DEFAULT_MODULES
 
 
 async def load_callables(session: AsyncSession) -> list[CallableTool]:
@@ -18,8 +16,7 @@ async def load_callables(session: AsyncSession) -> list[CallableTool]:
 
     ``version.digest`` is the stored one: who runs the version computes it from what would run.
     """
-    hosts = await values_by_server(session, HOST)
-    modules = await values_by_server(session, MODULE)
+    live = await live_by_server(session)
     rows = await session.execute(
         select(ReleaseRow, VersionRow, ToolRow, ServerRow)
         .join(VersionRow, VersionRow.id == ReleaseRow.version_id)
@@ -37,11 +34,7 @@ async def load_callables(session: AsyncSession) -> list[CallableTool]:
             approved_digest=Digest(release.digest),
             receipt=release.receipt,
             isolation=IsolationMode(server.isolation),
-            granted=Granted(
-                hosts=hosts.get(server.id, frozenset()),
-                modules=DEFAULT_MODULES | modules.get(server.id, frozenset()),
-                module_set=None if server.module_set is None else Digest(server.module_set),
-            ),
+            granted=granted_from(server, live[server.id]),
         )
         for release, version, tool, server in rows
     ]

@@ -1,20 +1,26 @@
 """Queries on grants: what a server may reach, who said so, and until when."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from mcpbox.domain.ids import Digest, RequestId, ServerId
+from mcpbox.domain.base import Page, PageRequest, utc_now
+from mcpbox.domain.errors import NotFound
+from mcpbox.domain.grants import Grant, GrantEnd, GrantKind, state_of
+from mcpbox.domain.ids import Digest, GrantId, RequestId, ServerId
 from mcpbox.domain.manifests import Granted, Manifest, Needs, needs_beyond
-from mcpbox.store.tables import GrantRow, ServerRow, VersionRow
+from mcpbox.domain.people import SYSTEM
+from mcpbox.store.tables import GrantRow, RequestRow, ServerRow, VersionRow
 from sandbox.contract import DEFAULT_MODULES
 
-HOST = "host"
-MODULE = "module"
+HOST = GrantKind.HOST
+MODULE = GrantKind.MODULE
+_REPLACED = "A newer grant took its place."
 
 
 def is_live() -> ColumnElement[bool]:
@@ -26,14 +32,29 @@ def is_live() -> ColumnElement[bool]:
 
 async def granted(session: AsyncSession, server_id: UUID) -> Granted:
     server = await session.get_one(ServerRow, server_id)
-    rows = await session.execute(
-        select(GrantRow.kind, GrantRow.value).where(GrantRow.server_id == server_id, is_live())
-    )
-    values = [(kind, value) for kind, value in rows]
+    rows = await session.scalars(select(GrantRow).where(GrantRow.server_id == server_id, is_live()))
+    return granted_from(server, list(rows))
+
+
+async def live_by_server(session: AsyncSession) -> dict[UUID, list[GrantRow]]:
+    """A server without any has an empty list."""
+    found: dict[UUID, list[GrantRow]] = defaultdict(list)
+    for row in await session.scalars(select(GrantRow).where(is_live())):
+        found[row.server_id].append(row)
+    return found
+
+
+def granted_from(server: ServerRow, live: Iterable[GrantRow]) -> Granted:
+    rows = list(live)
     return Granted(
-        hosts=frozenset(value for kind, value in values if kind == HOST),
-        modules=DEFAULT_MODULES | {value for kind, value in values if kind == MODULE},
+        hosts=_values(rows, HOST),
+        modules=DEFAULT_MODULES | _values(rows, MODULE),
         module_set=None if server.module_set is None else Digest(server.module_set),
+        ends=tuple(
+            GrantEnd(kind=GrantKind(row.kind), value=row.value, at=row.expires_at)
+            for row in rows
+            if row.expires_at is not None
+        ),
     )
 
 
@@ -56,28 +77,84 @@ async def needs_of(session: AsyncSession, version_id: UUID, server_id: UUID) -> 
     return needs_beyond(Manifest.model_validate(version.manifest), held.hosts)
 
 
-async def values_by_server(session: AsyncSession, kind: str) -> dict[UUID, frozenset[str]]:
-    """Live ones only; a server without any is not in it."""
+async def grants_of(
+    session: AsyncSession, server_id: UUID, page: PageRequest, *, ended: bool = False
+) -> Page[Grant]:
+    """By kind and value; ``ended``: also those that hold no more."""
+    found = _grants().where(GrantRow.server_id == server_id)
+    if not ended:
+        found = found.where(is_live())
+    total = await session.scalar(select(func.count()).select_from(found.subquery()))
     rows = await session.execute(
-        select(GrantRow.server_id, func.array_agg(GrantRow.value))
-        .where(GrantRow.kind == kind, is_live())
-        .group_by(GrantRow.server_id)
+        found.order_by(GrantRow.kind, GrantRow.value, GrantRow.created_at.desc())
+        .offset(page.offset)
+        .limit(page.page_size)
     )
-    return {server_id: frozenset(values) for server_id, values in rows}
+    now = utc_now()
+    return Page[Grant](
+        items=[_grant(row, requester, now) for row, requester in rows],
+        total=total or 0,
+        page=page.page,
+        page_size=page.page_size,
+    )
+
+
+async def get_grant(session: AsyncSession, grant_id: UUID) -> Grant:
+    """Raises: NotFound."""
+    rows = await session.execute(_grants().where(GrantRow.id == grant_id))
+    found = rows.one_or_none()
+    if found is None:
+        raise NotFound("grant", grant_id)
+    row, requester = found
+    return _grant(row, requester, utc_now())
+
+
+async def get_grant_row(session: AsyncSession, grant_id: UUID) -> GrantRow:
+    """Locked for update. Raises: NotFound."""
+    row = await session.get(GrantRow, grant_id, with_for_update=True)
+    if row is None:
+        raise NotFound("grant", grant_id)
+    return row
+
+
+async def ending_grants(session: AsyncSession, request_id: UUID) -> dict[GrantId, datetime]:
+    """Those of a request that end by themselves and have not ended, and when they do."""
+    rows = await session.execute(
+        select(GrantRow.id, GrantRow.expires_at).where(
+            GrantRow.request_id == request_id,
+            GrantRow.expires_at.is_not(None),
+            GrantRow.revoked_at.is_(None),
+        )
+    )
+    return {GrantId(row.id): row.expires_at for row in rows}
 
 
 async def grant(
     session: AsyncSession,
     server_id: ServerId,
-    kind: str,
+    kind: GrantKind,
     values: Iterable[str],
     *,
     request_id: RequestId,
     granted_by: str,
     at: datetime,
+    expires_at: datetime | None = None,
 ) -> None:
-    """What is granted already is left as it is."""
+    """What is granted already, for as long or longer, is left as it is."""
+    shorter = true() if expires_at is None else GrantRow.expires_at < expires_at
     for value in values:
+        await session.execute(
+            update(GrantRow)
+            .where(
+                GrantRow.server_id == server_id,
+                GrantRow.kind == kind,
+                GrantRow.value == value,
+                GrantRow.revoked_at.is_(None),
+                GrantRow.expires_at.is_not(None),
+                or_(GrantRow.expires_at <= at, shorter),
+            )
+            .values(revoked_at=at, revoked_by=SYSTEM.label, revoke_reason=_REPLACED)
+        )
         await session.execute(
             insert(GrantRow)
             .values(
@@ -88,6 +165,35 @@ async def grant(
                 request_id=request_id,
                 granted_by=granted_by,
                 created_at=at,
+                expires_at=expires_at,
             )
             .on_conflict_do_nothing()
         )
+
+
+def _values(rows: Iterable[GrantRow], kind: GrantKind) -> frozenset[str]:
+    return frozenset(row.value for row in rows if row.kind == kind)
+
+
+def _grants() -> Select[GrantRow, str]:
+    return select(GrantRow, RequestRow.requester).join(
+        RequestRow, RequestRow.id == GrantRow.request_id
+    )
+
+
+def _grant(row: GrantRow, requester: str, now: datetime) -> Grant:
+    return Grant(
+        id=GrantId(row.id),
+        server_id=ServerId(row.server_id),
+        kind=GrantKind(row.kind),
+        value=row.value,
+        state=state_of(expires_at=row.expires_at, revoked_at=row.revoked_at, now=now),
+        request_id=RequestId(row.request_id),
+        requester=requester,
+        granted_by=row.granted_by,
+        granted_at=row.created_at,
+        expires_at=row.expires_at,
+        revoked_at=row.revoked_at,
+        revoked_by=row.revoked_by,
+        revoke_reason=row.revoke_reason,
+    )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from pydantic import TypeAdapter
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -17,14 +18,16 @@ from mcpbox.domain.requests import (
     TERMINAL,
     Channel,
     Decision,
+    GrantSubject,
+    HostSubject,
     Kind,
     ModuleSubject,
-    PublishSubject,
     RequestDetail,
     RequestSummary,
     State,
     Subject,
     Verdict,
+    VersionSubject,
 )
 from mcpbox.domain.tools import callable_name
 from mcpbox.store import audit, modules
@@ -32,6 +35,7 @@ from mcpbox.store.tables import DecisionRow, EvidenceRow, RequestRow, ServerRow,
 from mcpbox.store.tools import find_version_of
 
 Released = aliased(VersionRow, name="released_version")
+_SUBJECT: TypeAdapter[Subject] = TypeAdapter(Subject)
 _Found = tuple[RequestRow, str, VersionRow | None, VersionRow | None]
 
 
@@ -105,22 +109,18 @@ async def attempts(session: AsyncSession, workflow_ids_begin: str) -> list[Reque
     return list(rows)
 
 
-async def open_workflows(
-    session: AsyncSession, tool_id: UUID, *, besides: UUID | None = None
-) -> list[str]:
+async def open_workflows(session: AsyncSession, tool_id: UUID) -> list[str]:
     """Workflow ids of the requests about this tool that can still end, oldest first."""
-    found = select(RequestRow.workflow_id).where(
-        RequestRow.tool_id == tool_id, RequestRow.state.not_in(TERMINAL)
+    found = await session.scalars(
+        select(RequestRow.workflow_id)
+        .where(RequestRow.tool_id == tool_id, RequestRow.state.not_in(TERMINAL))
+        .order_by(RequestRow.created_at)
     )
-    if besides is not None:
-        found = found.where(RequestRow.id != besides)
-    return list(await session.scalars(found.order_by(RequestRow.created_at)))
+    return list(found)
 
 
 async def older_workflows(session: AsyncSession, subject: Subject, *, besides: UUID) -> list[str]:
     """Workflow ids of open requests that one about this subject supersedes, oldest first."""
-    if isinstance(subject, PublishSubject):
-        return await open_workflows(session, subject.tool_id, besides=besides)
     found = await session.scalars(
         select(RequestRow)
         .where(
@@ -131,8 +131,20 @@ async def older_workflows(session: AsyncSession, subject: Subject, *, besides: U
         )
         .order_by(RequestRow.created_at)
     )
-    module = subject.requirement.module
-    return [row.workflow_id for row in found if _module_of(row).requirement.module == module]
+    if isinstance(subject, VersionSubject):
+        return [row.workflow_id for row in found if row.tool_id == subject.tool_id]
+    return [row.workflow_id for row in found if subject_in(row).thing == subject.thing]
+
+
+def days_of(row: RequestRow, subject: Subject) -> int | None:
+    """How long what it grants holds: as it was asked, or as people shortened it."""
+    asked = subject.days if isinstance(subject, GrantSubject) else None
+    return min((days for days in (asked, row.granted_days) if days is not None), default=None)
+
+
+def granted_in(row: RequestRow) -> Needs:
+    """What of the needs was approved: all of it, where people took no part out."""
+    return Needs.model_validate(row.needs if row.granted is None else row.granted)
 
 
 async def decisions_of(session: AsyncSession, request_id: UUID) -> list[Decision]:
@@ -189,8 +201,8 @@ def subject_of(request_id: UUID) -> str:
     return f"request:{request_id}"
 
 
-def _module_of(row: RequestRow) -> ModuleSubject:
-    return ModuleSubject.model_validate(row.subject)
+def subject_in(row: RequestRow) -> Subject:
+    return _SUBJECT.validate_python(row.subject)
 
 
 def _requests() -> Select[RequestRow, str, VersionRow, VersionRow]:
@@ -228,9 +240,15 @@ def _about(
     row: RequestRow, server_name: str, proposed: VersionRow | None, released: VersionRow | None
 ) -> dict[str, Any]:
     if proposed is None:
-        subject = _module_of(row)
-        return {"title": subject.title, "requirement": subject.requirement}
+        subject = subject_in(row)
+        return {
+            "title": subject.title,
+            "requirement": subject.requirement if isinstance(subject, ModuleSubject) else None,
+            "access": subject.access if isinstance(subject, HostSubject) else None,
+            "days": days_of(row, subject),
+        }
     return {
+        "days": row.granted_days,
         "title": callable_name(server_name, proposed.name),
         "tool_id": ToolId(proposed.tool_id),
         "tool_name": proposed.name,

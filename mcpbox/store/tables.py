@@ -178,6 +178,10 @@ class RequestRow(Row):
     quorum: Mapped[int]
     risk: Mapped[str | None]
     needs: Mapped[dict[str, Any]]
+    granted: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """The part of ``needs`` that was approved; nothing means all of it."""
+    granted_days: Mapped[int | None]
+    """How long the approved grants hold, where people shortened it."""
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     expires_at: Mapped[datetime]
@@ -226,11 +230,14 @@ class GrantRow(Row):
     server_id: Mapped[UUID] = mapped_column(ForeignKey("servers.id"))
     kind: Mapped[str]
     value: Mapped[str]
-    request_id: Mapped[UUID] = mapped_column(ForeignKey("change_requests.id"))
+    request_id: Mapped[UUID] = mapped_column(ForeignKey("change_requests.id"), index=True)
     granted_by: Mapped[str]
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+    """When it was revoked, or, of one with an end, when that was noted."""
+    revoked_by: Mapped[str | None]
+    revoke_reason: Mapped[str | None]
 
 
 class WheelRow(Row):
@@ -276,6 +283,9 @@ class ReleaseRow(Row):
     """Without one the sandbox does not run it."""
     active_from: Mapped[datetime]
     active_to: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    revoked_by: Mapped[str | None]
+    revoke_reason: Mapped[str | None]
 
 
 class ExecutionRow(Row):

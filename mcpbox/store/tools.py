@@ -85,6 +85,25 @@ async def versions(session: AsyncSession, tool_id: UUID) -> list[ToolVersion]:
     return [version_of(row) for row in rows]
 
 
+async def newest_manifests(session: AsyncSession, server_id: UUID) -> dict[str, Manifest]:
+    """``{tool name: manifest of its newest version}``, of the living tools of a server."""
+    newest = (
+        select(VersionRow.tool_id, func.max(VersionRow.number).label("number"))
+        .group_by(VersionRow.tool_id)
+        .subquery()
+    )
+    rows = await session.execute(
+        select(ToolRow.name, VersionRow.manifest)
+        .join(VersionRow, VersionRow.tool_id == ToolRow.id)
+        .join(
+            newest,
+            (newest.c.tool_id == VersionRow.tool_id) & (newest.c.number == VersionRow.number),
+        )
+        .where(ToolRow.server_id == server_id, ToolRow.deleted_at.is_(None))
+    )
+    return {name: Manifest.model_validate(manifest) for name, manifest in rows}
+
+
 async def get_version(session: AsyncSession, version_id: UUID) -> ToolVersion:
     """Raises: NotFound."""
     row = await session.get(VersionRow, version_id)

@@ -29,6 +29,8 @@ from mcpbox.domain.requests import (
     Channel,
     DecideCommand,
     DecisionDraft,
+    GrantSubject,
+    HostSubject,
     ModuleSubject,
     Outcome,
     PublishSubject,
@@ -37,14 +39,16 @@ from mcpbox.domain.requests import (
     RequestSummary,
     State,
     Subject,
+    VersionSubject,
     WithdrawCommand,
     request_id_of,
     workflow_id_of,
     workflow_ids_begin,
 )
 from mcpbox.domain.tools import ToolDetail
+from mcpbox.policies.releases import may_publish_again
 from mcpbox.policies.review import RequestFacts, may_decide, may_withdraw
-from mcpbox.store import modules, requests, servers, tools
+from mcpbox.store import modules, releases, requests, servers, tools
 from mcpbox.store.session import Sessions, transaction
 from mcpbox.store.tables import RequestRow
 from mcpbox.temporal import Message, TemporalGate, WorkerSilent
@@ -78,7 +82,7 @@ class Requests:
         """Ask that the newest version be released; asking twice is asking once.
 
         ``sample_arguments`` are what the trial, which reviewers see, is run with.
-        Raises: Conflict: released or denied already; Invalid; NotFound; Unavailable.
+        Raises: Conflict: released, revoked or denied already; Invalid; NotFound; Unavailable.
         """
         if len(json.dumps(sample_arguments)) > _SAMPLE_MAX_BYTES:
             raise Invalid("sample_arguments are larger than 64 KB; give a smaller example.")
@@ -87,30 +91,41 @@ class Requests:
         async with transaction(self._sessions) as session:
             tool = await tools.get_tool(session, tool_id)
             subject, digest = _publication_of(tool), tool.current.digest
+            current = await releases.get_released_version(session, tool_id, tool.current.id)
+            may_publish_again(current).require()
             earlier = await requests.attempts(session, workflow_ids_begin(subject, digest))
             if sample_arguments is not None:
                 await tools.keep_sample(session, tool.current.id, sample_arguments)
         attempt = _publication_attempt(tool, earlier)
-        return await self._ask_people(by, subject, digest, attempt, notes, tool.released_version)
+        return await self.ask_people(by, subject, digest, attempt, notes, tool.released_version)
 
     async def request_module(
-        self, by: Principal, server_id: ServerId, requirement: Requirement, *, notes: str = ""
+        self,
+        by: Principal,
+        server_id: ServerId,
+        requirement: Requirement,
+        *,
+        days: int | None = None,
+        notes: str = "",
     ) -> RequestSummary:
         """Ask that a server's tools may import a module; asking twice is asking once.
 
         Raises: Invalid; Conflict: granted or denied already; NotFound; Unavailable.
         """
         require_grantable(requirement)
-        digest = digest_of_ask(server_id, requirement)
+        digest = digest_of_ask(server_id, requirement, days=days)
         async with transaction(self._sessions) as session:
             server = await servers.get_server(session, server_id)
             subject = ModuleSubject(
-                server_id=server_id, server_name=server.name, requirement=requirement
+                server_id=server_id,
+                server_name=server.name,
+                requirement=requirement,
+                days=days,
             )
             granted = await modules.requirements_of(session, server_id)
             earlier = await requests.attempts(session, workflow_ids_begin(subject, digest))
         attempt = _module_attempt(subject, granted, earlier)
-        return await self._ask_people(by, subject, digest, attempt, notes)
+        return await self.ask_people(by, subject, digest, attempt, notes)
 
     async def decide(
         self, by: Principal, channel: Channel, request_id: RequestId, draft: DecisionDraft
@@ -156,7 +171,7 @@ class Requests:
         async with transaction(self._sessions) as session:
             return await requests.requests(session, page, states, tool_id)
 
-    async def _ask_people(
+    async def ask_people(
         self,
         by: Principal,
         subject: Subject,
@@ -165,6 +180,10 @@ class Requests:
         notes: str,
         released_number: int | None = None,
     ) -> RequestSummary:
+        """For the use cases of the kinds of request, once they know that it may be asked.
+
+        ``attempt``: as :func:`attempt_after` has it. Raises: Unavailable.
+        """
         while True:
             workflow_id = workflow_id_of(subject, digest, attempt)
             draft = RequestDraft(
@@ -192,7 +211,7 @@ class Requests:
             SearchAttributePair(temporal.SERVER, subject.server_name),
             SearchAttributePair(temporal.REQUESTER, draft.requester),
         ]
-        if isinstance(subject, PublishSubject):
+        if isinstance(subject, VersionSubject):
             attributes.append(SearchAttributePair(temporal.TOOL, subject.tool_name))
         await self._gate.start(
             temporal.CHANGE_REQUEST,
@@ -285,7 +304,7 @@ def _publication_attempt(tool: ToolDetail, earlier: Sequence[RequestRow]) -> int
             f"This exact version was {word}: {last.state_reason or 'no reason was given'} "
             "Change the tool with mcpbox_update_tool, then ask again."
         )
-    return _attempt_after(earlier)
+    return attempt_after(earlier)
 
 
 def _module_attempt(
@@ -298,16 +317,22 @@ def _module_attempt(
     wanted = subject.requirement
     if wanted in granted:
         raise Conflict(f"{subject.server_name!r} may import {wanted.module!r} already.")
+    require_not_denied(earlier, f"The module {wanted.module!r} ({wanted})")
+    return attempt_after(earlier)
+
+
+def require_not_denied(earlier: Sequence[RequestRow], what: str) -> None:
+    """Raises: Conflict: what people decided stays decided."""
     last = earlier[-1] if earlier else None
     if last is not None and last.state == State.DENIED:
         raise Conflict(
-            f"The module {wanted.module!r} ({wanted}) was denied: "
-            f"{last.state_reason or 'no reason was given'} Do without it, or ask for another one."
+            f"{what} was denied: {last.state_reason or 'no reason was given'} "
+            "Do without it, or ask for another one."
         )
-    return _attempt_after(earlier)
 
 
-def _attempt_after(earlier: Sequence[RequestRow]) -> int:
+def attempt_after(earlier: Sequence[RequestRow]) -> int:
+    """``earlier``: all for the same digest, oldest first; what is open is asked again."""
     if not earlier:
         return 0
     return len(earlier) if State(earlier[-1].state).terminal else len(earlier) - 1
@@ -318,7 +343,7 @@ def _not_projected_yet(
 ) -> RequestSummary:
     """Asked for and safe with Temporal; the worker has not written it down yet."""
     subject, now = draft.subject, utc_now()
-    publication = subject if isinstance(subject, PublishSubject) else None
+    publication = subject if isinstance(subject, VersionSubject) else None
     return RequestSummary(
         id=draft.id,
         workflow_id=workflow_id,
@@ -333,7 +358,9 @@ def _not_projected_yet(
         version_id=publication.version_id if publication else None,
         version_number=publication.version_number if publication else None,
         released_number=released_number,
-        requirement=None if isinstance(subject, PublishSubject) else subject.requirement,
+        requirement=subject.requirement if isinstance(subject, ModuleSubject) else None,
+        access=subject.access if isinstance(subject, HostSubject) else None,
+        days=subject.days if isinstance(subject, GrantSubject) else None,
         digest=draft.digest,
         requester=draft.requester,
         notes=draft.notes,

@@ -15,6 +15,7 @@ from temporalio.worker import Replayer
 from mcpbox import temporal
 from mcpbox.domain.requests import Outcome, RequestDraft
 from workflows.change_request import ChangeRequestWorkflow
+from workflows.grant_end import GrantEndWorkflow
 from workflows.interceptor import OneSignalArgument
 
 HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
@@ -26,7 +27,7 @@ def recorded(path: Path) -> WorkflowHistory:
 
 def replayer(workflow_class: type = ChangeRequestWorkflow) -> Replayer:
     return Replayer(
-        workflows=[workflow_class],
+        workflows=[workflow_class, GrantEndWorkflow],
         data_converter=pydantic_data_converter,
         interceptors=[OneSignalArgument()],
     )
@@ -39,7 +40,11 @@ def test_every_way_a_request_can_end_is_recorded() -> None:
         "apply_failed",
         "denied",
         "expired",
+        "grant_ended",
+        "host_granted",
         "malformed_signals",
+        "restored",
+        "rolled_back",
         "superseded_after_changes_requested",
         "vetoed",
         "withdrawn",

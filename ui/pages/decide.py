@@ -68,7 +68,13 @@ _MANNERS = {
     ),
 }
 
-_NAMED = {Kind.PUBLISH: "tool", Kind.MODULE_GRANT: "module"}
+_NAMED = {
+    Kind.PUBLISH: "tool",
+    Kind.MODULE_GRANT: "module",
+    Kind.HOST_GRANT: "host",
+    Kind.ROLLBACK: "tool",
+    Kind.RESTORE: "tool",
+}
 
 
 async def ask_for_decision(visit: Visit, request: RequestDetail, verdict: Verdict) -> bool:
@@ -96,7 +102,11 @@ async def _ask(request: RequestDetail, verdict: Verdict) -> str | None:
     manner = _MANNERS[verdict]
     name = request.title
     careful = verdict is Verdict.APPROVE and needs_typed_name(request.risk)
-    expected = request.requirement.module if request.requirement else name
+    expected = name
+    if request.requirement is not None:
+        expected = request.requirement.module
+    elif request.access is not None:
+        expected = request.access.authority
     title = manner.title.format(name)
     with ui.dialog() as dialog, ui.card().classes("sheet"):
         attributes(dialog, {"aria-label": title})

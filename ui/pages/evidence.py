@@ -57,7 +57,7 @@ def _headline(request: RequestDetail) -> str:
             return "Nothing new is granted, and no check found anything."
         case Risk.MEDIUM:
             return "Read the remarks before you approve."
-        case Risk.HIGH if request.needs.hosts:
+        case Risk.HIGH if request.needs.hosts or request.access is not None:
             return "This asks for more than was granted before."
         case Risk.HIGH:
             return "A check found something serious, or could not be made."

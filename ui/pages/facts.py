@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Sequence
 
 from mcpbox.domain.evidence import Check
+from mcpbox.domain.hosts import HostAccess
 from mcpbox.domain.modules import PinnedWheel, WheelLock
-from mcpbox.domain.requests import RequestDetail
+from mcpbox.domain.requests import Kind, RequestDetail
 from mcpbox.domain.tools import ToolVersion
 from ui.diff import FileDiff
 from ui.pages.evidence import in_words, remarks_in_words
 from ui.parts import box, icon, text
-from ui.words import CHECKS, plural, size
+from ui.words import CHECKS, lasting, plural, reach_of, size
 
 
 def show_facts(request: RequestDetail, files: Sequence[FileDiff]) -> None:
@@ -18,6 +19,8 @@ def show_facts(request: RequestDetail, files: Sequence[FileDiff]) -> None:
             _of_version(request, request.proposed, files)
         elif request.lock is not None:
             _of_packages(request, request.lock)
+        elif request.access is not None:
+            _of_host(request, request.access)
 
 
 def show_consequences(request: RequestDetail) -> None:
@@ -65,11 +68,30 @@ def _of_packages(request: RequestDetail, lock: WheelLock) -> None:
     _fact(CHECKS[check], *said)
 
 
+def _of_host(request: RequestDetail, access: HostAccess) -> None:
+    ports = str(access.port) if access.port else "80 and 443"
+    _fact("Host", access.host, f"Ports {ports}")
+    _fact("Methods", ", ".join(access.methods) or "All", "of HTTP and HTTPS alone")
+    path = f"below {access.path_prefix}/" if access.path_prefix else "Every path"
+    _fact("Paths", path, "on whole segments")
+    _fact("Holds", lasting(request.days), "it can be revoked at any time")
+
+
 def _consequences(request: RequestDetail) -> Iterator[tuple[str, str]]:
     """Icon and sentence."""
     if request.requirement is not None:
         yield from _of_module(request, request.requirement.module)
         return
+    if request.access is not None:
+        tools = f"Tools of {request.server_name} whose code names {request.access.host}"
+        yield "globe", f"{tools} to reach it: {reach_of(request.access)}"
+        yield "clock", f"It holds {lasting(request.days)}"
+        return
+    if request.kind is Kind.ROLLBACK and request.released_number is not None:
+        number, now = request.version_number, request.released_number
+        yield "history", f"Version {number} to take the place of version {now}, at once"
+    if request.kind is Kind.RESTORE:
+        yield "history", f"Version {request.version_number}, which a person revoked, to be back"
     yield "bot", "Be called by every client that may call tools"
     for host in request.needs.hosts:
         yield "globe", f"Reach {host}; other tools of {request.server_name} need not ask again"

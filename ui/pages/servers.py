@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from mcpbox.domain.base import Page
+from mcpbox.domain.grants import Grant
 from mcpbox.domain.modules import GrantedModule
 from mcpbox.domain.servers import DesiredState, ServerSummary
 from mcpbox.domain.tools import ToolSummary
 from ui.frame import Top
+from ui.pages.grants import grants_card
 from ui.pages.isolation import isolation_card
 from ui.pages.tools import tool_table
 from ui.parts import blank, box, connect_steps, link, state_badge, text
@@ -83,17 +85,19 @@ class _Shown(NamedTuple):
     server: ServerSummary
     tools: Page[ToolSummary]
     modules: Sequence[GrantedModule]
+    grants: Page[Grant]
 
 
 async def server_page(visit: Visit, top: Top) -> None:
     server_id = visit.path_id("server_id", "server")
 
     async def load() -> _Shown:
-        held, tools = await asyncio.gather(
+        held, grants, tools = await asyncio.gather(
             visit.rest.server_modules(server_id),
+            visit.rest.grants(server_id),
             visit.rest.tools(server_id=server_id, page=visit.page_number),
         )
-        return _Shown(held.server, tools, held.granted)
+        return _Shown(held.server, tools, held.granted, grants)
 
     with box("page scroll"):
         section = Section(visit, load, lambda shown: _show(visit, top, shown), "page-wide")
@@ -102,7 +106,7 @@ async def server_page(visit: Visit, top: Top) -> None:
 
 
 def _show(visit: Visit, top: Top, shown: _Shown) -> None:
-    server, tools, modules = shown
+    server, tools, modules, grants = shown
     top.name(server.name)
     with box("page-title"):
         state_badge(_STATES[server.desired_state])
@@ -133,6 +137,7 @@ def _show(visit: Visit, top: Top, shown: _Shown) -> None:
     _show_tools(visit, server, tools)
     if modules:
         _show_modules(visit, modules)
+    grants_card(visit, grants)
     isolation_card(visit, server)
 
 

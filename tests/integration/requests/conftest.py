@@ -33,6 +33,9 @@ from mcpbox.store.modules import StoredModuleSets
 from mcpbox.store.tables import UserRow
 from mcpbox.temporal import SEARCH_ATTRIBUTES, TASK_QUEUE, TemporalGate
 from mcpbox.usecases.development import Development
+from mcpbox.usecases.grants import Grants
+from mcpbox.usecases.network import Network
+from mcpbox.usecases.releases import Releases
 from mcpbox.usecases.requests import Requests
 from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.tools import Tools
@@ -75,6 +78,9 @@ class Office:
     servers: Servers
     tools: Tools
     requests: Requests
+    network: Network
+    grants: Grants
+    releases: Releases
     development: Development
 
     async def draft(
@@ -170,6 +176,9 @@ async def office(
                 Servers(database.sessions),
                 Tools(database.sessions, requests),
                 requests,
+                Network(database.sessions, requests),
+                Grants(database.sessions),
+                Releases(database.sessions, requests),
                 Development(database.sessions, sandbox),
             )
     await sandbox.aclose()

@@ -12,8 +12,10 @@ import pytest
 from sqlalchemy import update
 from temporalio.client import WorkflowHistory
 
+from mcpbox.domain.base import PageRequest, utc_now
+from mcpbox.domain.hosts import HostAccess
 from mcpbox.domain.requests import RequestSummary, State, Verdict
-from mcpbox.store.tables import VersionRow
+from mcpbox.store.tables import ReleaseRow, VersionRow
 from mcpbox.temporal import Message
 from tests.integration.requests.conftest import AUTHOR, Office
 from tests.replay.test_histories import replayer
@@ -100,6 +102,44 @@ async def malformed_signals(office: Office) -> RequestSummary:
     return request
 
 
+async def host_granted(office: Office) -> RequestSummary:
+    tool = await office.draft()
+    access = HostAccess(host="api.example.com", methods=("GET",), path_prefix="/v1")
+    asked = await office.network.request_access(
+        AUTHOR, tool.server_id, access, days=7, justification="The weather."
+    )
+    request = await office.when(asked, State.AWAITING_DECISION)
+    await office.decide(request)
+    return request
+
+
+async def rolled_back(office: Office) -> RequestSummary:
+    tool = await office.draft()
+    await office.decide(await office.asked(tool))
+    newer = await office.tools.update(AUTHOR, tool.id, description="Counts better.")
+    await office.decide(await office.asked(newer))
+    asked = await office.releases.request_rollback(AUTHOR, tool.id, 1, reason="Not better.")
+    request = await office.when(asked, State.AWAITING_DECISION)
+    await office.decide(request)
+    return request
+
+
+async def restored(office: Office) -> RequestSummary:
+    tool = await office.draft()
+    await office.decide(await office.asked(tool))
+    now = utc_now()
+    async with office.database.sessions.begin() as session:
+        await session.execute(
+            update(ReleaseRow)
+            .where(ReleaseRow.tool_id == tool.id)
+            .values(active_to=now, revoked_at=now, revoked_by="person:otto", revoke_reason="Leak.")
+        )
+    asked = await office.releases.request_restore(AUTHOR, tool.id, reason="Mended.")
+    request = await office.when(asked, State.AWAITING_DECISION)
+    await office.decide(request)
+    return request
+
+
 PATHS: list[Callable[[Office], Awaitable[RequestSummary]]] = [
     applied,
     applied_by_signal,
@@ -107,7 +147,10 @@ PATHS: list[Callable[[Office], Awaitable[RequestSummary]]] = [
     cancelled,
     denied,
     expired,
+    host_granted,
     malformed_signals,
+    restored,
+    rolled_back,
     superseded_after_changes_requested,
     vetoed,
     withdrawn,
@@ -126,6 +169,21 @@ async def test_every_path_replays_to_the_same_commands(
     await replayer().replay_workflow(history)
     if record:
         keep(path.__name__, history)
+
+
+async def test_the_timer_of_a_grant_replays_to_the_same_commands(
+    office: Office, *, record: bool
+) -> None:
+    request = await host_granted(office)
+    [grant] = (await office.grants.list(request.server_id, PageRequest())).items
+    timer = office.env.client.get_workflow_handle(f"grant/{grant.id}")
+    await office.env.fast_forward(timer, timedelta(days=8))
+    await timer.result()
+    history = await timer.fetch_history()
+
+    await replayer().replay_workflow(history)
+    if record:
+        keep("grant_ended", history)
 
 
 def keep(name: str, history: WorkflowHistory) -> None:

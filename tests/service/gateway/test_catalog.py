@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from gateway.catalog import TRUST_S, Catalog
 from gateway.released import ReleasedTool, prepare
+from mcpbox.domain.base import utc_now
 from mcpbox.domain.calls import CallableTool
 from mcpbox.domain.errors import Invalid, Refused, Unavailable
+from mcpbox.domain.grants import GrantEnd, GrantKind
 from mcpbox.domain.ids import Digest
 from mcpbox.domain.manifests import Granted, Manifest
 from mcpbox.domain.people import Principal, PrincipalKind, Scope
@@ -111,6 +114,33 @@ async def test_i1_a_host_that_is_granted_no_more_takes_the_tool_away(
     assert names(catalog) == ["yes__add"]
     assert found is not None
     assert found.bundle.hosts == ("api.example.org",)
+
+
+async def test_i1_the_end_of_a_grant_acts_by_itself_and_clients_are_told(
+    world: World, clock: Clock
+) -> None:
+    """Nobody announces it here: its timer may be late."""
+    end = GrantEnd(kind=GrantKind.HOST, value="a.org", at=utc_now() + timedelta(seconds=0.3))
+    held = Granted(hosts=frozenset({"a.org"}), ends=(end,))
+    world.callables = [a_callable(a_version(manifest=Manifest(hosts=("a.org",))), granted=held)]
+    gone = asyncio.Event()
+    seen: list[list[str]] = []
+
+    def told(visible: bool) -> None:
+        seen.append(names(catalog))
+        if visible and len(seen) > 1:
+            gone.set()
+
+    catalog = Catalog(world.load_callables, clock.lost_at, told, clock=clock)
+    catalog.changed()
+    task = asyncio.create_task(catalog.run())
+
+    await soon(gone.wait())
+    task.cancel()
+
+    assert seen[0] == ["calc__add"]
+    assert seen[-1] == []
+    assert utc_now() >= end.at
 
 
 async def test_i1_code_that_was_changed_under_its_stored_digest_is_not_callable(

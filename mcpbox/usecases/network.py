@@ -1,0 +1,60 @@
+"""Hosts: ask that a server's tools may reach one."""
+
+from collections.abc import Iterable
+
+from mcpbox.domain.digests import digest_of_access
+from mcpbox.domain.errors import Conflict, Invalid
+from mcpbox.domain.hosts import HostAccess
+from mcpbox.domain.ids import ServerId
+from mcpbox.domain.people import Principal
+from mcpbox.domain.requests import HostSubject, RequestSummary, workflow_ids_begin
+from mcpbox.store import requests, servers
+from mcpbox.store.grants import HOST, live_grants
+from mcpbox.store.session import Sessions, transaction
+from mcpbox.usecases.requests import Requests, attempt_after, require_not_denied
+
+
+class Network:
+    def __init__(self, sessions: Sessions, requests: Requests) -> None:
+        self._sessions = sessions
+        self._requests = requests
+
+    async def request_access(
+        self,
+        by: Principal,
+        server_id: ServerId,
+        access: HostAccess,
+        *,
+        days: int | None = None,
+        justification: str,
+    ) -> RequestSummary:
+        """Ask that a server's tools may reach a host; asking twice is asking once.
+
+        Raises: Conflict: granted or denied already; Invalid; NotFound; Unavailable.
+        """
+        if not justification.strip():
+            raise Invalid("Give a justification: reviewers have to know what the host is for.")
+        digest = digest_of_access(server_id, access, days=days)
+        async with transaction(self._sessions) as session:
+            server = await servers.get_server(session, server_id)
+            subject = HostSubject(
+                server_id=server_id, server_name=server.name, access=access, days=days
+            )
+            held = await live_grants(session, server_id, HOST)
+            earlier = await requests.attempts(session, workflow_ids_begin(subject, digest))
+        # What ends by itself may be asked for again before it does.
+        lasting = [value for value, ends_at in held.items() if ends_at is None]
+        if any(access.within(granted) for granted in _readable(lasting)):
+            raise Conflict(f"The tools of {server.name!r} may reach {access} already.")
+        require_not_denied(earlier, f"The host {access}")
+        attempt = attempt_after(earlier)
+        return await self._requests.ask_people(by, subject, digest, attempt, justification)
+
+
+def _readable(granted: Iterable[str]) -> Iterable[HostAccess]:
+    """Without hosts that nobody could ask for here; those came with what code named itself."""
+    for value in granted:
+        try:
+            yield HostAccess.parse(value)
+        except Invalid:
+            continue
