@@ -20,17 +20,21 @@ from temporalio.worker.workflow_sandbox import (
     SandboxRestrictions,
 )
 
+from activities.audit import AnchoredAudit, ensure_anchor_schedule
 from activities.evidence import GatheredEvidence
 from activities.modules import GrantedModules, PackageSources
 from activities.publish import ReleasedVersions
 from activities.requests import StoredRequests
 from mcpbox import logs
+from mcpbox.anchors import AnchorExport, AnchorSigner
 from mcpbox.receipts import ReceiptSigner
 from mcpbox.sandbox_client import SandboxClient
 from mcpbox.settings import Settings
 from mcpbox.store.modules import StoredModuleSets
 from mcpbox.store.session import Sessions, make_sessions
 from mcpbox.temporal import SEARCH_ATTRIBUTES, TASK_QUEUE, connect_patiently, settle
+from mcpbox.usecases.audit import Audit
+from workflows.audit import AnchorAuditWorkflow
 from workflows.change_request import ChangeRequestWorkflow
 from workflows.interceptor import OneSignalArgument
 
@@ -61,7 +65,13 @@ async def serve(settings: Settings) -> None:
             settings.temporal_target, settings.temporal_namespace, patience=_PATIENCE
         )
         await ensure_search_attributes(client)
-        async with build_worker(client, activities_on(sessions, sandbox, signer, sources)):
+        await ensure_anchor_schedule(client, TASK_QUEUE)
+        audit = Audit(sessions, AnchorSigner(settings.required_encryption_key))
+        activities = [
+            *activities_on(sessions, sandbox, signer, sources),
+            AnchoredAudit(audit, AnchorExport.of(settings)),
+        ]
+        async with build_worker(client, activities):
             log.info("worker.started", task_queue=TASK_QUEUE)
             if settings.ready_file is not None:
                 await asyncio.to_thread(_announce_ready, settings.ready_file)
@@ -96,7 +106,7 @@ def build_worker(
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[ChangeRequestWorkflow],
+        workflows=[ChangeRequestWorkflow, AnchorAuditWorkflow],
         activities=[
             method
             for implementation in activities

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from fastapi import APIRouter, FastAPI, HTTPException, Request
 from starlette.routing import Match
 
-from api import auth, catalog, executions, metrics, problems, requests, system
+from api import audit, auth, catalog, executions, metrics, problems, requests, switches, system
 from api.body_limit import BodyLimit
 from api.deps import Parts
 from api.hosts import HostLimit
@@ -40,7 +40,7 @@ def build_api(
     app.state.parts = parts
     problems.install(app)
     v1 = APIRouter(prefix=PREFIX, responses=problems.problems(Invalid))
-    for module in (auth, requests, catalog, executions, system):
+    for module in (audit, auth, requests, catalog, switches, executions, system):
         v1.include_router(module.router)
     app.include_router(v1)
     app.include_router(system.probes)

@@ -6,7 +6,8 @@ from typing import Literal
 from mcpbox.domain.evidence import Check, Risk, Status
 from mcpbox.domain.executions import ExecutionOutcome
 from mcpbox.domain.requests import RequestSummary, State, Verdict
-from mcpbox.domain.tools import Approval
+from mcpbox.domain.servers import DesiredState, ServerSummary
+from mcpbox.domain.tools import Approval, ToolSummary
 
 Tone = Literal["good", "warn", "bad", "busy", "idle"]
 
@@ -41,6 +42,11 @@ CHECKS: dict[Check, str] = {
     Check.VULNERABILITIES: "Known vulnerabilities",
     Check.PACKAGE_FACTS: "About the packages",
 }
+SERVER_STATES: dict[DesiredState, tuple[str, Tone]] = {
+    DesiredState.RUNNING: ("Running", "good"),
+    DesiredState.STOPPED: ("Stopped", "idle"),
+}
+QUARANTINED: tuple[str, Tone] = ("Quarantined", "bad")
 FOUND: tuple[str, Tone] = ("Found", "bad")
 """A check that looks for something bad has not failed when it finds it."""
 OUTCOMES: dict[ExecutionOutcome, tuple[str, Tone]] = {
@@ -124,6 +130,26 @@ def change_of(request: RequestSummary) -> str:
     if request.released_number is None:
         return f"new, v{request.version_number}"
     return f"v{request.released_number} → v{request.version_number}"
+
+
+def server_state(server: ServerSummary) -> tuple[str, Tone]:
+    return QUARANTINED if server.quarantine else SERVER_STATES[server.desired_state]
+
+
+def tool_state(tool: ToolSummary) -> tuple[str, Tone]:
+    if tool.quarantine:
+        return QUARANTINED
+    if tool.released_version is None:
+        return ("Revoked", "bad") if tool.revoked else ("Not released", "idle")
+    if not tool.enabled:
+        return f"Disabled, v{tool.released_version}", "warn"
+    return f"Version {tool.released_version}", "good"
+
+
+def action_words(action: str) -> str:
+    """``catalog:server:quarantine_lifted`` as a person says it."""
+    _, _, rest = action.partition(":")
+    return rest.replace(":", " ").replace("_", " ").capitalize() or action
 
 
 def risk_word(risk: Risk | None) -> str:
