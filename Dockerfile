@@ -24,7 +24,8 @@ FROM ${BASE}
 RUN groupadd --gid 10001 mcpbox \
     && useradd --uid 10001 --gid mcpbox --no-create-home --home-dir /var/lib/mcpbox mcpbox \
     && install --directory --owner mcpbox --group mcpbox --mode 0700 /var/lib/mcpbox \
-    && install --directory --owner mcpbox --group mcpbox --mode 0755 /run/receipt-key
+    && install --directory --owner mcpbox --group mcpbox --mode 0755 /run/receipt-key \
+    && install --directory --owner mcpbox --group mcpbox --mode 0700 /var/lib/mcpbox-anchors
 COPY --from=build /opt/mcpbox /opt/mcpbox
 COPY deploy/door.py deploy/sandbox.sh /opt/mcpbox/
 ENV PATH=/opt/mcpbox/bin:$PATH \

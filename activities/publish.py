@@ -137,6 +137,9 @@ async def _still_as_approved(
         raise Conflict(f"The request is {row.state}, not approved; nothing was released.")
     if tool.deleted_at is not None:
         raise Conflict("The tool was deleted meanwhile; nothing was released.")
+    for noun, thing in (("server", server), ("tool", tool)):
+        if thing.quarantined_at is not None:
+            raise Conflict(f"The {noun} {thing.name!r} is quarantined; nothing was released.")
     if not digest_of(tools.content_of(version)) == row.digest == given.digest:
         raise Conflict(
             "The version is not what was approved: its digest differs; nothing was released."

@@ -20,6 +20,7 @@ from temporalio.worker.workflow_sandbox import (
     SandboxRestrictions,
 )
 
+from activities.audit import AnchoredAudit, ensure_anchor_schedule
 from activities.evidence import GatheredEvidence
 from activities.grants import TimedGrants
 from activities.hosts import GrantedHosts
@@ -27,12 +28,15 @@ from activities.modules import GrantedModules, PackageSources
 from activities.publish import ReleasedVersions
 from activities.requests import StoredRequests
 from mcpbox import logs
+from mcpbox.anchors import AnchorExport, AnchorSigner
 from mcpbox.receipts import ReceiptSigner
 from mcpbox.sandbox_client import SandboxClient
 from mcpbox.settings import Settings
 from mcpbox.store.modules import StoredModuleSets
 from mcpbox.store.session import Sessions, make_sessions
 from mcpbox.temporal import SEARCH_ATTRIBUTES, TASK_QUEUE, connect_patiently, settle
+from mcpbox.usecases.audit import Audit
+from workflows.audit import AnchorAuditWorkflow
 from workflows.change_request import ChangeRequestWorkflow
 from workflows.grant_end import GrantEndWorkflow
 from workflows.interceptor import OneSignalArgument
@@ -64,7 +68,13 @@ async def serve(settings: Settings) -> None:
             settings.temporal_target, settings.temporal_namespace, patience=_PATIENCE
         )
         await ensure_search_attributes(client)
-        async with build_worker(client, activities_on(sessions, sandbox, signer, sources)):
+        await ensure_anchor_schedule(client, TASK_QUEUE)
+        audit = Audit(sessions, AnchorSigner(settings.required_encryption_key))
+        activities = [
+            *activities_on(sessions, sandbox, signer, sources),
+            AnchoredAudit(audit, AnchorExport.of(settings)),
+        ]
+        async with build_worker(client, activities):
             log.info("worker.started", task_queue=TASK_QUEUE)
             if settings.ready_file is not None:
                 await asyncio.to_thread(_announce_ready, settings.ready_file)
@@ -101,7 +111,7 @@ def build_worker(
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[ChangeRequestWorkflow, GrantEndWorkflow],
+        workflows=[ChangeRequestWorkflow, GrantEndWorkflow, AnchorAuditWorkflow],
         activities=[
             method
             for implementation in activities

@@ -7,7 +7,18 @@ from http import HTTPStatus
 from fastapi import APIRouter, FastAPI, HTTPException, Request
 from starlette.routing import Match
 
-from api import auth, catalog, executions, grants, metrics, problems, requests, system
+from api import (
+    audit,
+    auth,
+    catalog,
+    executions,
+    grants,
+    metrics,
+    problems,
+    requests,
+    switches,
+    system,
+)
 from api.body_limit import BodyLimit
 from api.deps import Parts
 from api.hosts import HostLimit
@@ -40,7 +51,7 @@ def build_api(
     app.state.parts = parts
     problems.install(app)
     v1 = APIRouter(prefix=PREFIX, responses=problems.problems(Invalid))
-    for module in (auth, requests, catalog, grants, executions, system):
+    for module in (auth, requests, catalog, grants, executions, system, audit, switches):
         v1.include_router(module.router)
     app.include_router(v1)
     app.include_router(system.probes)

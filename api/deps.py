@@ -13,6 +13,7 @@ from mcpbox.domain.requests import Channel
 from mcpbox.sandbox_client import SandboxClient
 from mcpbox.store.session import Sessions
 from mcpbox.temporal import TemporalGate
+from mcpbox.usecases.audit import Audit
 from mcpbox.usecases.executions import Executions
 from mcpbox.usecases.grants import Grants
 from mcpbox.usecases.people import People
@@ -20,6 +21,7 @@ from mcpbox.usecases.receipts import Receipts
 from mcpbox.usecases.releases import Releases
 from mcpbox.usecases.requests import Requests
 from mcpbox.usecases.servers import Servers
+from mcpbox.usecases.tool_switches import ToolSwitches
 from mcpbox.usecases.tools import Tools
 
 PANEL_ADDRESS = "panel"
@@ -36,11 +38,13 @@ class Parts:
     people: People
     servers: Servers
     tools: Tools
+    switches: ToolSwitches
     requests: Requests
     grants: Grants
     releases: Releases
     receipts: Receipts
     executions: Executions
+    audit: Audit
 
 
 def parts_of(request: Request) -> Parts:

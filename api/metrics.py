@@ -4,7 +4,11 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
 from api.deps import PartsDep
-from mcpbox.store.counts import executions_by_outcome, requests_by_state
+from mcpbox.store.counts import (
+    audit_events_by_action,
+    executions_by_outcome,
+    requests_by_state,
+)
 from mcpbox.store.session import transaction
 
 router = APIRouter(include_in_schema=False)
@@ -16,6 +20,7 @@ async def metrics(parts: PartsDep) -> Response:
     async with transaction(parts.sessions) as session:
         requests = await requests_by_state(session)
         executions = await executions_by_outcome(session)
+        events = await audit_events_by_action(session)
     registry = CollectorRegistry()
     requests_gauge = Gauge(
         "mcpbox_requests", "Change requests by state.", ["state"], registry=registry
@@ -30,4 +35,9 @@ async def metrics(parts: PartsDep) -> Response:
     )
     for (origin, outcome), count in executions.items():
         executions_gauge.labels(origin, outcome).set(count)
+    events_gauge = Gauge(
+        "mcpbox_audit_events", "Events in the audit log by action.", ["action"], registry=registry
+    )
+    for action, count in events.items():
+        events_gauge.labels(action).set(count)
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

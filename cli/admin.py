@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from api.app import PREFIX, build_api
 from api.deps import PANEL_ADDRESS, Parts
 from mcpbox import logs
+from mcpbox.anchors import AnchorSigner
 from mcpbox.crypto import derive
 from mcpbox.receipts import ReceiptSigner
 from mcpbox.sandbox_client import SandboxClient
@@ -18,6 +19,7 @@ from mcpbox.settings import Settings
 from mcpbox.store.changes import Changes, Topic
 from mcpbox.store.session import make_sessions
 from mcpbox.temporal import TemporalGate, settle
+from mcpbox.usecases.audit import Audit
 from mcpbox.usecases.executions import Executions
 from mcpbox.usecases.grants import Grants
 from mcpbox.usecases.people import People
@@ -25,6 +27,7 @@ from mcpbox.usecases.receipts import Receipts
 from mcpbox.usecases.releases import Releases
 from mcpbox.usecases.requests import Requests
 from mcpbox.usecases.servers import Servers
+from mcpbox.usecases.tool_switches import ToolSwitches
 from mcpbox.usecases.tools import Tools
 from ui.app import install
 from ui.live import Live
@@ -77,11 +80,13 @@ def build_parts(settings: Settings) -> Parts:
         people=People(sessions),
         servers=Servers(sessions),
         tools=Tools(sessions, requests),
+        switches=ToolSwitches(sessions),
         requests=requests,
         grants=Grants(sessions),
         releases=Releases(sessions, requests),
         receipts=Receipts(sessions, ReceiptSigner(settings.required_encryption_key)),
         executions=Executions(sessions),
+        audit=Audit(sessions, AnchorSigner(settings.required_encryption_key)),
     )
 
 

@@ -10,7 +10,7 @@ import sys
 from dataclasses import asdict
 
 from cli.configuration import load_settings
-from cli.database import check_database
+from cli.database import prepare_tables
 from cli.output import exit_of
 from cli.preparation import Made
 from mcpbox.domain.errors import DomainError
@@ -19,15 +19,14 @@ from mcpbox.settings import Settings
 from mcpbox.store.session import make_sessions
 from mcpbox.usecases.clients import ensure_client
 from mcpbox.usecases.people import ensure_admin
-from migrations.run import upgrade
 
 FIRST_CLIENT = "first-client"
 
 
 async def prepare_database(database_url: str, settings: Settings) -> Made:
     """Safe to repeat: what exists stays as it is, and its secret is not shown again."""
-    await check_database(database_url)
-    await upgrade(database_url)
+    owner = settings.owner_database_url
+    await prepare_tables(database_url, owner.get_secret_value() if owner else database_url)
     sessions = make_sessions(database_url, pool_size=1)
     scopes = frozenset({Scope.AUTHOR, Scope.CALL})
     try:

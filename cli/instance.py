@@ -13,6 +13,8 @@ from pydantic import SecretStr
 from mcpbox.domain.errors import Invalid, NotFound, Refused
 from mcpbox.settings import Settings
 
+APPLICATION_ROLE = "mcpbox_app"
+_OWNER_ROLE = "mcpbox"
 _SOCKET_PATH_MAX = 107
 """``sun_path`` is 108 bytes with its final zero."""
 _LONGEST_SOCKET = "/postgres/.s.PGSQL.5432"
@@ -73,13 +75,25 @@ class Instance:
     def database_url(self) -> SecretStr:
         """Of the external database, or of this machine's embedded one.
 
+        Its role uses the tables and owns none. Raises: NotFound: it was never started.
+        """
+        return self.settings.database_url or self._embedded_url(
+            APPLICATION_ROLE, "postgres-app.password"
+        )
+
+    def owner_database_url(self) -> SecretStr:
+        """The same database as the role that owns its tables, for migrations.
+
         Raises: NotFound: the instance was never started.
         """
         if self.settings.database_url:
-            return self.settings.database_url
-        password = self._secret("postgres.password").get_secret_value()
+            return self.settings.owner_database_url or self.settings.database_url
+        return self._embedded_url(_OWNER_ROLE, "postgres.password")
+
+    def _embedded_url(self, role: str, password_file: str) -> SecretStr:
+        password = self._secret(password_file).get_secret_value()
         directory = quote(str(self.postgres_socket_dir), safe="/")
-        return SecretStr(f"postgresql://mcpbox:{password}@/postgres?host={directory}")
+        return SecretStr(f"postgresql://{role}:{password}@/postgres?host={directory}")
 
     def encryption_key(self) -> SecretStr:
         """Raises: NotFound: none is set and the instance was never started."""
@@ -100,6 +114,7 @@ class Instance:
         """Make the secrets that are neither set nor there yet."""
         if self.embeds_postgres:
             _create_secret(self.data_dir / "postgres.password")
+            _create_secret(self.data_dir / "postgres-app.password")
         if not self.settings.encryption_key:
             if self._cluster_exists and not (self.data_dir / "encryption.key").exists():
                 raise Invalid(
@@ -125,6 +140,11 @@ class Instance:
         if self.embeds_sandbox:
             environment["MCPBOX_SANDBOX_SOCKET"] = str(self.sandbox_socket)
         return environment
+
+    def preparation_environment(self) -> dict[str, str]:
+        """For the step that makes the tables: no other process is given the owner's password."""
+        owner = self.owner_database_url().get_secret_value()
+        return {**self.environment(), "MCPBOX_OWNER_DATABASE_URL": owner}
 
     def urls(self) -> dict[str, str | None]:
         """Complete addresses of what people and clients open; None where only others know it."""

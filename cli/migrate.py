@@ -5,26 +5,26 @@ Where nothing starts everything at once, this is also the first start: it makes 
 
 import asyncio
 
-from cli.database import check_database
+from cli.database import check_database, prepare_tables
 from cli.instance import Instance
 from cli.output import echo
 from mcpbox.settings import Settings
 from mcpbox.store.session import make_sessions
 from mcpbox.usecases.people import ensure_admin
-from migrations.run import is_current, upgrade
+from migrations.run import is_current
 
 
 def migrate(settings: Settings) -> None:
     """Raises: NotFound: no instance here; Invalid, Refused, Unavailable: as the database says."""
-    database_url = Instance(settings).database_url().get_secret_value()
-    asyncio.run(_migrate(database_url, settings))
+    instance = Instance(settings)
+    owner_url = instance.owner_database_url().get_secret_value()
+    asyncio.run(_migrate(instance.database_url().get_secret_value(), owner_url, settings))
 
 
-async def _migrate(database_url: str, settings: Settings) -> None:
-    await check_database(database_url)
-    current = await is_current(database_url)
-    if not current:
-        await upgrade(database_url)
+async def _migrate(database_url: str, owner_url: str, settings: Settings) -> None:
+    await check_database(owner_url)
+    current = await is_current(owner_url)
+    await prepare_tables(database_url, owner_url)
     echo("The database is up to date." if current else "The database was brought up to date.")
     if settings.admin_password is None:
         return

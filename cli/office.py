@@ -6,16 +6,20 @@ from dataclasses import dataclass
 
 from cli.database import check_database
 from cli.instance import Instance
+from mcpbox.anchors import AnchorExport, AnchorSigner
 from mcpbox.domain.errors import NotFound
 from mcpbox.domain.people import Principal
 from mcpbox.settings import Settings
 from mcpbox.store import people
 from mcpbox.store.session import Sessions, make_sessions, transaction
 from mcpbox.temporal import TemporalGate, settle
+from mcpbox.usecases.audit import Audit
 from mcpbox.usecases.clients import Clients
 from mcpbox.usecases.grants import Grants
 from mcpbox.usecases.requests import Requests
 from mcpbox.usecases.servers import Servers
+from mcpbox.usecases.tool_switches import ToolSwitches
+from mcpbox.usecases.tools import Tools
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,10 @@ class Office:
     clients: Clients
     servers: Servers
     grants: Grants
+    tools: Tools
+    switches: ToolSwitches
+    audit: Audit
+    anchor_export: AnchorExport
 
     async def person(self, username: str) -> Principal:
         """Raises: NotFound."""
@@ -40,17 +48,23 @@ class Office:
 @asynccontextmanager
 async def open_office(settings: Settings) -> AsyncGenerator[Office]:
     """Raises: NotFound: no instance here; Unavailable: its database does not answer."""
-    database_url = Instance(settings).database_url().get_secret_value()
+    instance = Instance(settings)
+    database_url = instance.database_url().get_secret_value()
     await check_database(database_url)
     sessions = make_sessions(database_url, pool_size=2)
     gate = TemporalGate(settings.temporal_target, settings.temporal_namespace)
+    requests = Requests(sessions, gate, ttl=settings.request_ttl)
     try:
         yield Office(
             sessions,
-            Requests(sessions, gate, ttl=settings.request_ttl),
+            requests,
             Clients(sessions),
             Servers(sessions),
             Grants(sessions),
+            Tools(sessions, requests),
+            ToolSwitches(sessions),
+            Audit(sessions, AnchorSigner(instance.encryption_key())),
+            AnchorExport.of(settings),
         )
     finally:
         await sessions.kw["bind"].dispose()

@@ -34,18 +34,30 @@ def public_key(*, json: Json = False) -> None:
 def verify(
     file: Annotated[Path, typer.Argument(help="As downloaded from the panel.")],
     *,
+    key: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Public key of the instance that signed, as its `mcpbox receipts public-key` "
+            "prints it; may be repeated. Left out: this instance's."
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Say what a receipt approves, if this instance has signed it; else end with code 3."""
+    """Say what a receipt approves, if the key signed it; else end with code 3."""
     # Only here, for every other command loads this module too and should start fast.
-    from mcpbox.receipts import ReceiptSigner
+    from mcpbox.dsse import public_key_of
+    from mcpbox.receipts import ReceiptSigner, receipt_signed_by
 
     with errors_reported():
-        signer = ReceiptSigner(Instance(load_settings()).encryption_key())
-        receipt = signer.opened(_text_of(file))
+        envelope = _text_of(file)
+        if key:
+            receipt = receipt_signed_by([public_key_of(one) for one in key], envelope)
+        else:
+            receipt = ReceiptSigner(Instance(load_settings()).encryption_key()).opened(envelope)
         if json:
             echo_json(receipt.model_dump(mode="json"))
             return
+        echo("Signed with the given key." if key else "Signed by this instance.")
         _show(receipt)
 
 
@@ -61,7 +73,6 @@ def _text_of(file: Path) -> str:
 
 
 def _show(receipt: "Receipt") -> None:
-    echo("Signed by this instance.")
     echo(f"approved   by {', '.join(receipt.approved_by)} at {receipt.approved_at.isoformat()}")
     echo(f"digest     {receipt.digest}")
     echo(f"code       sha256:{receipt.code_sha256}")

@@ -1,4 +1,4 @@
-"""``mcpbox servers``: the servers, and how their calls are kept apart."""
+"""``mcpbox servers``: the servers, what stops them at once, and how their calls are kept apart."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,15 +11,24 @@ from cli.configuration import load_settings
 from cli.output import echo, echo_json, errors_reported
 from mcpbox.domain.base import PageRequest
 from mcpbox.domain.ids import ServerId
-from mcpbox.domain.servers import IsolationMode
+from mcpbox.domain.people import Principal
+from mcpbox.domain.servers import IsolationMode, ServerSummary
 
 if TYPE_CHECKING:
     from cli.office import Office
+    from mcpbox.usecases.servers import Servers
 
-app = typer.Typer(no_args_is_help=True, help="List servers, and choose how they are isolated.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="List servers, stop and start them, and choose how they are isolated.",
+)
 
 Json = Annotated[bool, typer.Option("--json", help="Answer with JSON.")]
+ServerArgument = Annotated[UUID, typer.Argument(help="From `mcpbox servers list`.")]
+As = Annotated[str, typer.Option("--as", help="The operator or admin who does it.")]
+Why = Annotated[str, typer.Option("--reason", help="Kept in the audit log.")]
 T = TypeVar("T")
+Switching = Callable[[Principal, ServerId, str], Awaitable[ServerSummary]]
 
 
 @app.command(name="list")
@@ -36,9 +45,9 @@ def show_list(
         return
     for server in found.items:
         released = f"{server.released_count} of {server.tool_count} released"
+        state = "quarantined" if server.quarantine else server.desired_state
         echo(
-            f"{server.id}  {server.desired_state:<8} isolation {server.isolation:<8} "
-            f"{released:<18} {server.name}"
+            f"{server.id}  {state:<11} isolation {server.isolation:<8} {released:<18} {server.name}"
         )
     if found.total == 0:
         echo("There are no servers.")
@@ -47,8 +56,42 @@ def show_list(
 
 
 @app.command()
+def stop(
+    server_id: ServerArgument, *, reason: Why = "", who: As = "admin", json: Json = False
+) -> None:
+    """Stop a server at once: its tools cannot be called, and calls in flight end."""
+    _switch(server_id, who, reason, "is stopped", lambda servers: servers.stop, as_json=json)
+
+
+@app.command()
+def start(
+    server_id: ServerArgument, *, reason: Why = "", who: As = "admin", json: Json = False
+) -> None:
+    """Start a server again."""
+    _switch(server_id, who, reason, "runs", lambda servers: servers.start, as_json=json)
+
+
+@app.command()
+def quarantine(
+    server_id: ServerArgument, *, reason: Why, who: As = "admin", json: Json = False
+) -> None:
+    """Stop a server at once, and let nothing of it run before an admin lifts that."""
+    told = "is quarantined"
+    _switch(server_id, who, reason, told, lambda servers: servers.quarantine, as_json=json)
+
+
+@app.command()
+def release(
+    server_id: ServerArgument, *, reason: Why, who: As = "admin", json: Json = False
+) -> None:
+    """Lift the quarantine of a server; it stays stopped until it is started. For admins."""
+    told = "is quarantined no more; start it when it may run again"
+    _switch(server_id, who, reason, told, lambda servers: servers.lift_quarantine, as_json=json)
+
+
+@app.command()
 def set_isolation(
-    server_id: Annotated[UUID, typer.Argument(help="From `mcpbox servers list`.")],
+    server_id: ServerArgument,
     mode: Annotated[
         IsolationMode,
         typer.Argument(
@@ -71,6 +114,26 @@ def set_isolation(
             echo(f"The isolation of {server.name} is {server.isolation} now.")
 
     _run(choose)
+
+
+def _switch(
+    server_id: UUID,
+    who: str,
+    reason: str,
+    told: str,
+    chosen: "Callable[[Servers], Switching]",
+    *,
+    as_json: bool,
+) -> None:
+    async def switch(office: "Office") -> None:
+        person = await office.person(who)
+        server = await chosen(office.servers)(person, ServerId(server_id), reason)
+        if as_json:
+            echo_json(server.model_dump(mode="json"))
+        else:
+            echo(f"The server {server.name} {told}.")
+
+    _run(switch)
 
 
 def _run(doing: "Callable[[Office], Awaitable[T]]") -> T:

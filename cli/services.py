@@ -105,9 +105,10 @@ def ports_of(instance: Instance) -> list[NeededPort]:
 
 
 def full_environment(instance: Instance) -> dict[str, str]:
-    """For processes of ours: everything, but what only the first start needs."""
+    """For processes of ours: everything, but what only the preparation needs."""
     environment = {**os.environ, **instance.environment()}
-    environment.pop("MCPBOX_ADMIN_PASSWORD", None)
+    for name in ("MCPBOX_ADMIN_PASSWORD", "MCPBOX_OWNER_DATABASE_URL"):
+        environment.pop(name, None)
     return environment
 
 

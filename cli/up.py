@@ -127,7 +127,9 @@ async def _supervise(instance: Instance, herald: Herald, log: Logger, guard: Gua
 
     async def run_preparation(wait_for_databases: Callable[[], Awaitable[None]]) -> None:
         nonlocal made
-        made = await prepare({**os.environ, **instance.environment()}, wait_for_databases, log)
+        made = await prepare(
+            {**os.environ, **instance.preparation_environment()}, wait_for_databases, log
+        )
 
     def announce_ready() -> None:
         nonlocal announced

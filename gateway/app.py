@@ -30,6 +30,7 @@ from gateway.line import Line
 from gateway.parts import Parts, parts_of
 from gateway.server import Context, McpFace
 from mcpbox import logs
+from mcpbox.domain.errors import Unavailable
 from mcpbox.settings import Settings
 from mcpbox.store.changes import Topic
 from mcpbox.temporal import settle
@@ -37,6 +38,7 @@ from mcpbox.temporal import settle
 SESSION_IDLE_S = 1800.0
 MAX_SESSIONS = 2000
 """Handshake-era sessions; many clients leave theirs behind until it is idle for too long."""
+_RETRY_S = 0.5
 DRAIN_S = 6
 """With the last write of the log it stays below what the supervisor waits before it kills."""
 
@@ -49,6 +51,8 @@ class Gateway:
     def __init__(self, parts: Parts) -> None:
         self._sandbox = parts.sandbox
         self._announcer = Announcer()
+        self._development = parts.use_cases.development
+        self._narrowed = anyio.Event()
         self._executions = ExecutionLog(parts.write_executions)
         self.catalog = Catalog(parts.load_callables, self._lost_at, self._reloaded)
         self._calls = Calls(self.catalog, parts.sandbox, self._executions)
@@ -112,6 +116,7 @@ class Gateway:
                 self._endpoint.run,
                 self._announcer.run,
                 self._executions.run,
+                self._end_trials,
             ):
                 beside.start_soon(task)
             async with self._manager.run():
@@ -139,8 +144,20 @@ class Gateway:
 
     def _reloaded(self, visible: bool) -> None:
         self._calls.end_forbidden()
+        self._narrowed.set()
         if visible:
             self._announcer.changed()
+
+    async def _end_trials(self) -> None:
+        """After each change of the catalog, beside it: trials are in no catalog."""
+        while True:
+            await self._narrowed.wait()
+            self._narrowed = anyio.Event()
+            try:
+                await self._development.end_quarantined()
+            except Unavailable:
+                await anyio.sleep(_RETRY_S)
+                self._narrowed.set()
 
     def _lost_at(self) -> float | None:
         return self._changes.lost_at

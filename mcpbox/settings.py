@@ -41,6 +41,12 @@ class Settings(BaseSettings):
 
     database_url: SecretStr | None = None
     """``postgresql://…``; set, it replaces the embedded Postgres."""
+    owner_database_url: SecretStr | None = None
+    """The same database as the role that owns its tables, for migrations alone.
+
+    Set, the role of ``database_url`` is granted what it needs, and nothing that changes the audit
+    log; unset, ``database_url`` owns the tables too.
+    """
     temporal_address: str | None = None
     """``host:port``; set, it replaces the embedded Temporal."""
     temporal_namespace: str = "default"
@@ -74,6 +80,12 @@ class Settings(BaseSettings):
     """Asked for facts about packages (PyPI's JSON API); empty, they read "not checked"."""
     osv_url: str = "https://api.osv.dev"
     """Asked for known vulnerabilities (OSV's API); empty, they read "not checked"."""
+    audit_anchor_dir: Path | None = None
+    """Where anchors of the audit log are written; unset: ``audit-anchors`` in ``data_dir``."""
+    audit_anchor_webhook: str | None = None
+    """``https://…``, to which each anchor is posted besides."""
+    audit_anchor_webhook_secret: SecretStr | None = None
+    """Signs what is posted (HMAC-SHA256)."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     ready_file: Path | None = None
     """The worker writes its process id here once it polls; ``mcpbox up`` waits for that."""
@@ -100,6 +112,15 @@ class Settings(BaseSettings):
     def _long_enough(cls, value: timedelta) -> timedelta:
         if value < _SHORTEST_TTL:
             raise ValueError("must be a minute or more")
+        return value
+
+    @field_validator("audit_anchor_webhook")
+    @classmethod
+    def _https_or_http(cls, value: str | None) -> str | None:
+        if not value:
+            return None
+        if not re.fullmatch(r"https?://[^\s@]+", value):
+            raise ValueError("must be an address such as https://host/path, without a user name")
         return value
 
     @field_validator("data_dir")

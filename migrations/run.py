@@ -10,16 +10,22 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mcpbox.store.session import connection_to
+from migrations.rights import grant_to
 
 _LOCK = 0x6D636D67
 """Advisory lock, so that replicas that start together migrate once."""
 
 
-async def upgrade(database_url: str) -> None:
-    """Raises: Unavailable."""
+async def upgrade(database_url: str, application_role: str | None = None) -> None:
+    """``application_role``: whoever uses the tables, when another role owns them.
+
+    Raises: Unavailable.
+    """
     async with connection_to(database_url) as connection:
         await connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
         await connection.run_sync(_upgrade)
+        if application_role is not None:
+            await connection.run_sync(grant_to, application_role)
 
 
 async def is_current(database_url: str) -> bool:

@@ -67,7 +67,8 @@ class Installed:
 
     @property
     def database_url(self) -> str:
-        return Instance(self.settings).database_url().get_secret_value()
+        """As the role that owns the tables: the processes have another."""
+        return Instance(self.settings).owner_database_url().get_secret_value()
 
     @property
     def settings(self) -> Settings:

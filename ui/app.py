@@ -16,6 +16,7 @@ from ui.guard import LOGIN, Guard
 from ui.live import Live
 from ui.login import login_routes
 from ui.pages.approvals import approvals_page
+from ui.pages.audit import audit_event_page, audit_page
 from ui.pages.executions import execution_page, executions_page
 from ui.pages.overview import overview_page
 from ui.pages.servers import server_page, servers_page
@@ -46,6 +47,8 @@ ROUTES = (
     Route("/approvals", "Approvals", "approvals", approvals_page),
     Route("/executions", "Executions", "executions", executions_page),
     Route("/executions/{execution_id}", "Execution", "executions", execution_page),
+    Route("/audit", "Audit", "audit", audit_page),
+    Route("/audit/{sequence}", "Event", "audit", audit_event_page),
     Route("/servers", "Servers", "servers", servers_page),
     Route("/servers/{server_id}", "Server", "servers", server_page),
     Route("/tools", "Tools", "tools", tools_page),

@@ -35,6 +35,7 @@ NAVIGATION = (
             NavItem("overview", "/", "Overview", "layout-dashboard"),
             NavItem("approvals", "/approvals", "Approvals", "inbox"),
             NavItem("executions", "/executions", "Executions", "scroll-text"),
+            NavItem("audit", "/audit", "Audit", "link"),
         ),
     ),
     (
@@ -109,6 +110,8 @@ def _navigation(visit: Visit, active: str, waiting: int) -> None:
         with box("nav-group", role="group", aria_label=group):
             text(group, "nav-label", "div")
             for item in items:
+                if item.key == "audit" and not visit.visitor.may_read_audit:
+                    continue
                 with link(item.path, "nav-item", title=item.label) as entry:
                     icon(item.icon)
                     text(item.label, "t")

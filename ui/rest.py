@@ -8,9 +8,11 @@ from uuid import UUID
 import httpx
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from mcpbox.domain.audit import AuditEvent, AuditVerification
 from mcpbox.domain.base import Page
 from mcpbox.domain.executions import Execution, Overview
 from mcpbox.domain.grants import Grant
+from mcpbox.domain.narrowing import Switch
 from mcpbox.domain.people import Role
 from mcpbox.domain.receipts import ReleaseReceipt
 from mcpbox.domain.requests import (
@@ -28,6 +30,7 @@ _NOT_FOUND = 404
 TIMEOUT_S = 10.0
 """The in-process transport knows no timeouts of its own."""
 
+_SWITCHES = {Switch.LIFT: "quarantine/lift"}
 Answer = TypeVar("Answer")
 Query = dict[str, str | int | list[str]]
 
@@ -63,6 +66,16 @@ class Visitor(BaseModel):
     def may_revoke(self) -> bool:
         """A courtesy, as above."""
         return bool(self.roles & {Role.REVIEWER, Role.OPERATOR, Role.ADMIN})
+
+    @property
+    def may_switch(self) -> bool:
+        """A courtesy, as above."""
+        return bool(self.roles & {Role.OPERATOR, Role.ADMIN})
+
+    @property
+    def may_read_audit(self) -> bool:
+        """A courtesy, as above."""
+        return bool(self.roles & {Role.AUDITOR, Role.ADMIN})
 
     @property
     def is_admin(self) -> bool:
@@ -153,6 +166,11 @@ class Rest:
         body = {"isolation": mode}
         return await self._ask("PATCH", f"servers/{server_id}", ServerSummary, body=body)
 
+    async def throw(self, kind: str, subject_id: UUID, switch: Switch, reason: str) -> None:
+        """``kind``: ``servers`` or ``tools``."""
+        path = _SWITCHES.get(switch, str(switch))
+        await self._send("POST", f"{kind}/{subject_id}/{path}", body={"reason": reason})
+
     async def tools(
         self, *, server_id: UUID | None = None, page: int = 1, page_size: int = 50
     ) -> Page[ToolSummary]:
@@ -192,6 +210,18 @@ class Rest:
 
     async def execution(self, execution_id: UUID) -> Execution:
         return await self._ask("GET", f"executions/{execution_id}", Execution)
+
+    async def audit(self, *, page: int = 1, page_size: int = 50, **wanted: str) -> Page[AuditEvent]:
+        """``wanted``: as the API's query names them; empty ones are left out."""
+        query: Query = {"page": page, "page_size": page_size}
+        query.update({name: value for name, value in wanted.items() if value})
+        return await self._ask("GET", "audit", Page[AuditEvent], query)
+
+    async def audit_event(self, sequence: int) -> AuditEvent:
+        return await self._ask("GET", f"audit/{sequence}", AuditEvent)
+
+    async def audit_verification(self) -> AuditVerification:
+        return await self._ask("GET", "audit/verification", AuditVerification)
 
     async def close(self) -> None:
         await self._client.aclose()

@@ -8,7 +8,8 @@ from mcpbox.domain.executions import ExecutionOutcome
 from mcpbox.domain.grants import GrantKind
 from mcpbox.domain.hosts import HostAccess
 from mcpbox.domain.requests import Kind, RequestSummary, State, Verdict
-from mcpbox.domain.tools import Approval
+from mcpbox.domain.servers import DesiredState, ServerSummary
+from mcpbox.domain.tools import Approval, ToolSummary
 
 Tone = Literal["good", "warn", "bad", "busy", "idle"]
 
@@ -45,6 +46,11 @@ CHECKS: dict[Check, str] = {
     Check.HOST: "The host",
     Check.RELEASES: "Earlier releases",
 }
+SERVER_STATES: dict[DesiredState, tuple[str, Tone]] = {
+    DesiredState.RUNNING: ("Running", "good"),
+    DesiredState.STOPPED: ("Stopped", "idle"),
+}
+QUARANTINED: tuple[str, Tone] = ("Quarantined", "bad")
 FOUND: tuple[str, Tone] = ("Found", "bad")
 """A check that looks for something bad has not failed when it finds it."""
 OUTCOMES: dict[ExecutionOutcome, tuple[str, Tone]] = {
@@ -146,6 +152,26 @@ def reach_of(access: HostAccess) -> str:
 
 def lasting(days: int | None) -> str:
     return "until somebody revokes it" if days is None else f"for {plural(days, 'day')}"
+
+
+def server_state(server: ServerSummary) -> tuple[str, Tone]:
+    return QUARANTINED if server.quarantine else SERVER_STATES[server.desired_state]
+
+
+def tool_state(tool: ToolSummary) -> tuple[str, Tone]:
+    if tool.quarantine:
+        return QUARANTINED
+    if tool.released_version is None:
+        return ("Revoked", "bad") if tool.revoked else ("Not released", "idle")
+    if not tool.enabled:
+        return f"Disabled, v{tool.released_version}", "warn"
+    return f"Version {tool.released_version}", "good"
+
+
+def action_words(action: str) -> str:
+    """``catalog:server:quarantine_lifted`` as a person says it."""
+    _, _, rest = action.partition(":")
+    return rest.replace(":", " ").replace("_", " ").capitalize() or action
 
 
 def risk_word(risk: Risk | None) -> str:

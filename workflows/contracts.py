@@ -8,6 +8,7 @@ from datetime import datetime
 
 from temporalio import activity
 
+from mcpbox.domain.anchors import Anchor
 from mcpbox.domain.base import DomainModel
 from mcpbox.domain.evidence import Check, Risk, Status
 from mcpbox.domain.ids import Digest, GrantId, RequestId
@@ -82,6 +83,24 @@ class CloseRequest(DomainModel):
     state: State
     state_reason: str = ""
     actor: str
+
+
+class MadeAnchor(DomainModel):
+    anchor: Anchor
+    envelope: str
+    """As signed: DSSE, a JSON text."""
+
+
+class AuditActivities(ABC):
+    @activity.defn
+    @abstractmethod
+    async def anchor_audit(self) -> MadeAnchor:
+        """Run twice it makes two, which say the same."""
+
+    @activity.defn
+    @abstractmethod
+    async def export_anchor(self, given: MadeAnchor) -> None:
+        """To the directory of anchors, and to the webhook."""
 
 
 class RequestActivities(ABC):

@@ -195,6 +195,8 @@ def _reasons(request: RequestDetail, verdict: Verdict) -> list[str]:
 def _after_status(tool: ToolDetail, request: RequestDetail | None) -> str:
     if request is not None and request.kind is not Kind.PUBLISH and not request.state.terminal:
         return _AFTER[request.kind](request.state)
+    if tool.held_back:
+        return tool.held_back
     if request is not None and request.version_number == tool.current_version:
         if request.state is State.APPLIED and not tool.enabled:
             return "It is approved but disabled: mcpbox_update_tool with enabled true brings it."

@@ -17,6 +17,7 @@ from gateway.definition import (
 )
 from mcpbox.domain.base import PageRequest
 from mcpbox.domain.ids import ServerId, ToolId
+from mcpbox.domain.narrowing import Narrowing
 from mcpbox.domain.servers import DesiredState, IsolationMode, ServerSummary
 from mcpbox.domain.tools import Approval, ToolSummary
 
@@ -30,6 +31,10 @@ class ServerView(BaseModel):
     released_count: int = Field(description="Tools that clients can call while the server runs.")
     open_request_count: int
     allowed_hosts: list[str] = Field(description="Hosts that its tools may reach.")
+    stopped: Narrowing | None = Field(description="Who stopped it and why, while it is stopped.")
+    quarantine: Narrowing | None = Field(
+        description="A person took everything of it out of use; only an admin lifts that."
+    )
     isolation: IsolationMode = Field(
         description="call: nothing of a call is visible to the next. release: a process serves "
         "many calls of one version, so keep nothing in it. An admin chooses."
@@ -48,6 +53,8 @@ class ServerView(BaseModel):
             released_count=server.released_count,
             open_request_count=server.open_request_count,
             allowed_hosts=list(server.hosts),
+            stopped=server.stopped,
+            quarantine=server.quarantine,
             isolation=server.isolation,
             created_at=server.created_at,
             updated_at=server.updated_at,
@@ -132,6 +139,8 @@ async def get_server(caller: Caller, given: GetServerInput) -> GetServerOutput:
 def _after_looking(server: ServerSummary) -> str:
     if not server.tool_count:
         return "It has no tool yet: write one with mcpbox_create_tool."
+    if server.held_back:
+        return server.held_back
     if server.desired_state is DesiredState.STOPPED:
         return "It is stopped: mcpbox_start_server makes its released tools callable."
     return "See where a tool stands with mcpbox_get_tool_status."
@@ -177,7 +186,10 @@ class ServerStatus(Done):
 
 
 async def start_server(caller: Caller, given: ServerInput) -> ServerStatus:
-    """Start a server: its released tools can be listed and called from now on."""
+    """Start a server: its released tools can be listed and called from now on.
+
+    Not what a person stopped or quarantined: that is for people to start again.
+    """
     server = await caller.use_cases.servers.start(caller.principal, given.server_id)
     return _status_of(
         server,

@@ -18,6 +18,7 @@ from gateway.definition import (
 from mcpbox.domain.base import PageRequest
 from mcpbox.domain.errors import Invalid
 from mcpbox.domain.ids import ServerId, ToolId
+from mcpbox.domain.narrowing import Narrowing
 from mcpbox.domain.texts import JsonObject, Text
 from mcpbox.domain.tools import Annotations, Approval, ToolDetail, ToolSummary
 
@@ -63,6 +64,13 @@ class ToolView(BaseModel):
     approval_status: Approval
     current_version: int
     released_version: int | None
+    disabled: Narrowing | None = Field(description="Who disabled it and why, while it is.")
+    quarantine: Narrowing | None = Field(
+        description="A person took it out of use; only an admin lifts that."
+    )
+    revoked: Narrowing | None = Field(
+        description="A person took its last release away, and nothing was released since."
+    )
 
     @classmethod
     def of(cls, tool: ToolSummary) -> "ToolView":
@@ -77,6 +85,9 @@ class ToolView(BaseModel):
             approval_status=tool.approval,
             current_version=tool.current_version,
             released_version=tool.released_version,
+            disabled=tool.disabled,
+            quarantine=tool.quarantine,
+            revoked=tool.revoked,
         )
 
 
@@ -246,6 +257,8 @@ def _saved(tool: ToolDetail, message: str) -> SavedTool:
 
 
 def _after_change(tool: ToolDetail) -> str:
+    if tool.held_back:
+        return tool.held_back
     match tool.approval:
         case Approval.DRAFT:
             return (

@@ -3,7 +3,13 @@
 A retired action stays here as a comment; its name is never used for something else.
 """
 
+from datetime import datetime
 from enum import StrEnum
+from typing import Any
+
+from mcpbox.domain.anchors import Anchor
+from mcpbox.domain.audit_chain import ChainReport
+from mcpbox.domain.base import DomainModel
 
 
 class Action(StrEnum):
@@ -22,6 +28,11 @@ class Action(StrEnum):
     TOOL_ENABLED = "catalog:tool:enabled"
     TOOL_DISABLED = "catalog:tool:disabled"
     TOOL_DELETED = "catalog:tool:deleted"
+    SERVER_QUARANTINED = "catalog:server:quarantined"
+    SERVER_QUARANTINE_LIFTED = "catalog:server:quarantine_lifted"
+    TOOL_QUARANTINED = "catalog:tool:quarantined"
+    TOOL_QUARANTINE_LIFTED = "catalog:tool:quarantine_lifted"
+    RELEASE_REVOKED = "catalog:release:revoked"
     REQUEST_OPENED = "request:workflow:opened"
     REQUEST_PRESENTED = "request:evidence:presented"
     DECISION_ADDED = "request:decision:added"
@@ -32,3 +43,53 @@ class Action(StrEnum):
     GRANT_ENDED = "catalog:grant:ended"
     GRANT_REVOKED = "catalog:grant:revoked"
     RELEASE_ENDED = "catalog:release:ended"
+    RELEASE_MADE = "catalog:release:made"
+    MODULE_SET_CHANGED = "catalog:server:module_set_changed"
+    AUDIT_ANCHORED = "audit:anchor:made"
+
+
+class AuditEvent(DomainModel):
+    """One row of the log."""
+
+    sequence: int
+    """Grows with time; a number that was never committed is missing, and means nothing."""
+    at: datetime
+    actor: str
+    """Label of the principal: ``person:ana``, ``client:laptop``, ``system:mcpbox``."""
+    action: str
+    subject: str
+    """``request:<id>``, ``tool:<id>`` and so on."""
+    detail: str
+    facts: dict[str, Any]
+    previous_hash: str
+    hash: str
+
+
+class AuditFilter(DomainModel):
+    """Empty means all; words are matched whole."""
+
+    actor: str = ""
+    action: str = ""
+    subject: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    """Itself left out."""
+
+
+class Protection(StrEnum):
+    """What keeps the application itself from changing the log."""
+
+    RIGHTS = "rights"
+    """Its role may only read and append; another one owns the table."""
+    TRIGGER = "trigger"
+    """Its role owns the table, so only a trigger refuses, which an owner can drop."""
+    NOTHING = "nothing"
+
+
+class AuditVerification(DomainModel):
+    report: ChainReport
+    last_anchor: Anchor | None
+    """The newest that is signed with this instance's key."""
+    unsigned_anchors: int
+    """Kept in the database, but signed by nobody we know: they count for nothing."""
+    protection: Protection

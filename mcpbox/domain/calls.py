@@ -13,7 +13,9 @@ class CallableTool(DomainModel):
     server_id: ServerId
     server_name: str
     server_state: DesiredState
+    server_quarantined: bool = False
     enabled: bool
+    quarantined: bool = False
     version: ToolVersion
     approved_digest: Digest
     receipt: str | None

@@ -6,6 +6,7 @@ from enum import StrEnum
 from mcpbox.domain.base import DomainModel
 from mcpbox.domain.ids import ServerId
 from mcpbox.domain.modules import GrantedModule, WheelLock
+from mcpbox.domain.narrowing import Narrowing
 
 
 class DesiredState(StrEnum):
@@ -28,6 +29,9 @@ class Server(DomainModel):
     description: str
     desired_state: DesiredState
     isolation: IsolationMode = IsolationMode.CALL
+    stopped: Narrowing | None = None
+    quarantine: Narrowing | None = None
+    """While it stands, nothing of the server is started, enabled or tried."""
     created_by: str
     created_at: datetime
     updated_at: datetime
@@ -42,6 +46,15 @@ class ServerSummary(Server):
     """Granted and live, sorted."""
     modules: tuple[str, ...] = ()
     """Import names granted beyond the defaults, live, sorted."""
+
+    @property
+    def held_back(self) -> str:
+        """What people did to it that no client undoes; empty when nothing."""
+        if self.quarantine is not None:
+            return f"It is quarantined {self.quarantine.told}. Only an admin lifts that."
+        if self.stopped is not None and not self.stopped.by_client:
+            return f"It was stopped {self.stopped.told}. Only people start it again."
+        return ""
 
 
 class ServerModules(DomainModel):

@@ -9,6 +9,7 @@ from pydantic import Field
 from mcpbox.domain.base import DomainModel
 from mcpbox.domain.ids import Digest, ReleaseId, RequestId, ServerId, ToolId, VersionId
 from mcpbox.domain.manifests import Manifest
+from mcpbox.domain.narrowing import Narrowing
 
 NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
 NAME_MAX_LENGTH = 62
@@ -59,6 +60,8 @@ class Tool(DomainModel):
     server_id: ServerId
     name: str
     enabled: bool
+    disabled: Narrowing | None = None
+    quarantine: Narrowing | None = None
     created_by: str
     created_at: datetime
     updated_at: datetime
@@ -76,6 +79,7 @@ class Release(DomainModel):
     approved_by: str
     active_from: datetime
     active_to: datetime | None = None
+    revoked: Narrowing | None = None
 
 
 class ToolSummary(Tool):
@@ -83,9 +87,22 @@ class ToolSummary(Tool):
     description: str
     current_version: int
     released_version: int | None
+    revoked: Narrowing | None = None
+    """Its last release was, and nothing has been released since."""
     approval: Approval
     callable_name: str
     """``{server}__{tool}``, under the released name where there is one."""
+
+    @property
+    def held_back(self) -> str:
+        """What people did to it that no client undoes; empty when nothing."""
+        if self.quarantine is not None:
+            return f"It is quarantined {self.quarantine.told}. Only an admin lifts that."
+        if self.disabled is not None and not self.disabled.by_client:
+            return f"It was disabled {self.disabled.told}. Only people enable it again."
+        if self.revoked is not None and self.approval is Approval.REJECTED:
+            return f"Its release was revoked {self.revoked.told}. People have to approve it anew."
+        return ""
 
 
 class ToolDetail(ToolSummary):

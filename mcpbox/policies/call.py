@@ -11,10 +11,21 @@ from mcpbox.policies.ruling import ALLOWED, Ruling
 
 
 def may_list(tool: CallableTool, now: datetime) -> Ruling:
-    """Server running, tool enabled, digest as approved, with a receipt, every needed grant live.
+    """Nothing quarantined, server running, tool enabled, digest as approved, with a receipt.
 
-    That the release is active is a fact of being in the catalog at all.
+    Every needed grant is live; that the release is active is a fact of being in the catalog.
     """
+    for noun, name, quarantined in (
+        ("server", tool.server_name, tool.server_quarantined),
+        ("tool", tool.name, tool.quarantined),
+    ):
+        if quarantined:
+            return Ruling(
+                Refused(
+                    f"The {noun} {name!r} is quarantined; nothing of it runs until an admin lifts "
+                    "that."
+                )
+            )
     if tool.server_state is not DesiredState.RUNNING:
         return Ruling(
             Refused(

@@ -1,21 +1,34 @@
 """The audit log: append-only, each row bound to the one before it by a hash."""
 
-import hashlib
-import json
+from collections.abc import AsyncGenerator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from mcpbox.domain.audit import Action
-from mcpbox.domain.base import utc_now
+from mcpbox.domain.audit import Action, AuditEvent, AuditFilter
+from mcpbox.domain.audit_chain import GENESIS, ChainedEvent, event_hash
+from mcpbox.domain.base import Page, PageRequest, utc_now
+from mcpbox.domain.errors import NotFound
 from mcpbox.domain.requests import HistoryEntry
+from mcpbox.store.changes import Topic, announce
 from mcpbox.store.tables import AuditRow
 
-GENESIS = "0" * 64
 _LOCK = 0x6D637061
 """Advisory lock: one writer at a time, else two rows could follow the same one."""
+_BATCH = 2000
+_COLUMNS = (
+    AuditRow.sequence,
+    AuditRow.at,
+    AuditRow.actor,
+    AuditRow.action,
+    AuditRow.subject,
+    AuditRow.detail,
+    AuditRow.facts,
+    AuditRow.previous_hash,
+    AuditRow.hash,
+)
 
 
 async def add_event(
@@ -46,20 +59,13 @@ async def add_event(
     row.hash = hash_of(row)
     session.add(row)
     await session.flush()
+    await announce(session, Topic.AUDIT)
 
 
 def hash_of(row: AuditRow) -> str:
-    covered = [
-        row.previous_hash,
-        row.at.isoformat(),
-        row.actor,
-        row.action,
-        row.subject,
-        row.detail,
-        row.facts,
-    ]
-    text = json.dumps(covered, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return event_hash(
+        row.previous_hash, row.at, row.actor, row.action, row.subject, row.detail, row.facts
+    )
 
 
 async def history_of(session: AsyncSession, subject: str) -> list[HistoryEntry]:
@@ -71,3 +77,88 @@ async def history_of(session: AsyncSession, subject: str) -> list[HistoryEntry]:
         HistoryEntry(at=row.at, actor=row.actor, action=row.action, detail=row.detail)
         for row in rows
     ]
+
+
+async def events(session: AsyncSession, page: PageRequest, wanted: AuditFilter) -> Page[AuditEvent]:
+    """Newest first."""
+    conditions = _conditions(wanted)
+    total = await session.scalar(select(func.count()).select_from(AuditRow).where(*conditions))
+    rows = await session.scalars(
+        select(AuditRow)
+        .where(*conditions)
+        .order_by(AuditRow.sequence.desc())
+        .offset(page.offset)
+        .limit(page.page_size)
+    )
+    return Page[AuditEvent](
+        items=[_event(row) for row in rows],
+        total=total or 0,
+        page=page.page,
+        page_size=page.page_size,
+    )
+
+
+async def get_event(session: AsyncSession, sequence: int) -> AuditEvent:
+    """Raises: NotFound."""
+    row = await session.get(AuditRow, sequence)
+    if row is None:
+        raise NotFound("event", sequence)
+    return _event(row)
+
+
+async def head(session: AsyncSession) -> tuple[int, str] | None:
+    """Sequence and hash of the newest event."""
+    found = await session.execute(
+        select(AuditRow.sequence, AuditRow.hash).order_by(AuditRow.sequence.desc()).limit(1)
+    )
+    row = found.one_or_none()
+    return None if row is None else (row.sequence, row.hash)
+
+
+async def stream(
+    session: AsyncSession, since: datetime | None = None, until: datetime | None = None
+) -> AsyncGenerator[ChainedEvent]:
+    """Oldest first, without a gap, never more than a batch of them in memory.
+
+    ``until`` is left out itself. Times only choose where to begin and end: whatever has a sequence
+    between the two is there, whatever time it claims.
+    """
+    wanted = select(*_COLUMNS).order_by(AuditRow.sequence)
+    if since is not None:
+        first = select(func.min(AuditRow.sequence)).where(AuditRow.at >= since)
+        wanted = wanted.where(AuditRow.sequence >= first.scalar_subquery())
+    if until is not None:
+        last = select(func.max(AuditRow.sequence)).where(AuditRow.at < until)
+        wanted = wanted.where(AuditRow.sequence <= last.scalar_subquery())
+    rows = await session.stream(wanted, execution_options={"yield_per": _BATCH})
+    async for row in rows:
+        yield ChainedEvent(*row)
+
+
+def _conditions(wanted: AuditFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.actor:
+        conditions.append(AuditRow.actor == wanted.actor)
+    if wanted.action:
+        conditions.append(AuditRow.action == wanted.action)
+    if wanted.subject:
+        conditions.append(AuditRow.subject == wanted.subject)
+    if wanted.since:
+        conditions.append(AuditRow.at >= wanted.since)
+    if wanted.until:
+        conditions.append(AuditRow.at < wanted.until)
+    return conditions
+
+
+def _event(row: AuditRow) -> AuditEvent:
+    return AuditEvent(
+        sequence=row.sequence,
+        at=row.at,
+        actor=row.actor,
+        action=row.action,
+        subject=row.subject,
+        detail=row.detail,
+        facts=row.facts,
+        previous_hash=row.previous_hash,
+        hash=row.hash,
+    )

@@ -3,9 +3,10 @@
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from mcpbox.domain.audit import Action
 from mcpbox.domain.executions import ExecutionOutcome, Origin
 from mcpbox.domain.requests import State
-from mcpbox.store.tables import ExecutionRow, RequestRow
+from mcpbox.store.tables import AuditRow, ExecutionRow, RequestRow
 
 
 async def requests_by_state(session: AsyncSession) -> dict[str, int]:
@@ -23,3 +24,9 @@ async def executions_by_outcome(session: AsyncSession) -> dict[tuple[str, str], 
     )
     nothing: dict[tuple[str, str], int] = {(o, r): 0 for o in Origin for r in ExecutionOutcome}
     return {**nothing, **{(origin, outcome): count for origin, outcome, count in rows}}
+
+
+async def audit_events_by_action(session: AsyncSession) -> dict[str, int]:
+    """Every action, also those that never happened. Index: ``ix_audit_events_action``."""
+    rows = await session.execute(select(AuditRow.action, func.count()).group_by(AuditRow.action))
+    return {**dict.fromkeys(Action, 0), **dict(row.tuple() for row in rows)}

@@ -8,9 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from mcpbox.domain.base import Page, PageRequest
 from mcpbox.domain.errors import NotFound
 from mcpbox.domain.ids import ServerId
+from mcpbox.domain.narrowing import Standing
 from mcpbox.domain.requests import TERMINAL
 from mcpbox.domain.servers import DesiredState, IsolationMode, ServerSummary
 from mcpbox.store.grants import HOST, MODULE, is_live
+from mcpbox.store.narrowings import narrowing
 from mcpbox.store.tables import GrantRow, ReleaseRow, RequestRow, ServerRow, ToolRow
 
 
@@ -43,6 +45,14 @@ async def get_server_row(session: AsyncSession, server_id: UUID) -> ServerRow:
     if row is None:
         raise NotFound("server", server_id)
     return row
+
+
+def standing_of(row: ServerRow) -> Standing:
+    return Standing(
+        noun=f"server {row.name!r}",
+        off=narrowing(row.stopped_by, row.stopped_at, row.stop_reason),
+        quarantine=narrowing(row.quarantined_by, row.quarantined_at, row.quarantine_reason),
+    )
 
 
 def _summaries() -> Select[ServerRow, int, int, int, list[str], list[str]]:
@@ -84,12 +94,15 @@ def _summary(
     hosts: list[str] | None,
     modules: list[str] | None,
 ) -> ServerSummary:
+    standing = standing_of(row)
     return ServerSummary(
         id=ServerId(row.id),
         name=row.name,
         description=row.description,
         desired_state=DesiredState(row.desired_state),
         isolation=IsolationMode(row.isolation),
+        stopped=standing.off,
+        quarantine=standing.quarantine,
         created_by=row.created_by,
         created_at=row.created_at,
         updated_at=row.updated_at,

@@ -93,6 +93,12 @@ class ServerRow(Row):
     isolation: Mapped[str] = mapped_column(server_default="call")
     module_set: Mapped[str | None] = mapped_column(ForeignKey("module_sets.digest"))
     """All that its granted modules need, installed together."""
+    stopped_at: Mapped[datetime | None]
+    stopped_by: Mapped[str | None]
+    stop_reason: Mapped[str | None]
+    quarantined_at: Mapped[datetime | None]
+    quarantined_by: Mapped[str | None]
+    quarantine_reason: Mapped[str | None]
     created_by: Mapped[str]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
@@ -116,6 +122,12 @@ class ToolRow(Row):
     server_id: Mapped[UUID] = mapped_column(ForeignKey("servers.id"))
     name: Mapped[str]
     enabled: Mapped[bool]
+    disabled_at: Mapped[datetime | None]
+    disabled_by: Mapped[str | None]
+    disable_reason: Mapped[str | None]
+    quarantined_at: Mapped[datetime | None]
+    quarantined_by: Mapped[str | None]
+    quarantine_reason: Mapped[str | None]
     created_by: Mapped[str]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
@@ -314,12 +326,25 @@ class AuditRow(Row):
     __tablename__ = "audit_events"
 
     sequence: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
-    at: Mapped[datetime]
-    actor: Mapped[str]
-    action: Mapped[str]
+    at: Mapped[datetime] = mapped_column(index=True)
+    actor: Mapped[str] = mapped_column(index=True)
+    action: Mapped[str] = mapped_column(index=True)
     subject: Mapped[str] = mapped_column(index=True)
     """``request:<id>``, ``tool:<id>`` and so on."""
     detail: Mapped[str]
     facts: Mapped[dict[str, Any]] = mapped_column(JSONB)
     previous_hash: Mapped[str]
     hash: Mapped[str]
+
+
+class AnchorRow(Row):
+    """Append-only, as the log itself."""
+
+    __tablename__ = "audit_anchors"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    sequence: Mapped[int] = mapped_column(BigInteger)
+    hash: Mapped[str]
+    at: Mapped[datetime] = mapped_column(index=True)
+    envelope: Mapped[str]
+    """As signed: DSSE, a JSON text."""

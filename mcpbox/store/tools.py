@@ -12,6 +12,7 @@ from mcpbox.domain.base import Page, PageRequest, utc_now
 from mcpbox.domain.errors import NotFound
 from mcpbox.domain.ids import Digest, ServerId, ToolId, VersionId
 from mcpbox.domain.manifests import Manifest
+from mcpbox.domain.narrowing import Standing
 from mcpbox.domain.requests import TERMINAL, State
 from mcpbox.domain.tools import (
     Annotations,
@@ -22,6 +23,7 @@ from mcpbox.domain.tools import (
     VersionContent,
     callable_name,
 )
+from mcpbox.store.narrowings import narrowing
 from mcpbox.store.tables import (
     ReleaseRow,
     RequestRow,
@@ -33,7 +35,9 @@ from mcpbox.store.tables import (
 
 Current = aliased(VersionRow, name="current_version")
 Released = aliased(VersionRow, name="released_version")
-_Found = tuple[ToolRow, str, VersionRow, VersionRow | None, str | None]
+Last = aliased(ReleaseRow, name="last_release")
+_AnyRelease = aliased(ReleaseRow)
+_Found = tuple[ToolRow, str, VersionRow, VersionRow | None, ReleaseRow | None, str | None]
 
 
 async def tools(
@@ -61,7 +65,7 @@ async def get_tool(session: AsyncSession, tool_id: UUID) -> ToolDetail:
     row = rows.one_or_none()
     if row is None:
         raise NotFound("tool", tool_id)
-    _, _, current, released, _ = row
+    _, _, current, released, _, _ = row
     return ToolDetail(
         **_summary(row),
         current=version_of(current),
@@ -75,6 +79,14 @@ async def get_tool_row(session: AsyncSession, tool_id: UUID) -> ToolRow:
     if row is None or row.deleted_at is not None:
         raise NotFound("tool", tool_id)
     return row
+
+
+def standing_of(row: ToolRow) -> Standing:
+    return Standing(
+        noun=f"tool {row.name!r}",
+        off=narrowing(row.disabled_by, row.disabled_at, row.disable_reason),
+        quarantine=narrowing(row.quarantined_by, row.quarantined_at, row.quarantine_reason),
+    )
 
 
 async def versions(session: AsyncSession, tool_id: UUID) -> list[ToolVersion]:
@@ -156,7 +168,7 @@ def content_of(row: VersionRow) -> VersionContent:
     )
 
 
-def _tools() -> Select[ToolRow, str, VersionRow, VersionRow, str]:
+def _tools() -> Select[ToolRow, str, VersionRow, VersionRow, ReleaseRow, str]:
     newest = (
         select(func.max(VersionRow.number))
         .where(VersionRow.tool_id == ToolRow.id)
@@ -170,23 +182,36 @@ def _tools() -> Select[ToolRow, str, VersionRow, VersionRow, str]:
         .limit(1)
         .scalar_subquery()
     )
+    newest_release = (
+        select(_AnyRelease.id)
+        .where(_AnyRelease.tool_id == ToolRow.id)
+        .order_by(_AnyRelease.active_from.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
     return (
-        select(ToolRow, ServerRow.name, Current, Released, request_state)
+        select(ToolRow, ServerRow.name, Current, Released, Last, request_state)
         .join(ServerRow, ServerRow.id == ToolRow.server_id)
         .join(Current, (Current.tool_id == ToolRow.id) & (Current.number == newest))
         .outerjoin(ReleaseRow, (ReleaseRow.tool_id == ToolRow.id) & ReleaseRow.active_to.is_(None))
         .outerjoin(Released, Released.id == ReleaseRow.version_id)
+        .outerjoin(Last, Last.id == newest_release)
         .where(ToolRow.deleted_at.is_(None))
     )
 
 
 def _summary(found: _Found) -> dict[str, Any]:
-    row, server_name, current, released, request_state = found
+    row, server_name, current, released, last, request_state = found
+    standing = standing_of(row)
+    revoked = last and narrowing(last.revoked_by, last.revoked_at, last.revoke_reason)
     return {
         "id": ToolId(row.id),
         "server_id": ServerId(row.server_id),
         "name": row.name,
         "enabled": row.enabled,
+        "disabled": standing.off,
+        "quarantine": standing.quarantine,
+        "revoked": revoked,
         "created_by": row.created_by,
         "created_at": row.created_at,
         "updated_at": row.updated_at,
@@ -194,7 +219,9 @@ def _summary(found: _Found) -> dict[str, Any]:
         "description": current.description,
         "current_version": current.number,
         "released_version": None if released is None else released.number,
-        "approval": _approval(current, released, request_state),
+        "approval": Approval.REJECTED
+        if revoked and last and last.version_id == current.id
+        else _approval(current, released, request_state),
         "callable_name": callable_name(server_name, (released or current).name),
     }
 

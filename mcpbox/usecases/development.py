@@ -2,11 +2,15 @@
 
 import json
 import time
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
+import anyio
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from mcpbox.domain.base import utc_now
-from mcpbox.domain.errors import Invalid, Problem, Unavailable
+from mcpbox.domain.errors import Invalid, NotFound, Problem, Refused, Unavailable
 from mcpbox.domain.executions import (
     ERROR_MAX_CHARS,
     RESULT_MAX_CHARS,
@@ -18,12 +22,14 @@ from mcpbox.domain.executions import (
 from mcpbox.domain.extraction import read_source
 from mcpbox.domain.ids import ExecutionId, ServerId, ToolId
 from mcpbox.domain.manifests import Manifest
+from mcpbox.domain.narrowing import Standing
 from mcpbox.domain.nesting import ARGUMENTS_MAX_DEPTH, nests_deeper_than
 from mcpbox.domain.people import Principal
 from mcpbox.domain.sources import SourceReport, Trial
 from mcpbox.domain.texts import made_keepable
-from mcpbox.domain.tools import ToolDetail
+from mcpbox.domain.tools import ToolDetail, ToolSummary
 from mcpbox.logs import redacted
+from mcpbox.policies.narrowing import may_run_drafts
 from mcpbox.sandbox_client import OnOutput, SandboxClient
 from mcpbox.store import executions, servers, tools
 from mcpbox.store.grants import granted
@@ -32,10 +38,20 @@ from mcpbox.usecases.bundles import bundle_of, granted_modules
 from sandbox.contract import EgressRecord, RunResult
 
 
+@dataclass(slots=True, eq=False)
+class _Flight:
+    """A trial that has not ended yet."""
+
+    tool_id: ToolId
+    scope: anyio.CancelScope
+    refusal: Refused | None = None
+
+
 class Development:
     def __init__(self, sessions: Sessions, sandbox: SandboxClient) -> None:
         self._sessions = sessions
         self._sandbox = sandbox
+        self._flights: set[_Flight] = set()
 
     async def validate(self, code: str, server_id: ServerId | None = None) -> SourceReport:
         """Every finding at once: ours, and the guard's where the sandbox answers.
@@ -74,23 +90,35 @@ class Development:
     ) -> Trial:
         """Run the newest version with no secrets and only what its server holds already.
 
-        Raises: NotFound; Invalid: arguments nested too deeply; Unavailable; TooManyAttempts.
+        Raises: NotFound; Invalid: arguments nested too deeply; Refused: quarantined; Unavailable;
+            TooManyAttempts.
         """
         if nests_deeper_than(ARGUMENTS_MAX_DEPTH, arguments):
             raise Invalid(
                 f"The arguments are nested deeper than {ARGUMENTS_MAX_DEPTH} levels; make them "
                 "flatter. Nothing was run."
             )
-        async with transaction(self._sessions) as session:
-            tool = await tools.get_tool(session, tool_id)
-            held = await granted(session, tool.server_id)
-        started_at, clock = utc_now(), time.perf_counter()
-        ran = await self._sandbox.run(
-            bundle_of(tool.current, tool.server_id, held),
-            arguments,
-            trial=True,
-            on_output=on_output,
-        )
+        flight = _Flight(tool_id, anyio.CancelScope())
+        # Before the look at what is quarantined, so that no quarantine falls between the two.
+        self._flights.add(flight)
+        try:
+            async with transaction(self._sessions) as session:
+                tool = await tools.get_tool(session, tool_id)
+                await require_no_quarantine(session, tool)
+                held = await granted(session, tool.server_id)
+            started_at, clock = utc_now(), time.perf_counter()
+            ran: RunResult | None = None
+            with flight.scope:
+                ran = await self._sandbox.run(
+                    bundle_of(tool.current, tool.server_id, held),
+                    arguments,
+                    trial=True,
+                    on_output=on_output,
+                )
+        finally:
+            self._flights.discard(flight)
+        if ran is None:
+            raise flight.refusal or Refused("The run was stopped.")
         trial = trial_of(ran)
         execution = _trial_execution(by, tool, arguments, trial).model_copy(
             update={
@@ -101,6 +129,27 @@ class Development:
         async with transaction(self._sessions) as session:
             await executions.add_executions(session, [execution])
         return trial
+
+    async def end_quarantined(self) -> None:
+        """Trials in flight of what has been quarantined since they began (I9)."""
+        for flight in tuple(self._flights):
+            try:
+                async with transaction(self._sessions) as session:
+                    await require_no_quarantine(
+                        session, await tools.get_tool(session, flight.tool_id)
+                    )
+            except (Refused, NotFound) as error:
+                flight.refusal = Refused(f"The run was stopped. {error}")
+                flight.scope.cancel()
+
+
+async def require_no_quarantine(session: AsyncSession, tool: ToolSummary) -> None:
+    """Raises: Refused."""
+    server = await servers.get_server(session, tool.server_id)
+    may_run_drafts(
+        Standing(noun=f"server {server.name!r}", quarantine=server.quarantine),
+        Standing(noun=f"tool {tool.name!r}", quarantine=tool.quarantine),
+    ).require()
 
 
 def trial_of(ran: RunResult) -> Trial:

@@ -1,15 +1,18 @@
-"""Servers: list, create, start, stop, isolate."""
+"""Servers: list, create, start, stop, quarantine, isolate."""
 
 from uuid import uuid4
 
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcpbox.domain.audit import Action
 from mcpbox.domain.base import Page, PageRequest, utc_now
 from mcpbox.domain.errors import NameTaken
 from mcpbox.domain.ids import ServerId
+from mcpbox.domain.narrowing import Switch
 from mcpbox.domain.people import Principal
 from mcpbox.domain.servers import DesiredState, IsolationMode, ServerModules, ServerSummary
+from mcpbox.policies.narrowing import may_switch, outranks
 from mcpbox.policies.servers import may_set_isolation
 from mcpbox.store import modules, servers
 from mcpbox.store.audit import add_event
@@ -73,13 +76,62 @@ class Servers:
             raise NameTaken("server", name) from error
         return await self.get(ServerId(row.id))
 
-    async def start(self, by: Principal, server_id: ServerId) -> ServerSummary:
-        """Makes its released tools callable again. Raises: NotFound."""
-        return await self._set_state(by, server_id, DesiredState.RUNNING, Action.SERVER_STARTED)
+    async def start(self, by: Principal, server_id: ServerId, reason: str = "") -> ServerSummary:
+        """Makes its released tools callable again.
 
-    async def stop(self, by: Principal, server_id: ServerId) -> ServerSummary:
-        """Takes effect at once and needs no approval (I9). Raises: NotFound."""
-        return await self._set_state(by, server_id, DesiredState.STOPPED, Action.SERVER_STOPPED)
+        Raises: NotFound; Refused: a person's word outranks it; Conflict: quarantined.
+        """
+        async with transaction(self._sessions) as session:
+            row = await servers.get_server_row(session, server_id)
+            may_switch(by, Switch.START, servers.standing_of(row), reason).require()
+            if row.desired_state != DesiredState.RUNNING:
+                row.desired_state = DesiredState.RUNNING
+                row.stopped_at = row.stopped_by = row.stop_reason = None
+                await _record(session, by, row, Action.SERVER_STARTED, reason)
+        return await self.get(server_id)
+
+    async def stop(self, by: Principal, server_id: ServerId, reason: str = "") -> ServerSummary:
+        """Takes effect at once, needs no approval, ends calls in flight (I9).
+
+        Raises: NotFound; Refused.
+        """
+        async with transaction(self._sessions) as session:
+            row = await servers.get_server_row(session, server_id)
+            standing = servers.standing_of(row)
+            may_switch(by, Switch.STOP, standing, reason).require()
+            if row.desired_state != DesiredState.STOPPED or outranks(by, standing.off):
+                _switch_off(row, by, reason)
+                await _record(session, by, row, Action.SERVER_STOPPED, reason)
+        return await self.get(server_id)
+
+    async def quarantine(self, by: Principal, server_id: ServerId, reason: str) -> ServerSummary:
+        """Stopped, and not to be started before an admin lifts it.
+
+        Raises: NotFound; Refused; Invalid: no reason.
+        """
+        async with transaction(self._sessions) as session:
+            row = await servers.get_server_row(session, server_id)
+            standing = servers.standing_of(row)
+            may_switch(by, Switch.QUARANTINE, standing, reason).require()
+            if standing.quarantine is None:
+                row.quarantined_at = utc_now()
+                row.quarantined_by = by.label
+                row.quarantine_reason = reason
+                if outranks(by, standing.off):
+                    _switch_off(row, by, reason)
+                await _record(session, by, row, Action.SERVER_QUARANTINED, reason)
+        return await self.get(server_id)
+
+    async def lift_quarantine(
+        self, by: Principal, server_id: ServerId, reason: str
+    ) -> ServerSummary:
+        """It stays stopped until it is started. Raises: NotFound; Refused; Invalid; Conflict."""
+        async with transaction(self._sessions) as session:
+            row = await servers.get_server_row(session, server_id)
+            may_switch(by, Switch.LIFT, servers.standing_of(row), reason).require()
+            row.quarantined_at = row.quarantined_by = row.quarantine_reason = None
+            await _record(session, by, row, Action.SERVER_QUARANTINE_LIFTED, reason)
+        return await self.get(server_id)
 
     async def set_isolation(
         self, by: Principal, server_id: ServerId, mode: IsolationMode
@@ -104,20 +156,23 @@ class Servers:
                 )
         return await self.get(server_id)
 
-    async def _set_state(
-        self, by: Principal, server_id: ServerId, state: DesiredState, action: Action
-    ) -> ServerSummary:
-        async with transaction(self._sessions) as session:
-            row = await servers.get_server_row(session, server_id)
-            if row.desired_state != state:
-                row.desired_state = state
-                row.updated_at = utc_now()
-                await announce(session, Topic.CATALOG, server_id)
-                await add_event(
-                    session,
-                    actor=by.label,
-                    action=action,
-                    subject=f"server:{server_id}",
-                    detail=row.name,
-                )
-        return await self.get(server_id)
+
+def _switch_off(row: ServerRow, by: Principal, reason: str) -> None:
+    row.desired_state = DesiredState.STOPPED
+    row.stopped_at = utc_now()
+    row.stopped_by = by.label
+    row.stop_reason = reason
+
+
+async def _record(
+    session: AsyncSession, by: Principal, row: ServerRow, action: Action, reason: str
+) -> None:
+    row.updated_at = utc_now()
+    await announce(session, Topic.CATALOG, row.id)
+    await add_event(
+        session,
+        actor=by.label,
+        action=action,
+        subject=f"server:{row.id}",
+        detail=f"{row.name}: {reason}" if reason else row.name,
+    )

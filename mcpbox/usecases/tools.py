@@ -31,6 +31,7 @@ from mcpbox.store.session import Sessions, transaction
 from mcpbox.store.tables import ReleaseRow, ToolRow, VersionRow
 from mcpbox.usecases.names import checked_description, checked_name
 from mcpbox.usecases.requests import Requests
+from mcpbox.usecases.tool_switches import set_enabled
 
 _MESSAGE_MAX_CHARS = 300
 
@@ -124,7 +125,7 @@ class Tools:
     ) -> ToolDetail:
         """Whatever the digest covers makes a new version; the released one stays as it is.
 
-        Raises: Invalid; InvalidCode; NotFound; NameTaken.
+        Raises: Invalid; InvalidCode; NotFound; NameTaken; Refused, Conflict: it may not be enabled.
         """
         if name is not None:
             checked_name("tool", name)
@@ -144,8 +145,8 @@ class Tools:
                 )
                 row.name = content.name
                 row.updated_at = utc_now()
-                if enabled is not None and enabled != row.enabled:
-                    await _set_enabled(session, row, enabled=enabled, by=by)
+                if enabled is not None:
+                    await set_enabled(session, by, row, enabled=enabled)
                 if digest_of(content) != before.digest:
                     await _add_version(session, tool_id, before.number + 1, content, by)
                     await add_event(
@@ -266,17 +267,3 @@ async def _add_version(
         )
     )
     await session.flush()
-
-
-async def _set_enabled(
-    session: AsyncSession, row: ToolRow, *, enabled: bool, by: Principal
-) -> None:
-    row.enabled = enabled
-    await announce(session, Topic.CATALOG, row.id)
-    await add_event(
-        session,
-        actor=by.label,
-        action=Action.TOOL_ENABLED if enabled else Action.TOOL_DISABLED,
-        subject=f"tool:{row.id}",
-        detail=row.name,
-    )

@@ -15,7 +15,8 @@ COMPOSE = str(Path(sys.executable).with_name("docker-compose"))
 
 SECRETS = {
     *("MCPBOX_ENCRYPTION_KEY", "MCPBOX_SANDBOX_API_KEY", "MCPBOX_ADMIN_PASSWORD"),
-    *("POSTGRES_PASSWORD", "MCPBOX_POSTGRES_PASSWORD", "TEMPORAL_POSTGRES_PASSWORD"),
+    *("POSTGRES_PASSWORD", "MCPBOX_POSTGRES_PASSWORD", "MCPBOX_POSTGRES_APP_PASSWORD"),
+    "TEMPORAL_POSTGRES_PASSWORD",
 }
 JOBS = {"receipt-key", "migrate", "temporal-schema", "temporal-namespace"}
 DOORS = {"gateway-door", "admin-door", "temporal-ui-door"}

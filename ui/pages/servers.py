@@ -7,22 +7,19 @@ from typing import NamedTuple
 from mcpbox.domain.base import Page
 from mcpbox.domain.grants import Grant
 from mcpbox.domain.modules import GrantedModule
-from mcpbox.domain.servers import DesiredState, ServerSummary
+from mcpbox.domain.servers import ServerSummary
 from mcpbox.domain.tools import ToolSummary
 from ui.frame import Top
 from ui.pages.grants import grants_card
 from ui.pages.isolation import isolation_card
+from ui.pages.switches import server_switches
 from ui.pages.tools import tool_table
 from ui.parts import blank, box, connect_steps, link, state_badge, text
 from ui.section import Section
 from ui.tables import pager, row_link, table
 from ui.visit import Visit
-from ui.words import Tone, plural, who
+from ui.words import plural, server_state, who
 
-_STATES: dict[DesiredState, tuple[str, Tone]] = {
-    DesiredState.RUNNING: ("Running", "good"),
-    DesiredState.STOPPED: ("Stopped", "idle"),
-}
 _COLUMNS = (
     ("Server", ""),
     ("State", ""),
@@ -73,7 +70,7 @@ def _row(visit: Visit, server: ServerSummary) -> None:
             row_link(server.name, f"/servers/{server.id}")
             text(server.description, "sub", title=server.description)
         with box("", "td"):
-            state_badge(_STATES[server.desired_state])
+            state_badge(server_state(server))
         text(f"{server.released_count} of {server.tool_count}", "num", "td")
         text(str(server.open_request_count or "\N{EN DASH}"), "num optional", "td")
         text(", ".join(server.hosts) or "none", "muted optional", "td")
@@ -109,11 +106,12 @@ def _show(visit: Visit, top: Top, shown: _Shown) -> None:
     server, tools, modules, grants = shown
     top.name(server.name)
     with box("page-title"):
-        state_badge(_STATES[server.desired_state])
+        state_badge(server_state(server))
         text(server.description, "notes", "p")
         with box("made faint", title=server.created_by):
             text(f"Created by {who(server.created_by)[1]}, ")
             visit.stamp(server.created_at, relative=True)
+    server_switches(visit, server)
     with box("facts"):
         _fact(
             "Tools",
@@ -132,8 +130,6 @@ def _show(visit: Visit, top: Top, shown: _Shown) -> None:
             plural(len(server.modules), "granted module"),
             ", ".join(server.modules) or "the default ones only",
         )
-    if server.desired_state is DesiredState.STOPPED:
-        text("While a server is stopped, none of its tools is listed or called.", "muted", "p")
     _show_tools(visit, server, tools)
     if modules:
         _show_modules(visit, modules)

@@ -16,11 +16,11 @@ from ui.diff_view import DiffView
 from ui.frame import Top
 from ui.pages.executions import latest_executions
 from ui.pages.receipt import show_receipt
-from ui.pages.tools import released_state
+from ui.pages.switches import tool_switches
 from ui.parts import box, link, state_badge, text
 from ui.section import Section
 from ui.visit import Visit
-from ui.words import APPROVALS, plural, who
+from ui.words import APPROVALS, plural, tool_state, who
 
 _LATEST = 5
 
@@ -67,10 +67,11 @@ def _show(visit: Visit, top: Top, shown: _Shown) -> None:
     tool = shown.tool
     top.name(tool.callable_name)
     with box("page-title"):
-        state_badge(released_state(tool))
+        state_badge(tool_state(tool))
         if tool.released is None or tool.released.number != tool.current_version:
             state_badge(APPROVALS[tool.approval])
         text(tool.description, "notes", "p")
+    tool_switches(visit, tool)
     _facts(visit, tool)
     if tool.released is not None:
         show_receipt(visit, shown.receipt)

@@ -11,7 +11,7 @@ from ui.parts import blank, box, connect_steps, link, state_badge, text
 from ui.section import Section
 from ui.tables import filter_links, pager, row_link, table
 from ui.visit import Visit
-from ui.words import APPROVALS, Tone
+from ui.words import APPROVALS, tool_state
 
 _COLUMNS = (
     ("Tool", ""),
@@ -82,18 +82,10 @@ def tool_table(visit: Visit, page: Page[ToolSummary]) -> None:
                     row_link(tool.callable_name, f"/tools/{tool.id}")
                     text(tool.description, "sub", title=tool.description)
                 with box("", "td"):
-                    state_badge(released_state(tool))
+                    state_badge(tool_state(tool))
                 text(f"v{tool.current_version}", "mono small muted optional", "td")
                 with box("optional", "td"):
                     state_badge(APPROVALS[tool.approval])
                 with box("num optional faint", "td"):
                     visit.stamp(tool.updated_at, relative=True)
     pager(visit, page)
-
-
-def released_state(tool: ToolSummary) -> tuple[str, Tone]:
-    if tool.released_version is None:
-        return "Not released", "idle"
-    if not tool.enabled:
-        return f"Disabled, v{tool.released_version}", "warn"
-    return f"Version {tool.released_version}", "good"

@@ -94,7 +94,7 @@ def test_a_database_that_does_not_answer_is_said_without_driver_text(
 def test_a_wrong_password_is_said_without_the_password(running: Installation) -> None:
     instance = Instance(Settings(data_dir=running.data_dir))
     url = instance.database_url().get_secret_value()
-    password = (running.data_dir / "postgres.password").read_text()
+    password = (running.data_dir / "postgres-app.password").read_text()
     env = {**os.environ, **running.env, "MCPBOX_DATABASE_URL": url.replace(password, "guess")}
     refused = Installation(running.data_dir, env).run("migrate")
 

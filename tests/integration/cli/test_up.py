@@ -66,7 +66,7 @@ def test_a_killed_process_comes_back_and_the_others_stay(running: Installation, 
 
 async def test_a_committed_row_survives_kill_9_of_postgres(running: Installation) -> None:
     instance = Instance(Settings(data_dir=running.data_dir))
-    url = instance.database_url().get_secret_value()
+    url = instance.owner_database_url().get_secret_value()
     connection = await asyncpg.connect(url, timeout=5)
     await connection.execute("CREATE TABLE IF NOT EXISTS kept (row text)")
     await connection.execute("INSERT INTO kept VALUES ('committed')")

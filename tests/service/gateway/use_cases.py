@@ -16,6 +16,7 @@ from mcpbox.domain.hosts import HostAccess
 from mcpbox.domain.ids import RequestId, ServerId, ToolId, VersionId
 from mcpbox.domain.manifests import Needs, needs_beyond
 from mcpbox.domain.modules import Requirement
+from mcpbox.domain.narrowing import Narrowing, Standing, Switch
 from mcpbox.domain.people import Principal
 from mcpbox.domain.releases import ReleasedVersion
 from mcpbox.domain.requests import (
@@ -38,6 +39,7 @@ from mcpbox.domain.tools import (
     VersionContent,
     callable_name,
 )
+from mcpbox.policies.narrowing import may_switch
 from mcpbox.policies.review import RequestFacts, may_withdraw
 from mcpbox.sandbox_client import OnOutput
 from mcpbox.store.changes import Topic
@@ -121,14 +123,23 @@ class InMemoryServers(Servers):
         self._world.servers[server.id] = server
         return server
 
-    async def start(self, by: Principal, server_id: ServerId) -> ServerSummary:
-        return await self._set(server_id, DesiredState.RUNNING)
+    async def start(self, by: Principal, server_id: ServerId, reason: str = "") -> ServerSummary:
+        return await self._set(by, server_id, Switch.START)
 
-    async def stop(self, by: Principal, server_id: ServerId) -> ServerSummary:
-        return await self._set(server_id, DesiredState.STOPPED)
+    async def stop(self, by: Principal, server_id: ServerId, reason: str = "") -> ServerSummary:
+        return await self._set(by, server_id, Switch.STOP)
 
-    async def _set(self, server_id: ServerId, state: DesiredState) -> ServerSummary:
-        server = (await self.get(server_id)).model_copy(update={"desired_state": state})
+    async def _set(self, by: Principal, server_id: ServerId, switch: Switch) -> ServerSummary:
+        server = await self.get(server_id)
+        standing = Standing(noun="server", off=server.stopped, quarantine=server.quarantine)
+        may_switch(by, switch, standing).require()
+        running = switch is Switch.START
+        server = server.model_copy(
+            update={
+                "desired_state": DesiredState.RUNNING if running else DesiredState.STOPPED,
+                "stopped": None if running else Narrowing(by=by.label, at=utc_now()),
+            }
+        )
         self._world.servers[server_id] = server
         self._world.announce(Topic.CATALOG)
         return server
@@ -249,6 +260,9 @@ class InMemoryDevelopment(Development):
         return trial_of(
             await self._world.sandbox.run(bundle, arguments, trial=True, on_output=on_output)
         )
+
+    async def end_quarantined(self) -> None:
+        """Nothing here is ever quarantined."""
 
 
 class InMemoryRequests(Requests):

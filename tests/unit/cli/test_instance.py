@@ -8,7 +8,7 @@ from cli.instance import Instance
 from mcpbox.domain.errors import Invalid, NotFound, Refused
 from mcpbox.settings import Settings
 
-SECRETS = ("encryption.key", "postgres.password", "sandbox.key")
+SECRETS = ("encryption.key", "postgres.password", "postgres-app.password", "sandbox.key")
 
 
 @pytest.fixture
