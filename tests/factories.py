@@ -6,8 +6,11 @@ from uuid import uuid4
 
 from mcpbox.domain.calls import CallableTool
 from mcpbox.domain.digests import digest_of
+from mcpbox.domain.evidence import Risk
 from mcpbox.domain.ids import Digest, ServerId, ToolId, VersionId
 from mcpbox.domain.manifests import Granted, Manifest
+from mcpbox.domain.requests import Kind
+from mcpbox.domain.review_policy import ReviewFacts
 from mcpbox.domain.servers import DesiredState
 from mcpbox.domain.tools import ToolVersion, VersionContent
 
@@ -54,3 +57,19 @@ def a_callable(*hosts: str, **changes: Any) -> CallableTool:
         granted=Granted(hosts=frozenset(hosts)),
     )
     return tool.model_copy(update=changes)
+
+
+def review_facts(**changes: Any) -> ReviewFacts:
+    """A first version that asks for nothing and passed its checks."""
+    facts = ReviewFacts(
+        kind=Kind.PUBLISH,
+        server="weather",
+        tool="forecast",
+        requester="client:laptop",
+        owner="ana",
+        risk=Risk.LOW,
+        checks={"guard": "passed", "trial": "passed"},
+        hour=12,
+        weekday=5,
+    )
+    return facts.model_copy(update=changes)

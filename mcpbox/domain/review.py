@@ -1,9 +1,11 @@
 """What a request needs before it is approved, and how long it may wait: frozen when it opens."""
 
+from collections.abc import Collection
 from datetime import timedelta
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, PlainSerializer
 
 from mcpbox.domain.base import DomainModel
 from mcpbox.domain.people import Role
@@ -21,19 +23,24 @@ class Separation(StrEnum):
     """Besides, not by the person whose client asked."""
 
 
-class ReviewTerms(DomainModel):
-    """The review requirements of one request.
+def _in_order(words: Collection[str]) -> list[str]:
+    return sorted(words)
 
-    Compatibility rule: frozen into histories, so fields are only added, with a default.
-    """
 
-    policy_version: int = 0
-    """The review policy it comes from; 0 is the built-in one."""
+_Sorted = PlainSerializer(_in_order)
+"""Equal sets are written as equal text, so that two documents can be compared."""
+Roles = Annotated[frozenset[Role], _Sorted]
+Verdicts = Annotated[frozenset[Verdict], _Sorted]
+
+
+class Requirements(DomainModel):
+    """Compatibility rule: frozen into histories, so fields are only added, with a default."""
+
     approvals: int = Field(default=1, ge=1)
     """How many people have to approve, each counted once."""
-    roles: frozenset[Role] = frozenset({Role.REVIEWER, Role.ADMIN})
+    roles: Roles = frozenset({Role.REVIEWER, Role.ADMIN})
     """Who may decide: people with any of these."""
-    reasons: frozenset[Verdict] = frozenset({Verdict.DENY, Verdict.REQUEST_CHANGES})
+    reasons: Verdicts = frozenset({Verdict.DENY, Verdict.REQUEST_CHANGES})
     """Verdicts that need a reason."""
     separation: Separation = Separation.OFF
     ttl: timedelta = timedelta(days=7)
@@ -46,3 +53,10 @@ class ReviewTerms(DomainModel):
     """When ``escalate_to`` is told, counted from its opening."""
     escalate_to: tuple[str, ...] = ()
     """User names, who may then decide as well, whatever their role."""
+
+
+class ReviewTerms(Requirements):
+    """The review requirements of one request."""
+
+    policy_version: int = 0
+    """The review policy it comes from; 0 is the built-in one."""
