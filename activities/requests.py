@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from activities.errors import final_domain_errors
+from activities.judging import decide_by_rule, judge
 from mcpbox.domain.audit import Action
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.errors import Refused
@@ -16,7 +17,7 @@ from mcpbox.domain.people import SYSTEM, Principal
 from mcpbox.domain.requests import Decision, State, Subject, Verdict, VersionSubject
 from mcpbox.policies.review import RequestFacts, may_decide, tally
 from mcpbox.policies.risk import risk_of
-from mcpbox.store import evidence, people, requests, tools
+from mcpbox.store import evidence, people, requests, review_policies, tools
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.grants import needs_of
@@ -68,6 +69,7 @@ class StoredRequests(RequestActivities):
                         notes=draft.notes,
                         quorum=draft.quorum,
                         needs=Needs().model_dump(mode="json"),
+                        policy_version=await review_policies.current_version(session),
                         created_at=given.opened_at,
                         updated_at=given.opened_at,
                         expires_at=given.opened_at + draft.ttl,
@@ -89,7 +91,8 @@ class StoredRequests(RequestActivities):
 
     @activity.defn
     async def present_request(self, given: PresentRequest) -> PresentedRequest:
-        """Judges the evidence and opens the request to people, or vetoes it."""
+        """Judges the evidence and opens the request to people, or vetoes it; a rule may decide."""
+        now = utc_now()
         with final_domain_errors():
             async with transaction(self._sessions) as session:
                 row = await requests.get_request_row(session, given.request_id)
@@ -105,7 +108,9 @@ class StoredRequests(RequestActivities):
                 row.risk = risk
                 row.state = state
                 row.state_reason = veto
-                row.updated_at = utc_now()
+                row.updated_at = now
+                terms, automatic = await judge(session, row, found, risk=risk, at=now)
+                row.quorum = terms.approvals
                 await announce(session, Topic.REQUESTS, given.request_id)
                 await add_event(
                     session,
@@ -114,8 +119,10 @@ class StoredRequests(RequestActivities):
                     subject=requests.subject_of(given.request_id),
                     detail=f"{state}, risk {risk}",
                 )
+                if not veto:
+                    await decide_by_rule(session, row, found, automatic, at=now)
                 return PresentedRequest(
-                    state=state,
+                    state=State(row.state),
                     state_reason=row.state_reason,
                     digest=Digest(row.digest),
                     risk=risk,

@@ -20,6 +20,7 @@ from mcpbox.usecases.people import People
 from mcpbox.usecases.receipts import Receipts
 from mcpbox.usecases.releases import Releases
 from mcpbox.usecases.requests import Requests
+from mcpbox.usecases.review_policy import ReviewPolicies
 from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.tool_switches import ToolSwitches
 from mcpbox.usecases.tools import Tools
@@ -45,6 +46,7 @@ class Parts:
     receipts: Receipts
     executions: Executions
     audit: Audit
+    review_policies: ReviewPolicies
 
 
 def parts_of(request: Request) -> Parts:

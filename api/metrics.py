@@ -6,6 +6,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, gen
 from api.deps import PartsDep
 from mcpbox.store.counts import (
     audit_events_by_action,
+    automatic_decisions,
     executions_by_outcome,
     requests_by_state,
 )
@@ -19,6 +20,7 @@ async def metrics(parts: PartsDep) -> Response:
     """Counts only: no name of a tool, server or person is a label."""
     async with transaction(parts.sessions) as session:
         requests = await requests_by_state(session)
+        automatic = await automatic_decisions(session)
         executions = await executions_by_outcome(session)
         events = await audit_events_by_action(session)
     registry = CollectorRegistry()
@@ -27,6 +29,14 @@ async def metrics(parts: PartsDep) -> Response:
     )
     for state, count in requests.items():
         requests_gauge.labels(state).set(count)
+    automatic_gauge = Gauge(
+        "mcpbox_automatic_decisions",
+        "Decisions that a rule of the review policy made, by verdict.",
+        ["verdict"],
+        registry=registry,
+    )
+    for verdict, count in automatic.items():
+        automatic_gauge.labels(verdict).set(count)
     executions_gauge = Gauge(
         "mcpbox_executions",
         "Executions in the log by origin and outcome.",

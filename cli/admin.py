@@ -26,6 +26,7 @@ from mcpbox.usecases.people import People
 from mcpbox.usecases.receipts import Receipts
 from mcpbox.usecases.releases import Releases
 from mcpbox.usecases.requests import Requests
+from mcpbox.usecases.review_policy import ReviewPolicies
 from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.tool_switches import ToolSwitches
 from mcpbox.usecases.tools import Tools
@@ -87,6 +88,7 @@ def build_parts(settings: Settings) -> Parts:
         receipts=Receipts(sessions, ReceiptSigner(settings.required_encryption_key)),
         executions=Executions(sessions),
         audit=Audit(sessions, AnchorSigner(settings.required_encryption_key)),
+        review_policies=ReviewPolicies(sessions),
     )
 
 

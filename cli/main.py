@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli import audit, clients, grants, receipts, requests, servers, tools
+from cli import audit, clients, grants, policy, receipts, requests, servers, tools
 from cli.output import errors_reported
 
 Json = Annotated[bool, typer.Option("--json", help="Answer with JSON.")]
@@ -22,6 +22,7 @@ app = typer.Typer(
 app.add_typer(audit.app, name="audit")
 app.add_typer(clients.app, name="clients")
 app.add_typer(requests.app, name="requests")
+app.add_typer(policy.app, name="policy")
 app.add_typer(receipts.app, name="receipts")
 app.add_typer(servers.app, name="servers")
 app.add_typer(grants.app, name="grants")

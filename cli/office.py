@@ -17,6 +17,7 @@ from mcpbox.usecases.audit import Audit
 from mcpbox.usecases.clients import Clients
 from mcpbox.usecases.grants import Grants
 from mcpbox.usecases.requests import Requests
+from mcpbox.usecases.review_policy import ReviewPolicies
 from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.tool_switches import ToolSwitches
 from mcpbox.usecases.tools import Tools
@@ -35,6 +36,7 @@ class Office:
     switches: ToolSwitches
     audit: Audit
     anchor_export: AnchorExport
+    review_policies: ReviewPolicies
 
     async def person(self, username: str) -> Principal:
         """Raises: NotFound."""
@@ -65,6 +67,7 @@ async def open_office(settings: Settings) -> AsyncGenerator[Office]:
             ToolSwitches(sessions),
             Audit(sessions, AnchorSigner(instance.encryption_key())),
             AnchorExport.of(settings),
+            ReviewPolicies(sessions),
         )
     finally:
         await sessions.kw["bind"].dispose()

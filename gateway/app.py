@@ -28,6 +28,7 @@ from gateway.execution_log import ExecutionLog
 from gateway.health import Health
 from gateway.line import Line
 from gateway.parts import Parts, parts_of
+from gateway.security import SettingsInForce
 from gateway.server import Context, McpFace
 from mcpbox import logs
 from mcpbox.domain.errors import Unavailable
@@ -55,7 +56,13 @@ class Gateway:
         self._narrowed = anyio.Event()
         self._executions = ExecutionLog(parts.write_executions)
         self.catalog = Catalog(parts.load_callables, self._lost_at, self._reloaded)
-        self._calls = Calls(self.catalog, parts.sandbox, self._executions)
+        self._settings = SettingsInForce(parts.load_settings, self._announcer.changed)
+        self._calls = Calls(
+            self.catalog,
+            parts.sandbox,
+            self._executions,
+            redactor=lambda: self._settings.redactor,
+        )
         self._clients = KnownClients(parts.authenticate, parts.record_seen, self._lost_at)
         face = McpFace(
             line_of=_line_of,
@@ -64,6 +71,7 @@ class Gateway:
             calls=self._calls,
             announcer=self._announcer,
             version=version("mcpbox"),
+            settings=lambda: self._settings.current,
         )
         security = security_for(parts.public_hosts)
         self._manager = StreamableHTTPSessionManager(
@@ -112,6 +120,7 @@ class Gateway:
             for task in (
                 self._changes.run,
                 self.catalog.run,
+                self._settings.run,
                 self._clients.run,
                 self._endpoint.run,
                 self._announcer.run,
@@ -136,9 +145,12 @@ class Gateway:
         elif topic is Topic.CLIENTS:
             self._clients.changed()
             self._endpoint.recheck()
+        elif topic is Topic.POLICY:
+            self._settings.changed()
 
     def _connected(self) -> None:
         self.catalog.reconnected()
+        self._settings.changed()
         self._clients.changed()
         self._endpoint.recheck()
 

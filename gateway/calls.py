@@ -23,7 +23,9 @@ from mcpbox.domain.executions import Execution, ExecutionOutcome, Origin
 from mcpbox.domain.ids import ExecutionId
 from mcpbox.domain.people import Principal
 from mcpbox.policies.call import may_call
+from mcpbox.policies.redaction import Redactor
 from mcpbox.sandbox_client import OnOutput, SandboxClient
+from mcpbox.usecases.outputs import RedactedOutput, cut_from
 from sandbox.contract import RunError, RunResult
 
 META_KEY = "mcpbox/execution"
@@ -58,11 +60,14 @@ class Calls:
         executions: ExecutionLog,
         *,
         clock: Callable[[], float] = time.perf_counter,
+        redactor: Callable[[], Redactor | None] = Redactor,
     ) -> None:
+        """``redactor``: what cuts secrets out of answers and of the log now, if anything does."""
         self._catalog = catalog
         self._sandbox = sandbox
         self._executions = executions
         self._clock = clock
+        self._redactor = redactor
         self._flights: set[_Flight] = set()
 
     @property
@@ -116,6 +121,9 @@ class Calls:
         record: "_Record",
         on_output: OnOutput | None,
     ) -> CallToolResult:
+        redactor = self._redactor()
+        if redactor is not None and on_output is not None:
+            on_output = RedactedOutput(redactor, on_output)
         flight = _Flight(tool, line.principal, anyio.CancelScope())
         self._flights.add(flight)
         run: RunResult | None = None
@@ -140,7 +148,9 @@ class Calls:
             outcome = ExecutionOutcome.REFUSED if flight.refusal else ExecutionOutcome.ERROR
             self._executions.add(record.of(tool, outcome, error=str(error)))
             return failed(error)
-        return self._landed(record, tool, run)
+        if isinstance(on_output, RedactedOutput):
+            await on_output.flush()
+        return self._landed(record, tool, run if redactor is None else cut_from(redactor, run))
 
     def _landed(self, record: "_Record", tool: ReleasedTool, run: RunResult) -> CallToolResult:
         text, value = _as_json(run.result)

@@ -1,7 +1,7 @@
 """One declaration per management tool: pydantic model → JSON Schema → checked call."""
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from inspect import cleandoc
 from typing import Annotated, Any, Generic, TypeVar
@@ -15,8 +15,10 @@ from gateway.answers import answered, failed, failure
 from gateway.line import Line
 from mcpbox.domain.errors import DomainError, Refused
 from mcpbox.domain.people import Principal, Scope
+from mcpbox.domain.review_policy import SecuritySettings
 from mcpbox.domain.texts import Text
 from mcpbox.domain.tools import NAME_MAX_LENGTH, NAME_PATTERN
+from mcpbox.policies.editing import may_edit
 from mcpbox.policies.ruling import ALLOWED, Ruling
 from mcpbox.sandbox_client import OnOutput
 from mcpbox.usecases.development import Development
@@ -47,6 +49,7 @@ class Caller:
     use_cases: UseCases
     on_output: OnOutput | None = None
     """Where the client wants to be told what its code prints."""
+    settings: SecuritySettings = field(default_factory=SecuritySettings)
 
     @property
     def principal(self) -> Principal:
@@ -96,6 +99,8 @@ class ToolDefinition(Generic[In, Out]):
     read_only: bool = False
     destructive: bool = False
     idempotent: bool = False
+    edits: bool = False
+    """It makes, changes or deletes a tool or a server: not over every line."""
     scope: Scope = Scope.AUTHOR
 
     @cached_property
@@ -114,9 +119,9 @@ class ToolDefinition(Generic[In, Out]):
             ),
         )
 
-    def may_use(self, principal: Principal) -> Ruling:
-        if self.scope in principal.scopes:
-            return ALLOWED
+    def may_use(self, line: Line, settings: SecuritySettings) -> Ruling:
+        if self.scope in line.principal.scopes:
+            return may_edit(settings, remote=line.remote) if self.edits else ALLOWED
         return Ruling(
             Refused(
                 f"This client's token lacks the scope {self.scope.value!r}, which {self.name} "
@@ -127,7 +132,7 @@ class ToolDefinition(Generic[In, Out]):
     async def call(self, caller: Caller, arguments: dict[str, Any]) -> CallToolResult:
         """Tell the model about bad input and refusals; a bug stays an exception."""
         try:
-            self.may_use(caller.principal).require()
+            self.may_use(caller.line, caller.settings).require()
             given = self.takes.model_validate(arguments)
             output = await self.run(caller, given)
         except ValidationError as error:

@@ -19,11 +19,17 @@ from gateway.clients import KnownClients, principal_of
 from gateway.line import Line
 from mcpbox.domain.errors import DomainError, Unauthenticated, Unavailable
 from mcpbox.domain.people import Client
+from mcpbox.policies.editing import is_remote
 
 MAX_BODY_BYTES = 4 * 2**20
 LINE_KEY = "mcpbox.line"
 _RECHECK_AGAIN_S = 0.5
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_FORWARDED = (
+    *("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"),
+    *("cf-connecting-ip", "true-client-ip"),
+)
+"""What proxies and tunnels add; a request with any of them has come from elsewhere."""
 _WHAT_TO_DO = (
     "Send the header 'Authorization: Bearer <token>'. The operator makes a token with: "
     "mcpbox clients create NAME --scopes author,call"
@@ -87,7 +93,7 @@ class McpEndpoint:
         except DomainError as error:
             await _problem(error)(scope, receive, send)
             return
-        line = Line(principal_of(client))
+        line = Line(principal_of(client), remote=_from_outside(request))
         exchange = _Exchange(client, token, request.method == "GET", line)
         await self._serve(exchange, {**scope, **_identity(client, line)}, receive, send)
 
@@ -194,6 +200,11 @@ class _Reply:
     async def finish(self) -> None:
         if self.started and not self._ended:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _from_outside(request: Request) -> bool:
+    peer = request.client.host if request.client else None
+    return is_remote(peer, forwarded=any(name in request.headers for name in _FORWARDED))
 
 
 def _identity(client: Client, line: Line) -> Mapping[str, Any]:

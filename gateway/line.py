@@ -18,6 +18,8 @@ class Line:
     """
 
     principal: Principal
+    remote: bool = False
+    """It comes from outside: over a proxy or a tunnel, or from a public address."""
     _on_hang_up: set[Callable[[], None]] = field(default_factory=set[Callable[[], None]])
     _ended: bool = False
 

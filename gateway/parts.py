@@ -7,10 +7,12 @@ from gateway.catalog import Load
 from gateway.clients import Authenticate, RecordSeen
 from gateway.definition import UseCases
 from gateway.execution_log import Write
+from gateway.security import LoadSettings
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.calls import CallableTool
 from mcpbox.domain.executions import Execution
 from mcpbox.domain.ids import ClientId
+from mcpbox.domain.review_policy import SecuritySettings
 from mcpbox.sandbox_client import SandboxClient
 from mcpbox.settings import Settings
 from mcpbox.store.catalog import load_callables
@@ -18,6 +20,7 @@ from mcpbox.store.changes import Changes, Topic
 from mcpbox.store.clients import mark_seen
 from mcpbox.store.executions import add_executions
 from mcpbox.store.modules import StoredModuleSets
+from mcpbox.store.review_policies import security_settings
 from mcpbox.store.session import Sessions, make_sessions, transaction
 from mcpbox.temporal import TemporalGate
 from mcpbox.usecases.clients import Clients
@@ -41,6 +44,7 @@ class Parts:
     record_seen: RecordSeen
     load_callables: Load
     write_executions: Write
+    load_settings: LoadSettings
     listen: Listen
     public_hosts: tuple[str, ...] = ()
 
@@ -66,6 +70,7 @@ def parts_of(settings: Settings) -> Parts:
         record_seen=_recording_seen(sessions),
         load_callables=_loading(sessions),
         write_executions=_writing(sessions),
+        load_settings=_loading_settings(sessions),
         listen=lambda on_change, on_connected: Changes(database_url, on_change, on_connected),
         public_hosts=settings.public_hosts,
     )
@@ -75,6 +80,14 @@ def _loading(sessions: Sessions) -> Load:
     async def load() -> list[CallableTool]:
         async with transaction(sessions) as session:
             return await load_callables(session)
+
+    return load
+
+
+def _loading_settings(sessions: Sessions) -> LoadSettings:
+    async def load() -> SecuritySettings:
+        async with transaction(sessions) as session:
+            return await security_settings(session)
 
     return load
 

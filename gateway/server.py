@@ -33,7 +33,7 @@ from gateway.line import Line
 from gateway.progress import teller_for
 from gateway.tools import TOOLS
 from mcpbox.domain.errors import DomainError, NotFound
-from mcpbox.domain.people import Principal
+from mcpbox.domain.review_policy import SecuritySettings
 
 INSTRUCTIONS = """\
 MCPbox lets you write your own tools, which people approve before anybody can call them.
@@ -77,11 +77,13 @@ class McpFace:
         calls: Calls,
         announcer: Announcer,
         version: str,
+        settings: Callable[[], SecuritySettings] = SecuritySettings,
     ) -> None:
         self._line_of = line_of
         self._use_cases = use_cases
         self._catalog = catalog
         self._calls = calls
+        self._settings = settings
         self.server = McpServer(
             "mcpbox",
             version=version,
@@ -103,7 +105,7 @@ class McpFace:
     ) -> ListToolsResult:
         """One page: a good part of the clients in use never asks for a second."""
         try:
-            return ListToolsResult(tools=self._visible_to(self._line_of(context).principal))
+            return ListToolsResult(tools=self._visible_to(self._line_of(context)))
         except Exception:
             # The protocol boundary: a handshake-era client would be sent the exception's text.
             reference = uuid4().hex[:12]
@@ -128,7 +130,8 @@ class McpFace:
         line, tell = self._line_of(context), teller_for(context)
         declared = TOOLS.get(name)
         if declared is not None:
-            return await declared.call(Caller(line, self._use_cases, tell), arguments)
+            caller = Caller(line, self._use_cases, tell, self._settings())
+            return await declared.call(caller, arguments)
         try:
             return await self._calls.call(line, name, arguments, tell)
         except NotFound:
@@ -138,9 +141,10 @@ class McpFace:
                 "approved, stopped or withdrawn.",
             ) from None
 
-    def _visible_to(self, principal: Principal) -> list[Tool]:
-        declared = [tool.listing for tool in TOOLS.values() if tool.may_use(principal)]
-        released = self._catalog.visible_to(principal)
+    def _visible_to(self, line: Line) -> list[Tool]:
+        settings = self._settings()
+        declared = [tool.listing for tool in TOOLS.values() if tool.may_use(line, settings)]
+        released = self._catalog.visible_to(line.principal)
         return sorted([*declared, *released], key=lambda tool: tool.name)
 
     def _schema_of(self, name: str) -> Mapping[str, Any] | None:

@@ -241,7 +241,12 @@ SERVER_TOOLS = (
         read_only=True,
     ),
     ToolDefinition(
-        "mcpbox_create_server", "Create a server", CreateServerInput, CreatedServer, create_server
+        "mcpbox_create_server",
+        "Create a server",
+        CreateServerInput,
+        CreatedServer,
+        create_server,
+        edits=True,
     ),
     ToolDefinition(
         "mcpbox_start_server",

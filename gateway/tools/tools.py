@@ -288,7 +288,12 @@ TOOL_TOOLS = (
         "mcpbox_get_tool", "Read a tool", ToolIdInput, GetToolOutput, get_tool, read_only=True
     ),
     ToolDefinition(
-        "mcpbox_create_tool", "Write a new tool", CreateToolInput, SavedTool, create_tool
+        "mcpbox_create_tool",
+        "Write a new tool",
+        CreateToolInput,
+        SavedTool,
+        create_tool,
+        edits=True,
     ),
     ToolDefinition(
         "mcpbox_update_tool",
@@ -297,6 +302,7 @@ TOOL_TOOLS = (
         SavedTool,
         update_tool,
         idempotent=True,
+        edits=True,
     ),
     ToolDefinition(
         "mcpbox_delete_tool",
@@ -305,5 +311,6 @@ TOOL_TOOLS = (
         DeletedTool,
         delete_tool,
         destructive=True,
+        edits=True,
     ),
 )

@@ -39,6 +39,8 @@ class Action(StrEnum):
     DECISION_REFUSED = "request:decision:refused"
     REQUEST_APPLIED = "request:change:applied"
     REQUEST_CLOSED = "request:workflow:closed"
+    REQUEST_LEFT_TO_PEOPLE = "request:policy:left_to_people"
+    POLICY_CHANGED = "people:policy:changed"
     GRANT_ADDED = "request:grant:added"
     GRANT_ENDED = "catalog:grant:ended"
     GRANT_REVOKED = "catalog:grant:revoked"

@@ -26,6 +26,8 @@ class PrincipalKind(StrEnum):
     PERSON = "person"
     CLIENT = "client"
     SYSTEM = "system"
+    POLICY = "policy"
+    """A rule of the review policy; made by us when it matches, never by a face."""
 
 
 class Principal(DomainModel):

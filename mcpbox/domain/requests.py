@@ -80,6 +80,8 @@ class Channel(StrEnum):
     PANEL = "panel"
     CLI = "cli"
     TEMPORAL = "temporal"
+    POLICY = "policy"
+    """No face: a rule decided when the request was presented."""
 
 
 Days = Annotated[int, Field(ge=1, le=DAYS_MAX)]

@@ -28,7 +28,7 @@ _LONGEST = timedelta(days=365)
 
 Approvals = Annotated[int, Field(ge=1, le=20)]
 Span = Annotated[timedelta, Field(ge=_SHORTEST, le=_LONGEST)]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+Name = Annotated[Text, StringConstraints(min_length=1, max_length=100)]
 RuleName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,49}$")]
 
 
@@ -142,13 +142,12 @@ class SecuritySettings(DomainModel):
     module_approval_mode: ApprovalMode = ApprovalMode.REQUIRE_APPROVAL
     redact_secrets_in_output: Redaction = Redaction.ENABLED
     redact_prefixes: Annotated[
-        tuple[Annotated[str, StringConstraints(pattern=r"^\S{3,50}$")], ...],
+        tuple[Annotated[Text, StringConstraints(pattern=r"^\S{3,50}$")], ...],
         Field(max_length=_MAX_NAMES),
     ] = ()
     """Words that begin like this are cut as well: ``sk-``, ``ghp_``."""
     log_retention_days: Annotated[int, Field(ge=1, le=3650)] = 30
-    mcp_rate_limit_rpm: Annotated[int, Field(ge=10, le=10_000)] = 300
-    """Calls of one client in a minute, of each gateway process."""
+    """Older rows of the execution log are deleted."""
 
 
 class ReviewPolicy(DomainModel):

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+from mcpbox.domain.errors import Refused
 from mcpbox.domain.evidence import Status
+from mcpbox.domain.people import Principal, PrincipalKind, Role
 from mcpbox.domain.requests import Kind, Verdict
 from mcpbox.domain.review import ReviewTerms
 from mcpbox.domain.review_policy import (
@@ -18,6 +20,7 @@ from mcpbox.domain.review_policy import (
     SecuritySettings,
 )
 from mcpbox.policies.rules import RuleFailed, matches, require_sound
+from mcpbox.policies.ruling import ALLOWED, Ruling
 
 _NOT_PUBLIC = frozenset(
     {"corp", "home", "internal", "intranet", "invalid", "lan", "local", "localdomain", "localhost"}
@@ -31,6 +34,15 @@ def require_sound_rules(policy: ReviewPolicy) -> None:
     """Raises: Invalid: a rule does not compile; with its name, line and column."""
     for rule in (*policy.auto_deny, *policy.auto_approve):
         require_sound(rule)
+
+
+def may_change_policy(principal: Principal) -> Ruling:
+    """Whoever changes it could let anything through, so no client and no rule ever does."""
+    if principal.kind is not PrincipalKind.PERSON:
+        return Ruling(Refused("Only people change the review policy."))
+    if Role.ADMIN not in principal.roles:
+        return Ruling(Refused("Changing the review policy needs the role admin; ask an admin."))
+    return ALLOWED
 
 
 def terms_for(version: PolicyVersion, facts: ReviewFacts) -> ReviewTerms:

@@ -23,11 +23,15 @@ class RequestFacts(DomainModel):
 def may_decide(request: RequestFacts, principal: Principal, draft: DecisionDraft) -> Ruling:
     """The one rule of invariant I4: may this principal decide this request now?
 
-    A person may decide what their own client asked for (ADR 0013).
+    A person may decide what their own client asked for (ADR 0013). A rule of the policy decides
+    what has just been presented, and nothing else about it is easier.
     """
-    if principal.kind is not PrincipalKind.PERSON:
+    by_rule = principal.kind is PrincipalKind.POLICY
+    if not by_rule and principal.kind is not PrincipalKind.PERSON:
         return Ruling(Refused("Only people decide requests; a client or a token never does."))
-    if not principal.roles & REVIEWING_ROLES:
+    if by_rule and request.state is State.CHANGES_REQUESTED:
+        return Ruling(Refused("People have begun to decide it; a rule no longer does."))
+    if not by_rule and not principal.roles & REVIEWING_ROLES:
         return Ruling(Refused("Deciding needs the role reviewer or admin; ask an admin for it."))
     if request.state is State.GATHERING:
         return Ruling(Conflict("The evidence is still being gathered; wait until it is complete."))

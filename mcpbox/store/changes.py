@@ -26,6 +26,8 @@ class Topic(StrEnum):
     CLIENTS = "clients"
     EXECUTIONS = "executions"
     AUDIT = "audit"
+    POLICY = "policy"
+    """The review policy, the security settings in it included."""
 
 
 _TOPICS = frozenset(topic.value for topic in Topic)

@@ -5,14 +5,24 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcpbox.domain.audit import Action
 from mcpbox.domain.executions import ExecutionOutcome, Origin
-from mcpbox.domain.requests import State
-from mcpbox.store.tables import AuditRow, ExecutionRow, RequestRow
+from mcpbox.domain.requests import Channel, State, Verdict
+from mcpbox.store.tables import AuditRow, DecisionRow, ExecutionRow, RequestRow
 
 
 async def requests_by_state(session: AsyncSession) -> dict[str, int]:
     """Every state, also those that no request is in."""
     rows = await session.execute(select(RequestRow.state, func.count()).group_by(RequestRow.state))
     return {**dict.fromkeys(State, 0), **dict(row.tuple() for row in rows)}
+
+
+async def automatic_decisions(session: AsyncSession) -> dict[str, int]:
+    """``{verdict: count}`` of what rules decided, for approve and deny."""
+    rows = await session.execute(
+        select(DecisionRow.verdict, func.count())
+        .where(DecisionRow.channel == Channel.POLICY)
+        .group_by(DecisionRow.verdict)
+    )
+    return {Verdict.APPROVE: 0, Verdict.DENY: 0, **dict(row.tuple() for row in rows)}
 
 
 async def executions_by_outcome(session: AsyncSession) -> dict[tuple[str, str], int]:

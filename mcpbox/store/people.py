@@ -1,9 +1,10 @@
 """Queries on users and their sessions."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import any_, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcpbox.domain.ids import UserId
@@ -23,6 +24,13 @@ async def find_reviewer(session: AsyncSession, username: str) -> Principal | Non
     """The principal of an active user, with the roles it has now."""
     row = await find_user(session, username)
     return principal_of(row) if row is not None and row.active else None
+
+
+async def count_with_any_role(session: AsyncSession, roles: Iterable[Role]) -> int:
+    """Active people only."""
+    has_one = or_(*(any_(UserRow.roles) == role for role in roles))
+    counted = select(func.count()).where(UserRow.active, has_one)
+    return await session.scalar(counted.select_from(UserRow)) or 0
 
 
 async def find_session(

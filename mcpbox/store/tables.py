@@ -194,9 +194,27 @@ class RequestRow(Row):
     """The part of ``needs`` that was approved; nothing means all of it."""
     granted_days: Mapped[int | None]
     """How long the approved grants hold, where people shortened it."""
+    policy_version: Mapped[int] = mapped_column(server_default="0")
+    """The review policy in force when it opened; it is judged by that one."""
+    facts: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """What it was judged by, a :class:`mcpbox.domain.review_policy.ReviewFacts`, once presented."""
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     expires_at: Mapped[datetime]
+
+
+class PolicyRow(Row):
+    """Never updated: a change of the review policy adds the next version."""
+
+    __tablename__ = "review_policies"
+
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """From 1; version 0 is built in and has no row."""
+    policy: Mapped[dict[str, Any]]
+    """A :class:`mcpbox.domain.review_policy.ReviewPolicy`."""
+    changed_by: Mapped[str]
+    changed_at: Mapped[datetime]
+    reason: Mapped[str]
 
 
 class DecisionRow(Row):

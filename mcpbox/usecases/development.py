@@ -33,8 +33,10 @@ from mcpbox.policies.narrowing import may_run_drafts
 from mcpbox.sandbox_client import OnOutput, SandboxClient
 from mcpbox.store import executions, servers, tools
 from mcpbox.store.grants import granted
+from mcpbox.store.review_policies import security_settings
 from mcpbox.store.session import Sessions, transaction
 from mcpbox.usecases.bundles import bundle_of, granted_modules
+from mcpbox.usecases.outputs import RedactedOutput, cut_from, redactor_for
 from sandbox.contract import EgressRecord, RunResult
 
 
@@ -106,6 +108,9 @@ class Development:
                 tool = await tools.get_tool(session, tool_id)
                 await require_no_quarantine(session, tool)
                 held = await granted(session, tool.server_id)
+                redactor = redactor_for(await security_settings(session))
+            if redactor is not None and on_output is not None:
+                on_output = RedactedOutput(redactor, on_output)
             started_at, clock = utc_now(), time.perf_counter()
             ran: RunResult | None = None
             with flight.scope:
@@ -119,7 +124,9 @@ class Development:
             self._flights.discard(flight)
         if ran is None:
             raise flight.refusal or Refused("The run was stopped.")
-        trial = trial_of(ran)
+        if isinstance(on_output, RedactedOutput):
+            await on_output.flush()
+        trial = trial_of(ran if redactor is None else cut_from(redactor, ran))
         execution = _trial_execution(by, tool, arguments, trial).model_copy(
             update={
                 "started_at": started_at,

@@ -72,6 +72,7 @@ def parts_of(world: World, *, public_hosts: tuple[str, ...] = ()) -> Parts:
         record_seen=world.record_seen,
         load_callables=world.load_callables,
         write_executions=world.write_executions,
+        load_settings=world.load_settings,
         listen=world.listen,
         public_hosts=public_hosts,
     )

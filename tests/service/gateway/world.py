@@ -22,6 +22,7 @@ from mcpbox.domain.requests import (
     State,
     Verdict,
 )
+from mcpbox.domain.review_policy import SecuritySettings
 from mcpbox.domain.servers import ServerSummary
 from mcpbox.domain.tools import (
     Approval,
@@ -138,6 +139,7 @@ class World:
         self.sandbox = InMemorySandbox()
         self.postgres_reachable = True
         self.authentications = 0
+        self.settings = SecuritySettings()
         self.changes: InMemoryChanges | None = None
         self.written = asyncio.Event()
 
@@ -166,6 +168,14 @@ class World:
     def revoke(self, token: str) -> None:
         del self.clients[token]
         self.announce(Topic.CLIENTS)
+
+    def set_security(self, **changes: Any) -> None:
+        self.settings = self.settings.model_copy(update=changes)
+        self.announce(Topic.POLICY)
+
+    async def load_settings(self) -> SecuritySettings:
+        self.require_postgres()
+        return self.settings
 
     def release(self, *tools: CallableTool) -> None:
         self.callables.extend(tools)
