@@ -27,6 +27,7 @@ from activities.hosts import GrantedHosts
 from activities.modules import GrantedModules, PackageSources
 from activities.publish import ReleasedVersions
 from activities.requests import StoredRequests
+from activities.retention import Retention, ensure_retention
 from mcpbox import logs
 from mcpbox.anchors import AnchorExport, AnchorSigner
 from mcpbox.receipts import ReceiptSigner
@@ -40,6 +41,7 @@ from workflows.audit import AnchorAuditWorkflow
 from workflows.change_request import ChangeRequestWorkflow
 from workflows.grant_end import GrantEndWorkflow
 from workflows.interceptor import OneSignalArgument
+from workflows.retention import RetainLogs
 
 _PATIENCE = timedelta(seconds=60)
 _STICKY_TIMEOUT = timedelta(seconds=2)
@@ -68,6 +70,7 @@ async def serve(settings: Settings) -> None:
             settings.temporal_target, settings.temporal_namespace, patience=_PATIENCE
         )
         await ensure_search_attributes(client)
+        await ensure_retention(client)
         await ensure_anchor_schedule(client, TASK_QUEUE)
         audit = Audit(sessions, AnchorSigner(settings.required_encryption_key))
         activities = [
@@ -94,6 +97,7 @@ def activities_on(
         GrantedModules(sessions, sandbox, signer, sources),
         GrantedHosts(sessions, signer),
         TimedGrants(sessions, signer),
+        Retention(sessions),
     ]
 
 
@@ -111,7 +115,7 @@ def build_worker(
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[ChangeRequestWorkflow, GrantEndWorkflow, AnchorAuditWorkflow],
+        workflows=[ChangeRequestWorkflow, GrantEndWorkflow, AnchorAuditWorkflow, RetainLogs],
         activities=[
             method
             for implementation in activities

@@ -19,6 +19,7 @@ from ui.pages.approvals import approvals_page
 from ui.pages.audit import audit_event_page, audit_page
 from ui.pages.executions import execution_page, executions_page
 from ui.pages.overview import overview_page
+from ui.pages.policy import policy_page
 from ui.pages.servers import server_page, servers_page
 from ui.pages.tool import tool_page
 from ui.pages.tools import tools_page
@@ -47,6 +48,7 @@ ROUTES = (
     Route("/approvals", "Approvals", "approvals", approvals_page),
     Route("/executions", "Executions", "executions", executions_page),
     Route("/executions/{execution_id}", "Execution", "executions", execution_page),
+    Route("/policy", "Policy", "policy", policy_page),
     Route("/audit", "Audit", "audit", audit_page),
     Route("/audit/{sequence}", "Event", "audit", audit_event_page),
     Route("/servers", "Servers", "servers", servers_page),

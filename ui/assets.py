@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 STATIC = Path(__file__).parent / "static"
-_SHEETS = ("tokens", "base", "frame", "approvals", "diff", "pages")
+_SHEETS = ("tokens", "base", "frame", "approvals", "diff", "pages", "policy")
 
 
 def _fingerprint() -> str:

@@ -35,6 +35,7 @@ NAVIGATION = (
             NavItem("overview", "/", "Overview", "layout-dashboard"),
             NavItem("approvals", "/approvals", "Approvals", "inbox"),
             NavItem("executions", "/executions", "Executions", "scroll-text"),
+            NavItem("policy", "/policy", "Policy", "shield-check"),
             NavItem("audit", "/audit", "Audit", "link"),
         ),
     ),

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from mcpbox.domain.audit import AuditEvent, AuditVerification
 from mcpbox.domain.base import Page
+from mcpbox.domain.dry_runs import DryRun, Proposal
 from mcpbox.domain.executions import Execution, Overview
 from mcpbox.domain.grants import Grant
 from mcpbox.domain.narrowing import Switch
@@ -22,6 +23,7 @@ from mcpbox.domain.requests import (
     RequestSummary,
     State,
 )
+from mcpbox.domain.review_policy import PolicyChange, PolicyVersion
 from mcpbox.domain.servers import IsolationMode, ServerModules, ServerSummary
 from mcpbox.domain.tools import ToolDetail, ToolSummary, ToolVersion
 
@@ -141,6 +143,24 @@ class Rest:
     async def decide(self, request_id: UUID, draft: DecisionDraft) -> Outcome:
         body = draft.model_dump(mode="json")
         return await self._ask("POST", f"requests/{request_id}/decisions", Outcome, body=body)
+
+    async def policy(self) -> PolicyVersion:
+        return await self._ask("GET", "review-policy", PolicyVersion)
+
+    async def policy_versions(self, *, page: int = 1, page_size: int = 20) -> Page[PolicyVersion]:
+        query: Query = {"page": page, "page_size": page_size}
+        return await self._ask("GET", "review-policy/versions", Page[PolicyVersion], query)
+
+    async def policy_version(self, version: int) -> PolicyVersion:
+        return await self._ask("GET", f"review-policy/versions/{version}", PolicyVersion)
+
+    async def change_policy(self, change: PolicyChange) -> PolicyVersion:
+        body = change.model_dump(mode="json")
+        return await self._ask("PUT", "review-policy", PolicyVersion, body=body)
+
+    async def try_policy(self, proposal: Proposal) -> DryRun:
+        body = proposal.model_dump(mode="json")
+        return await self._ask("POST", "review-policy/dry-run", DryRun, body=body)
 
     async def servers(self, *, page: int = 1, page_size: int = 50) -> Page[ServerSummary]:
         query: Query = {"page": page, "page_size": page_size}

@@ -1,6 +1,7 @@
 """How the panel says things: ages, names and states in words, all pure."""
 
-from datetime import datetime
+import re
+from datetime import datetime, timedelta
 from typing import Literal
 
 from mcpbox.domain.evidence import Check, Risk, Status
@@ -75,6 +76,8 @@ VERDICTS: dict[Verdict, str] = {
     Verdict.DENY: "Deny",
     Verdict.REQUEST_CHANGES: "Request changes",
 }
+_UNITS = {"min": "minutes", "h": "hours", "d": "days"}
+_SPAN = re.compile(r"(\d{1,6})\s*(min|h|d)")
 _ORDER = (Risk.LOW, Risk.MEDIUM, Risk.HIGH, Risk.CRITICAL)
 
 
@@ -98,6 +101,22 @@ def ago(moment: datetime, now: datetime) -> str:
 def until(moment: datetime, now: datetime) -> str:
     short = age(now, moment)
     return "in less than a minute" if short == "now" else f"in {short}"
+
+
+def span(length: timedelta) -> str:
+    """In its largest whole unit: ``7 d``, ``12 h``, ``90 min``."""
+    minutes = int(length.total_seconds() // 60)
+    if minutes % (24 * 60) == 0:
+        return f"{minutes // (24 * 60)} d"
+    return f"{minutes // 60} h" if minutes % 60 == 0 else f"{minutes} min"
+
+
+def read_span(text: str) -> timedelta | None:
+    """What :func:`span` writes, with or without the blank; ``None``: it is no length of time."""
+    found = _SPAN.fullmatch(text.strip().lower())
+    if found is None:
+        return None
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
 def clock(moment: datetime) -> str:

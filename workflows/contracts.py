@@ -185,6 +185,13 @@ class GrantActivities(ABC):
         """Changes nothing where it was revoked before."""
 
 
+class RetentionActivities(ABC):
+    @activity.defn
+    @abstractmethod
+    async def delete_old_executions(self) -> int:
+        """How many rows of the log were older than the review policy allows. Heartbeats."""
+
+
 class EvidenceActivities(ABC):
     """Checks; each writes its evidence itself, bound to the digest, and may be run again."""
 

@@ -1,10 +1,10 @@
 """Queries on the execution log."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -27,6 +27,23 @@ async def add_executions(session: AsyncSession, executions: Sequence[Execution])
     statement = insert(ExecutionRow).on_conflict_do_nothing(index_elements=["id"])
     await session.execute(statement, [execution.model_dump() for execution in executions])
     await announce(session, Topic.EXECUTIONS, len(executions))
+
+
+async def delete_executions_before(session: AsyncSession, before: datetime, *, limit: int) -> int:
+    """How many were deleted, the oldest first. Index: ``ix_executions_started_at``."""
+    oldest = (
+        select(ExecutionRow.id)
+        .where(ExecutionRow.started_at < before)
+        .order_by(ExecutionRow.started_at)
+        .limit(limit)
+    )
+    deleted = await session.scalars(
+        delete(ExecutionRow).where(ExecutionRow.id.in_(oldest)).returning(ExecutionRow.id)
+    )
+    count = len(deleted.all())
+    if count:
+        await announce(session, Topic.EXECUTIONS, count)
+    return count
 
 
 async def executions(
