@@ -78,6 +78,7 @@ VERDICTS: dict[Verdict, str] = {
 }
 _UNITS = {"min": "minutes", "h": "hours", "d": "days"}
 _SPAN = re.compile(r"(\d{1,6})\s*(min|h|d)")
+_ICONS = {"client": "bot", "system": "package", "policy": "shield-check"}
 _ORDER = (Risk.LOW, Risk.MEDIUM, Risk.HIGH, Risk.CRITICAL)
 
 
@@ -136,9 +137,9 @@ def milliseconds(duration_ms: float | None) -> str:
 
 
 def who(label: str) -> tuple[str, str]:
-    """A principal's label as (icon, name): ``client:laptop`` is a bot, the rest are people."""
+    """A principal's label as (icon, name): what is of no kind that is known is a person."""
     kind, _, name = label.rpartition(":")
-    return ("bot" if kind == "client" else "package" if kind == "system" else "user", name)
+    return (_ICONS.get(kind, "user"), name)
 
 
 def initials(name: str) -> str:

@@ -27,6 +27,9 @@ _NOT_PUBLIC = frozenset(
     | {"onion", "private", "test"}
 )
 """Last labels that no public name has; RFC 6761, 6762, 7686, 9476 and common use."""
+_ABOUT_TOOLS = frozenset({"publish", "rollback"})
+_HOST_GRANT = "host_grant"
+"""A kind, as the two above; what is of any other kind is for people, whatever the settings."""
 _UNCHECKED = frozenset({Status.FAILED, Status.MISSING})
 
 
@@ -121,21 +124,23 @@ def _by_settings(settings: SecuritySettings, facts: ReviewFacts) -> Rule | None:
         return None
     if facts.new_modules and not modules_may:
         return None
-    match facts.kind:
-        case Kind.PUBLISH if tools_may:
-            return _BY_TOOL_MODE
-        case Kind.MODULE_GRANT if facts.new_modules:
-            return _BY_MODULE_MODE
-        case _:
-            return None
+    if facts.kind in _ABOUT_TOOLS:
+        return _BY_TOOL_MODE if tools_may else None
+    if facts.kind == Kind.MODULE_GRANT:
+        return _BY_MODULE_MODE if facts.new_modules else None
+    if facts.kind == _HOST_GRANT:
+        return _BY_NETWORK_POLICY if facts.new_hosts else None
+    return None
 
 
 def is_public_name(host: str) -> bool:
-    """Whether a host, with or without a port, is a name that the public internet could have.
+    """Whether a host is a name that the public internet could have.
 
-    No addresses: which machine one means depends on where it is asked.
+    ``host``: ``[METHOD,… ]host[:port][/path]``. No addresses: which machine one means depends on
+    where it is asked.
     """
-    name = host.lower().rstrip(".").partition(":")[0].rstrip(".")
+    authority = host.rpartition(" ")[2].partition("/")[0]
+    name = authority.lower().partition(":")[0].removesuffix(".")
     labels = name.split(".")
     return (
         len(labels) > 1
@@ -163,6 +168,11 @@ _BY_TOOL_MODE = Rule(
     name="tool_approval_mode",
     expression="kind == 'publish'",
     reason="The setting tool_approval_mode is auto_approve.",
+)
+_BY_NETWORK_POLICY = Rule(
+    name="network_access_policy",
+    expression="kind == 'host_grant'",
+    reason="The setting network_access_policy is allow_all_public.",
 )
 _BY_MODULE_MODE = Rule(
     name="module_approval_mode",

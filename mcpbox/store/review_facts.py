@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from mcpbox.domain.dry_runs import PastDecision
 from mcpbox.domain.evidence import Evidence, Risk
 from mcpbox.domain.ids import RequestId
-from mcpbox.domain.manifests import Granted, Manifest
+from mcpbox.domain.manifests import Granted, Manifest, needs_beyond
 from mcpbox.domain.people import PrincipalKind
 from mcpbox.domain.requests import Channel, Kind, State, Verdict
 from mcpbox.domain.review_policy import ReviewFacts
@@ -90,11 +90,10 @@ async def _asked_for(
 ) -> dict[str, Any]:
     held = await granted(session, row.server_id)
     if version is None:
-        module = row.subject["requirement"]["module"]
-        return {"new_modules": () if module in held.modules else (module,)}
+        return _grant_asked_for(row, held)
     manifest = Manifest.model_validate(version.manifest)
     released = await _released_manifest(session, row)
-    new_hosts = _beyond(manifest.hosts, held.hosts)
+    new_hosts = needs_beyond(manifest, held.hosts).hosts
     new_modules = _beyond(manifest.modules, held.modules)
     new_secrets = _beyond(manifest.secret_names, released.secret_names if released else ())
     return {
@@ -102,8 +101,19 @@ async def _asked_for(
         "new_modules": new_modules,
         "new_secrets": new_secrets,
         "unshown": _beyond((*new_hosts, *new_modules, *new_secrets), _named_in(row.needs)),
-        "subset_of_released": released is not None and _within(manifest, released, held),
+        "subset_of_released": released is not None
+        and not new_hosts
+        and not new_modules
+        and _within(manifest, released),
     }
+
+
+def _grant_asked_for(row: RequestRow, held: Granted) -> dict[str, Any]:
+    """The request is about nothing else, so it is shown."""
+    if "requirement" in row.subject:
+        module = row.subject["requirement"]["module"]
+        return {"new_modules": _beyond((module,), held.modules)}
+    return {"unshown": (row.kind,)}
 
 
 async def _released_manifest(session: AsyncSession, row: RequestRow) -> Manifest | None:
@@ -113,10 +123,10 @@ async def _released_manifest(session: AsyncSession, row: RequestRow) -> Manifest
     return Manifest.model_validate(released.manifest)
 
 
-def _within(manifest: Manifest, released: Manifest, held: Granted) -> bool:
+def _within(manifest: Manifest, released: Manifest) -> bool:
     return (
-        set(manifest.hosts) <= set(released.hosts) & held.hosts
-        and set(manifest.modules) <= set(released.modules) & held.modules
+        set(manifest.hosts) <= set(released.hosts)
+        and set(manifest.modules) <= set(released.modules)
         and set(manifest.secret_names) <= set(released.secret_names)
     )
 
@@ -127,7 +137,7 @@ def _beyond(wanted: Iterable[str], had: Iterable[str]) -> tuple[str, ...]:
 
 
 def _named_in(needs: dict[str, Any]) -> set[str]:
-    return {value for values in needs.values() for value in values}
+    return {value for values in needs.values() for value in values if isinstance(value, str)}
 
 
 async def _owner_of(session: AsyncSession, requester: str) -> str:

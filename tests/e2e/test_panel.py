@@ -20,7 +20,7 @@ REACHES_OUT = """import httpx
 async def main() -> int:
     return httpx.get("https://weather.example.org/today").status_code
 """
-PAGES = ("/", "/approvals", "/executions", "/servers", "/tools")
+PAGES = ("/", "/approvals", "/executions", "/policy", "/servers", "/tools")
 BY_ITSELF_MS = 5_000
 """A bound for a loaded machine; it is a few tenths of a second on a quiet one."""
 

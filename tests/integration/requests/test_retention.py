@@ -17,10 +17,10 @@ from tests.integration.requests.test_policy import policy_in_force
 from workflows.retention import SCHEDULE_ID, WORKFLOW
 
 
-def an_execution(*, days_ago: float) -> dict[str, Any]:
+def an_execution(tool_id: UUID, *, days_ago: float) -> dict[str, Any]:
     return {
         "id": uuid4(),
-        "tool_id": uuid4(),
+        "tool_id": tool_id,
         "tool_name": "s__t",
         "version_number": 1,
         "digest": DIGEST,
@@ -48,7 +48,8 @@ async def forgotten(office: Office) -> int:
 
 
 async def test_rows_older_than_the_policy_allows_are_deleted(office: Office) -> None:
-    old, month, fresh = (an_execution(days_ago=days) for days in (31, 29, 0))
+    tool = await office.draft()
+    old, month, fresh = (an_execution(tool.id, days_ago=days) for days in (31, 29, 0))
     async with office.database.sessions.begin() as session:
         session.add_all(ExecutionRow(**values) for values in (old, month, fresh))
     await policy_in_force(office, ReviewPolicy())

@@ -209,6 +209,8 @@ def test_approval_modes_are_rules(
     [
         ("api.example.com", True),
         ("api.example.com:8443", True),
+        ("GET,HEAD api.example.com:8443/v1/items", True),
+        ("GET nas.local/v1.example.com", False),
         ("10.0.0.1", False),
         ("93.184.216.34", False),
         ("[2606:2800::1]", False),

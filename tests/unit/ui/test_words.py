@@ -95,3 +95,24 @@ def test_of_a_module_the_package_is_said_unless_the_title_says_it_already(
     request = a_request(a_version()).model_copy(update={"requirement": wanted})
 
     assert words.change_of(request) == said
+
+
+@pytest.mark.parametrize(
+    ("length", "text"),
+    [
+        (timedelta(days=7), "7 d"),
+        (timedelta(hours=36), "36 h"),
+        (timedelta(minutes=90), "90 min"),
+        (timedelta(hours=24), "1 d"),
+    ],
+)
+def test_a_span_is_written_in_its_largest_whole_unit_and_read_again(
+    length: timedelta, text: str
+) -> None:
+    assert words.span(length) == text
+    assert words.read_span(text) == length == words.read_span(text.replace(" ", "").upper())
+
+
+@pytest.mark.parametrize("text", ["", "7", "d", "7 weeks", "-1 d", "1.5 h", "9999999 d"])
+def test_what_is_no_span_is_not_read(text: str) -> None:
+    assert words.read_span(text) is None
