@@ -30,7 +30,11 @@ async def judge(
     """By the policy that it opened under; what it was judged by is kept with it."""
     facts = await review_facts.facts_of(session, row, evidence, risk=risk, at=at)
     row.facts = facts.model_dump(mode="json")
-    return await review_policies.terms_of(session, row.policy_version, facts)
+    terms, automatic = await review_policies.terms_of(session, row.policy_version, facts)
+    if row.policy_version == review_policies.BUILT_IN.version:
+        # Nobody has made a policy: the installation's own setting says how long it waits.
+        terms = terms.model_copy(update={"ttl": row.expires_at - row.created_at})
+    return terms, automatic
 
 
 async def decide_by_rule(
@@ -45,7 +49,7 @@ async def decide_by_rule(
 
     The request is awaiting a decision, and may be presented twice.
     """
-    decision_id = DecisionId(uuid5(row.id, "policy"))
+    decision_id = DecisionId(uuid5(row.id, f"policy:{row.digest}"))
     earlier = await requests.decisions_of(session, RequestId(row.id))
     recorded = next((one for one in earlier if one.id == decision_id), None)
     if recorded is not None:

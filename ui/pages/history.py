@@ -1,7 +1,7 @@
 """Who decided what, and all that happened to a request."""
 
 from mcpbox.domain.audit import Action
-from mcpbox.domain.requests import Decision, HistoryEntry, RequestDetail, Verdict
+from mcpbox.domain.requests import Channel, Decision, HistoryEntry, RequestDetail, Verdict
 from ui.parts import box, icon, text
 from ui.visit import Visit
 from ui.words import who
@@ -18,6 +18,7 @@ _ACTIONS: dict[str, tuple[str, str, str]] = {
     Action.DECISION_REFUSED: ("tried to decide and was refused", "shield-alert", "bad"),
     Action.REQUEST_APPLIED: ("applied the change", "circle-check", "good"),
     Action.REQUEST_CLOSED: ("closed the request", "info", ""),
+    Action.REQUEST_LEFT_TO_PEOPLE: ("left it to people", "user", ""),
     Action.GRANT_ADDED: ("granted", "globe", "warn"),
 }
 
@@ -39,13 +40,15 @@ def show_history(visit: Visit, request: RequestDetail) -> None:
 
 def _decision(visit: Visit, decision: Decision) -> None:
     did, name, tone = _VERDICTS[decision.verdict]
+    by_rule = decision.channel is Channel.POLICY
     with box("", "li"):
         with box(f"face {tone}"):
             icon(name)
         with box("grow"):
             with box("line-row wrap"):
-                text(f"{decision.reviewer} {did}", "strong")
-                text(f"through {decision.channel}", "faint small")
+                reviewer = who(decision.reviewer)[1]
+                text(f"The rule {reviewer} {did}" if by_rule else f"{reviewer} {did}", "strong")
+                text("without people" if by_rule else f"through {decision.channel}", "faint small")
             if decision.reason:
                 text(decision.reason, "quote", "div")
         visit.stamp(decision.decided_at, "when faint small", relative=True)

@@ -103,15 +103,14 @@ def line(
     if on_change is None:
         text(value or _NONE, "strong mono" if wide else "strong")
         return
-    field = ui.input(value=value, placeholder=placeholder)
+    field = ui.input(
+        value=value,
+        placeholder=placeholder,
+        validation=lambda given: on_change(given or "") or None,
+    )
     field.classes("field wide" if wide else "field narrow")
     field.props("outlined dense no-error-icon hide-bottom-space autocomplete=off spellcheck=false")
     attributes(field, {"aria-label": label})
-
-    def changed() -> None:
-        field.error = on_change(field.value or "") or None
-
-    field.on_value_change(changed)
 
 
 def _with(act: Callable[[Value], object], value: Value) -> Callable[[], object]:
