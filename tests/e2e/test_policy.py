@@ -113,9 +113,9 @@ async def test_an_admin_changes_it_in_the_panel_after_trying_it(
         await expect(page.get_by_text("A number from 1 to 3650")).to_be_visible()
         await days.fill("365")
         await page.get_by_role("button", name="Add a rule").click()
-        await page.get_by_label("Name").fill("nowhere")
-        await page.get_by_label("When, in CEL").fill("server == 'no-such-server'")
-        await page.get_by_label("Reason").fill("It meets nobody.")
+        await page.get_by_role("textbox", name="Name", exact=True).fill("nowhere")
+        await page.get_by_role("textbox", name="When, in CEL").fill("server == 'no-such-server'")
+        await page.get_by_role("textbox", name="Reason").fill("It meets nobody.")
         await page.get_by_role("button", name="Add", exact=True).click()
         await expect(page.get_by_role("table", name="Rules")).to_contain_text("nowhere")
         await expect(page.get_by_text("Changed: rules that approve, security")).to_be_visible()
@@ -123,7 +123,7 @@ async def test_an_admin_changes_it_in_the_panel_after_trying_it(
         await page.get_by_role("button", name="Try on past decisions").click()
         await expect(page.get_by_label("Dry run")).to_be_visible()
         await page.get_by_role("button", name="Save as version").click()
-        await page.get_by_label("Reason").fill("Tried in the panel.")
+        await page.get_by_role("textbox", name="Reason").fill("Tried in the panel.")
         await page.get_by_role("button", name="Save", exact=True).click()
 
         version = before["version"] + 1
