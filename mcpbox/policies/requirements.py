@@ -27,9 +27,8 @@ _NOT_PUBLIC = frozenset(
     | {"onion", "private", "test"}
 )
 """Last labels that no public name has; RFC 6761, 6762, 7686, 9476 and common use."""
-_ABOUT_TOOLS = frozenset({"publish", "rollback"})
-_HOST_GRANT = "host_grant"
-"""A kind, as the two above; what is of any other kind is for people, whatever the settings."""
+_ABOUT_TOOLS = frozenset({Kind.PUBLISH, Kind.ROLLBACK})
+"""What a person revoked is brought back by people alone, whatever the settings."""
 _UNCHECKED = frozenset({Status.FAILED, Status.MISSING})
 
 
@@ -126,9 +125,9 @@ def _by_settings(settings: SecuritySettings, facts: ReviewFacts) -> Rule | None:
         return None
     if facts.kind in _ABOUT_TOOLS:
         return _BY_TOOL_MODE if tools_may else None
-    if facts.kind == Kind.MODULE_GRANT:
+    if facts.kind is Kind.MODULE_GRANT:
         return _BY_MODULE_MODE if facts.new_modules else None
-    if facts.kind == _HOST_GRANT:
+    if facts.kind is Kind.HOST_GRANT:
         return _BY_NETWORK_POLICY if facts.new_hosts else None
     return None
 

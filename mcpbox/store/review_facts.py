@@ -8,11 +8,20 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcpbox.domain.dry_runs import PastDecision
+from mcpbox.domain.errors import Invalid
 from mcpbox.domain.evidence import Evidence, Risk
+from mcpbox.domain.hosts import HostAccess
 from mcpbox.domain.ids import RequestId
 from mcpbox.domain.manifests import Granted, Manifest, needs_beyond
 from mcpbox.domain.people import PrincipalKind
-from mcpbox.domain.requests import Channel, Kind, State, Verdict
+from mcpbox.domain.requests import (
+    Channel,
+    HostSubject,
+    Kind,
+    ModuleSubject,
+    State,
+    Verdict,
+)
 from mcpbox.domain.review_policy import ReviewFacts
 from mcpbox.store.clients import find_client
 from mcpbox.store.grants import granted
@@ -109,11 +118,20 @@ async def _asked_for(
 
 
 def _grant_asked_for(row: RequestRow, held: Granted) -> dict[str, Any]:
-    """The request is about nothing else, so it is shown."""
-    if "requirement" in row.subject:
-        module = row.subject["requirement"]["module"]
-        return {"new_modules": _beyond((module,), held.modules)}
-    return {"unshown": (row.kind,)}
+    """It is about nothing else, so it is shown; more of what is granted already is more too."""
+    if row.kind == Kind.MODULE_GRANT:
+        asked = ModuleSubject.model_validate(row.subject)
+        return {"new_modules": (asked.requirement.module,)}
+    access = HostSubject.model_validate(row.subject).access
+    within = any(_is_within(access, grant) for grant in held.hosts)
+    return {"new_hosts": () if within else (str(access),)}
+
+
+def _is_within(access: HostAccess, grant: str) -> bool:
+    try:
+        return access.within(HostAccess.parse(grant))
+    except Invalid:  # code named a host that nobody could ask for
+        return False
 
 
 async def _released_manifest(session: AsyncSession, row: RequestRow) -> Manifest | None:

@@ -171,4 +171,4 @@ async def test_no_request_makes_rest_fail(instance: Installed, reviewer: Reviewe
         nothing_fails()
 
 
-PATH_PARAMETERS = ("request_id", "server_id", "tool_id", "execution_id", "version")
+PATH_PARAMETERS = (*("request_id", "server_id", "tool_id", "execution_id", "grant_id", "version"),)

@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 from activities.judging import decide_by_rule
 from mcpbox.domain.dry_runs import Effect, Proposal
 from mcpbox.domain.errors import Conflict, Invalid, Refused, RequestFinished
+from mcpbox.domain.hosts import HostAccess
 from mcpbox.domain.people import Principal, PrincipalKind, Role
 from mcpbox.domain.requests import Channel, RequestDetail, State, Verdict
 from mcpbox.domain.review import Requirements
@@ -175,6 +176,24 @@ async def test_the_approval_modes_decide_and_are_recorded(
         return
     applied = await asked(office, code, State.APPLIED)
     assert [decision.reviewer for decision in applied.decisions] == [rule]
+
+
+async def test_a_public_host_is_granted_by_the_setting_and_a_private_one_is_not(
+    office: Office,
+) -> None:
+    settings = SecuritySettings(network_access_policy=NetworkAccess.ALLOW_ALL_PUBLIC)
+    await policy_in_force(office, ReviewPolicy(settings=settings))
+    server_id = (await office.draft()).server_id
+
+    async def asked_for(host: str, *states: State) -> RequestDetail:
+        request = await office.network.request_access(
+            AUTHOR, server_id, HostAccess(host=host), justification="For a test."
+        )
+        return await office.when(request, *states)
+
+    granted = await asked_for("api.example.com", State.APPLIED)
+    assert [one.reviewer for one in granted.decisions] == ["policy:network_access_policy"]
+    assert (await asked_for("db.internal", State.AWAITING_DECISION)).decisions == []
 
 
 async def test_a_version_that_may_do_no_more_takes_the_lighter_path(office: Office) -> None:

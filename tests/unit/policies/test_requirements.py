@@ -165,6 +165,8 @@ def test_the_automatic_lighter_path_is_recorded_under_its_name() -> None:
 
 
 AUTO, PUBLIC = ApprovalMode.AUTO_APPROVE, NetworkAccess.ALLOW_ALL_PUBLIC
+HOST = {"kind": Kind.HOST_GRANT, "tool": "", "new_hosts": ("GET a.com/v1",)}
+PRIVATE = {**HOST, "new_hosts": ("db.internal:5432",)}
 MODULE = {"kind": Kind.MODULE_GRANT, "tool": "", "new_modules": ("dateutil",)}
 
 
@@ -195,6 +197,11 @@ MODULE = {"kind": Kind.MODULE_GRANT, "tool": "", "new_modules": ("dateutil",)}
         ({"tool_approval_mode": AUTO}, MODULE, ""),
         ({"module_approval_mode": AUTO}, MODULE, "module_approval_mode"),
         ({"module_approval_mode": AUTO}, {}, ""),
+        ({"network_access_policy": PUBLIC}, HOST, "network_access_policy"),
+        ({"network_access_policy": PUBLIC}, PRIVATE, ""),
+        ({"tool_approval_mode": AUTO}, HOST, ""),
+        ({"tool_approval_mode": AUTO}, {"kind": Kind.ROLLBACK}, "tool_approval_mode"),
+        ({"tool_approval_mode": AUTO}, {"kind": Kind.RESTORE}, ""),
     ],
 )
 def test_approval_modes_are_rules(
