@@ -27,6 +27,7 @@ from activities.hosts import GrantedHosts
 from activities.modules import GrantedModules, PackageSources
 from activities.publish import ReleasedVersions
 from activities.requests import StoredRequests
+from activities.secrets import BoundSecrets
 from mcpbox import logs
 from mcpbox.anchors import AnchorExport, AnchorSigner
 from mcpbox.receipts import ReceiptSigner
@@ -90,10 +91,11 @@ def activities_on(
     return [
         StoredRequests(sessions),
         GatheredEvidence(sessions, sandbox),
-        ReleasedVersions(sessions, signer),
+        ReleasedVersions(sessions, signer, sandbox),
         GrantedModules(sessions, sandbox, signer, sources),
         GrantedHosts(sessions, signer),
         TimedGrants(sessions, signer),
+        BoundSecrets(sessions),
     ]
 
 

@@ -16,6 +16,7 @@ from api import (
     metrics,
     problems,
     requests,
+    secrets,
     switches,
     system,
 )
@@ -51,7 +52,7 @@ def build_api(
     app.state.parts = parts
     problems.install(app)
     v1 = APIRouter(prefix=PREFIX, responses=problems.problems(Invalid))
-    for module in (auth, requests, catalog, grants, executions, system, audit, switches):
+    for module in (auth, requests, catalog, grants, secrets, executions, system, audit, switches):
         v1.include_router(module.router)
     app.include_router(v1)
     app.include_router(system.probes)

@@ -60,6 +60,22 @@ def may_list(tool: CallableTool, now: datetime) -> Ruling:
                 "any more; ask for them with mcpbox_request_module."
             )
         )
+    unusable = sorted(set(tool.version.manifest.secret_names) - granted.secrets)
+    if unusable:
+        return Ruling(
+            Refused(
+                f"{tool.name!r} needs the secrets {', '.join(unusable)}, which its server may not "
+                "use; ask for them with mcpbox_request_secret."
+            )
+        )
+    unset = sorted(set(tool.version.manifest.secret_names) - tool.secrets.keys())
+    if unset:
+        return Ruling(
+            Refused(
+                f"{tool.name!r} needs the secrets {', '.join(unset)}, which have no value yet; a "
+                "person sets it in the panel, on the page of the server."
+            )
+        )
     return ALLOWED
 
 
