@@ -42,6 +42,16 @@ def may_list(tool: CallableTool, now: datetime) -> Ruling:
         return Ruling(
             Refused(f"The release of {tool.name!r} has no approval receipt; publish it again.")
         )
+    return _holds_its_grants(tool, now)
+
+
+def may_call(tool: CallableTool, caller: Principal, now: datetime) -> Ruling:
+    if Scope.CALL not in caller.scopes:
+        return Ruling(Refused("This client's token lacks the scope 'call'; make one that has it."))
+    return may_list(tool, now)
+
+
+def _holds_its_grants(tool: CallableTool, now: datetime) -> Ruling:
     # What ends by itself has ended, even where its timer or the news of it are late.
     granted = tool.granted.live_at(now)
     missing = ungranted_hosts(tool.version.manifest, granted.hosts)
@@ -77,9 +87,3 @@ def may_list(tool: CallableTool, now: datetime) -> Ruling:
             )
         )
     return ALLOWED
-
-
-def may_call(tool: CallableTool, caller: Principal, now: datetime) -> Ruling:
-    if Scope.CALL not in caller.scopes:
-        return Ruling(Refused("This client's token lacks the scope 'call'; make one that has it."))
-    return may_list(tool, now)
