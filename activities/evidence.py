@@ -14,6 +14,7 @@ from activities.words import counted
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.evidence import Check, Evidence, Finding, Risk, Status
 from mcpbox.domain.manifests import needs_beyond
+from mcpbox.domain.requests import requirements_in
 from mcpbox.domain.sources import Trial
 from mcpbox.domain.tools import ToolVersion
 from mcpbox.sandbox_client import SandboxClient
@@ -46,6 +47,8 @@ class GatheredEvidence(EvidenceActivities):
                 _code_evidence(version, tool.released),
             ]
             await self._keep(given, found)
+            brought = {one.module for one in requirements_in(given.subject)}
+            held = held.model_copy(update={"modules": held.modules | brought})
             importable = granted_modules(version.manifest, held)
             checked = await self._sandbox.check(version.code, importable)
             findings = tuple(
@@ -72,6 +75,16 @@ class GatheredEvidence(EvidenceActivities):
                 version = await tools.get_version(session, subject.version_id)
                 sample = await tools.find_sample(session, version.id)
                 held = await granted(session, subject.server_id)
+            if brought := requirements_in(given.subject):
+                names = ", ".join(one.module for one in brought)
+                missing = _evidence(
+                    Check.TRIAL,
+                    version,
+                    Status.MISSING,
+                    f"It imports {names}, which is only asked for, so it could not be run yet.",
+                )
+                await self._keep(given, [missing])
+                return
             if sample is None and version.input_schema.get("required"):
                 skipped = _evidence(
                     Check.TRIAL,

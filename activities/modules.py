@@ -11,6 +11,7 @@ from activities import module_evidence
 from activities.errors import final_domain_errors
 from activities.grants import end_of, start_timers
 from activities.heartbeats import heartbeating
+from activities.module_locks import require_lock, wanted_modules
 from activities.receipts import reissue_receipts
 from activities.subjects import module
 from mcpbox.domain.audit import Action
@@ -20,13 +21,12 @@ from mcpbox.domain.evidence import Evidence
 from mcpbox.domain.ids import Digest, RequestId
 from mcpbox.domain.modules import (
     PinnedWheel,
-    Requirement,
     WheelContents,
     WheelLock,
     require_offered,
 )
 from mcpbox.domain.people import SYSTEM
-from mcpbox.domain.requests import ModuleSubject, State
+from mcpbox.domain.requests import ModuleSubject, State, requirements_in
 from mcpbox.packages.facts import PyPI
 from mcpbox.packages.index import PackageIndex
 from mcpbox.packages.osv import OSV
@@ -73,11 +73,13 @@ class GrantedModules(ModuleActivities):
 
     @activity.defn
     async def examine_module(self, given: Examination) -> None:
-        subject = module(given)
+        subject = given.subject
         with final_domain_errors():
             async with heartbeating():
                 async with transaction(self._sessions) as session:
-                    wanted = await _wanted(session, subject)
+                    wanted = await wanted_modules(
+                        session, subject.server_id, requirements_in(subject)
+                    )
                     installed = await modules.lock_of(session, subject.server_id)
                 try:
                     lock = await self._sources.index.resolve(wanted)
@@ -174,14 +176,6 @@ class GrantedModules(ModuleActivities):
                 await evidence.keep(session, request_id, piece)
 
 
-async def _wanted(session: AsyncSession, subject: ModuleSubject) -> tuple[Requirement, ...]:
-    """All that the server would then hold; the new one takes the place of an older one."""
-    new = subject.requirement
-    granted = await modules.requirements_of(session, subject.server_id)
-    others = (one for one in granted if one.module != new.module)
-    return tuple(sorted([*others, new], key=lambda one: one.module))
-
-
 async def _still_as_approved(
     session: AsyncSession, row: RequestRow, subject: ModuleSubject, digest: Digest
 ) -> WheelLock:
@@ -189,12 +183,6 @@ async def _still_as_approved(
     await session.get_one(ServerRow, row.server_id, with_for_update=True)
     if row.state != State.APPROVED:
         raise Conflict(f"The request is {row.state}, not approved; nothing was granted.")
-    lock = await modules.find_lock(session, digest)
-    if lock is None or not lock.digest == row.digest == digest:
+    if row.digest != digest:
         raise Conflict("The packages are not those that were approved; nothing was granted.")
-    if await _wanted(session, subject) != lock.requirements:
-        raise Conflict(
-            "The server's other modules changed meanwhile, so these packages are not what people "
-            "saw together with them; ask again. Nothing was granted."
-        )
-    return lock
+    return await require_lock(session, subject.server_id, requirements_in(subject), digest)

@@ -9,7 +9,9 @@ from temporalio import activity
 
 from activities.errors import final_domain_errors
 from activities.grants import end_of, start_timers
-from activities.receipts import issue_receipt
+from activities.heartbeats import heartbeating
+from activities.module_locks import require_lock, shown_lock
+from activities.receipts import issue_receipt, reissue_receipts
 from activities.release_evidence import release_evidence
 from activities.subjects import publication
 from mcpbox.domain.audit import Action
@@ -17,15 +19,17 @@ from mcpbox.domain.base import utc_now
 from mcpbox.domain.digests import digest_of
 from mcpbox.domain.errors import Conflict
 from mcpbox.domain.manifests import Manifest, needs_beyond
+from mcpbox.domain.modules import WheelLock
 from mcpbox.domain.people import SYSTEM
 from mcpbox.domain.releases import ReleasedVersion
-from mcpbox.domain.requests import State
+from mcpbox.domain.requests import State, requirements_in
 from mcpbox.policies.releases import may_publish_again, may_restore, may_roll_back_to
 from mcpbox.receipts import ReceiptSigner
-from mcpbox.store import evidence, releases, requests, tools
+from mcpbox.sandbox_client import SandboxClient
+from mcpbox.store import evidence, releases, requests, secrets, tools
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
-from mcpbox.store.grants import HOST, grant, granted
+from mcpbox.store.grants import HOST, MODULE, SECRET, grant, granted
 from mcpbox.store.session import Sessions, transaction
 from mcpbox.store.tables import ReleaseRow, RequestRow, ServerRow, ToolRow, VersionRow
 from workflows.contracts import (
@@ -39,9 +43,10 @@ _Require = Callable[[AsyncSession, RequestRow], Awaitable[None]]
 
 
 class ReleasedVersions(PublishActivities, ReleaseActivities):
-    def __init__(self, sessions: Sessions, signer: ReceiptSigner) -> None:
+    def __init__(self, sessions: Sessions, signer: ReceiptSigner, sandbox: SandboxClient) -> None:
         self._sessions = sessions
         self._signer = signer
+        self._sandbox = sandbox
 
     @activity.defn
     async def apply_publish(self, given: ApplyRequest) -> None:
@@ -72,6 +77,7 @@ class ReleasedVersions(PublishActivities, ReleaseActivities):
 
     async def _release(self, given: ApplyRequest, require: _Require) -> None:
         with final_domain_errors():
+            await self._install(given)
             async with transaction(self._sessions) as session:
                 row = await requests.get_request_row(session, given.request_id)
                 if row.state != State.APPLIED:
@@ -79,6 +85,17 @@ class ReleasedVersions(PublishActivities, ReleaseActivities):
                     await require(session, row)
                     await self._activate(session, row, version, given)
             await start_timers(self._sessions, given.request_id)
+
+    async def _install(self, given: ApplyRequest) -> None:
+        """The packages that the version brings with it, before anything depends on them."""
+        if not requirements_in(given.subject):
+            return
+        async with transaction(self._sessions) as session:
+            row = await requests.get_request_row(session, given.request_id)
+            lock = None if row.state == State.APPLIED else await _granted_lock(session, row, given)
+        if lock is not None:
+            async with heartbeating():
+                await self._sandbox.install(lock.digest)
 
     async def _activate(
         self, session: AsyncSession, row: RequestRow, version: VersionRow, given: ApplyRequest
@@ -90,6 +107,32 @@ class ReleasedVersions(PublishActivities, ReleaseActivities):
             given.subject.server_id,
             HOST,
             requests.granted_in(row).hosts,
+            request_id=given.request_id,
+            granted_by=approver,
+            at=now,
+            expires_at=end_of(row, given.subject, now),
+        )
+        lock = await _granted_lock(session, row, given)
+        if lock is not None:
+            server = await session.get_one(ServerRow, row.server_id)
+            server.module_set = lock.digest
+            await grant(
+                session,
+                given.subject.server_id,
+                MODULE,
+                requests.granted_in(row).modules,
+                request_id=given.request_id,
+                granted_by=approver,
+                at=now,
+                expires_at=end_of(row, given.subject, now),
+            )
+            await session.flush()
+            await reissue_receipts(session, self._signer, given.subject.server_id)
+        await grant(
+            session,
+            given.subject.server_id,
+            SECRET,
+            await secrets.askable(session, row.server_id, requests.granted_in(row).secrets),
             request_id=given.request_id,
             granted_by=approver,
             at=now,
@@ -122,7 +165,7 @@ class ReleasedVersions(PublishActivities, ReleaseActivities):
             action=Action.REQUEST_APPLIED,
             subject=requests.subject_of(given.request_id),
             detail=given.subject.label,
-            facts={"digest": row.digest, "hosts": list(requests.granted_in(row).hosts)},
+            facts={"digest": row.digest, **requests.granted_in(row).model_dump(mode="json")},
         )
 
 
@@ -149,13 +192,30 @@ async def _still_as_approved(
         Manifest.model_validate(version.manifest),
     )
     unseen = set(needs_beyond(manifest, held.hosts).hosts) - set(row.needs.get("hosts", ()))
-    if unseen or not held.modules.issuperset(manifest.modules):
+    seen = held.modules | set(requests.granted_in(row).modules)
+    if unseen or not seen.issuperset(manifest.modules):
         raise Conflict(
             "Hosts or modules that were granted when people decided no longer are; ask again to "
             "have them reviewed. Nothing was released."
         )
     await _require_free_name(session, server, tool, version)
     return version
+
+
+async def _granted_lock(
+    session: AsyncSession, row: RequestRow, given: ApplyRequest
+) -> WheelLock | None:
+    """``None``: it brings no modules. Raises: Conflict: not what people saw, or not all of it."""
+    requirements = requirements_in(given.subject)
+    if not requirements:
+        return None
+    if {one.module for one in requirements} != set(requests.granted_in(row).modules):
+        raise Conflict(
+            "Its modules were resolved together, and not all of them were approved; ask for it "
+            "with those alone. Nothing was released."
+        )
+    digest = await shown_lock(session, row.id)
+    return await require_lock(session, row.server_id, requirements, digest)
 
 
 async def _require_unrevoked(session: AsyncSession, row: RequestRow) -> None:

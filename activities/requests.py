@@ -14,10 +14,17 @@ from mcpbox.domain.evidence import Check, Evidence, Status
 from mcpbox.domain.ids import Digest
 from mcpbox.domain.manifests import Needs
 from mcpbox.domain.people import SYSTEM, Principal
-from mcpbox.domain.requests import Decision, State, Subject, Verdict, VersionSubject
+from mcpbox.domain.requests import (
+    Decision,
+    State,
+    Subject,
+    Verdict,
+    VersionSubject,
+    requirements_in,
+)
 from mcpbox.policies.review import RequestFacts, may_decide, tally
 from mcpbox.policies.risk import risk_of
-from mcpbox.store import evidence, people, requests, review_policies, tools
+from mcpbox.store import evidence, people, requests, review_policies, secrets, tools
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.grants import needs_of
@@ -27,6 +34,7 @@ from mcpbox.store.tables import (
     ReleaseRow,
     RequestRow,
     ToolRow,
+    VersionRow,
 )
 from workflows.contracts import (
     CloseRequest,
@@ -100,7 +108,15 @@ class StoredRequests(RequestActivities):
                 needs = Needs()
                 if row.version_id is not None:
                     needs = await needs_of(session, row.version_id, row.server_id)
-                row.digest = _decided_about(found) or row.digest
+                    brought = requirements_in(given.subject)
+                    needs = needs.model_copy(
+                        update={
+                            "modules": tuple(one.module for one in brought),
+                            "secrets": await _askable_secrets(session, row),
+                        }
+                    )
+                else:
+                    row.digest = _decided_about(found) or row.digest
                 veto = await _veto(session, row, found)
                 state = State.VETOED if veto else State.AWAITING_DECISION
                 risk = risk_of(found, needs)
@@ -261,6 +277,12 @@ async def _publication(session: AsyncSession, subject: Subject) -> dict[str, obj
         "version_id": subject.version_id,
         "released_version_id": released,
     }
+
+
+async def _askable_secrets(session: AsyncSession, row: RequestRow) -> tuple[str, ...]:
+    version = await session.get_one(VersionRow, row.version_id)
+    manifest = tools.content_of(version).manifest
+    return await secrets.askable(session, row.server_id, manifest.secret_names)
 
 
 def _decided_about(found: list[Evidence]) -> str | None:

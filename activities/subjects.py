@@ -1,6 +1,6 @@
 """The subject of a request, by the kind whose activity is asked."""
 
-from mcpbox.domain.requests import HostSubject, ModuleSubject, VersionSubject
+from mcpbox.domain.requests import HostSubject, ModuleSubject, SecretSubject, VersionSubject
 from workflows.contracts import Examination
 
 
@@ -16,4 +16,9 @@ def module(given: Examination) -> ModuleSubject:
 
 def host(given: Examination) -> HostSubject:
     assert isinstance(given.subject, HostSubject)
+    return given.subject
+
+
+def secret(given: Examination) -> SecretSubject:
+    assert isinstance(given.subject, SecretSubject)
     return given.subject

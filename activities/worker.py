@@ -28,6 +28,7 @@ from activities.modules import GrantedModules, PackageSources
 from activities.publish import ReleasedVersions
 from activities.requests import StoredRequests
 from activities.retention import Retention, ensure_retention
+from activities.secrets import BoundSecrets
 from mcpbox import logs
 from mcpbox.anchors import AnchorExport, AnchorSigner
 from mcpbox.receipts import ReceiptSigner
@@ -93,11 +94,12 @@ def activities_on(
     return [
         StoredRequests(sessions),
         GatheredEvidence(sessions, sandbox),
-        ReleasedVersions(sessions, signer),
+        ReleasedVersions(sessions, signer, sandbox),
         GrantedModules(sessions, sandbox, signer, sources),
         GrantedHosts(sessions, signer),
         TimedGrants(sessions, signer),
         Retention(sessions),
+        BoundSecrets(sessions),
     ]
 
 

@@ -17,6 +17,7 @@ from api import (
     problems,
     requests,
     review_policy,
+    secrets,
     switches,
     system,
 )
@@ -63,6 +64,7 @@ def build_api(
         audit,
         switches,
     ):
+    for module in (auth, requests, catalog, grants, secrets, executions, system, audit, switches):
         v1.include_router(module.router)
     app.include_router(v1)
     app.include_router(system.probes)

@@ -21,6 +21,7 @@ from mcpbox.usecases.receipts import Receipts
 from mcpbox.usecases.releases import Releases
 from mcpbox.usecases.requests import Requests
 from mcpbox.usecases.review_policy import ReviewPolicies
+from mcpbox.usecases.secrets import Secrets
 from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.tool_switches import ToolSwitches
 from mcpbox.usecases.tools import Tools
@@ -43,6 +44,7 @@ class Parts:
     requests: Requests
     grants: Grants
     releases: Releases
+    secrets: Secrets
     receipts: Receipts
     executions: Executions
     audit: Audit

@@ -27,9 +27,11 @@ from mcpbox.usecases.receipts import Receipts
 from mcpbox.usecases.releases import Releases
 from mcpbox.usecases.requests import Requests
 from mcpbox.usecases.review_policy import ReviewPolicies
+from mcpbox.usecases.secrets import Secrets
 from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.tool_switches import ToolSwitches
 from mcpbox.usecases.tools import Tools
+from mcpbox.vault import Vault
 from ui.app import install
 from ui.live import Live
 
@@ -85,6 +87,7 @@ def build_parts(settings: Settings) -> Parts:
         requests=requests,
         grants=Grants(sessions),
         releases=Releases(sessions, requests),
+        secrets=Secrets(sessions, requests, Vault(settings.required_encryption_key)),
         receipts=Receipts(sessions, ReceiptSigner(settings.required_encryption_key)),
         executions=Executions(sessions),
         audit=Audit(sessions, AnchorSigner(settings.required_encryption_key)),

@@ -73,13 +73,7 @@ def show(request_id: RequestArgument, *, json: Json = False) -> None:
     echo(f"{request.title} {_change(request)}: {request.state}")
     echo(f"digest     {request.digest}")
     echo(f"requester  {request.requester}: {request.notes or 'no notes'}")
-    if request.access is not None:
-        echo(f"grants     {request.access}")
-    if request.days is not None:
-        echo(f"holds      {request.days} {'day' if request.days == 1 else 'days'}")
-    for host in request.needs.hosts:
-        echo(f"grants     {host}")
-    for line in _packages(request.lock, request.installed) if request.lock else ():
+    for line in _grants(request):
         echo(line)
     for piece in request.evidence:
         echo(f"{piece.status:<10} {piece.check}: {piece.summary}")
@@ -163,7 +157,28 @@ def _seen(request: RequestDetail, digest: str) -> Digest:
 def _change(request: RequestSummary) -> str:
     if request.requirement is not None:
         return f"({request.requirement.beside_module})"
+    if request.secret_name is not None:
+        return f"(to {', '.join(request.secret_hosts)})"
     return f"({request.access})" if request.access else f"v{request.version_number}"
+
+
+def _grants(request: RequestDetail) -> Iterator[str]:
+    """What approving gives."""
+    if request.access is not None:
+        yield f"grants     {request.access}"
+    for host in request.secret_hosts:
+        yield f"grants     {request.secret_name} to {host}"
+    if request.days is not None:
+        yield f"holds      {request.days} {'day' if request.days == 1 else 'days'}"
+    for noun, names in (
+        ("", request.needs.hosts),
+        ("the module ", request.needs.modules),
+        ("the secret ", request.needs.secrets),
+    ):
+        for name in names:
+            yield f"grants     {noun}{name}"
+    if request.lock is not None:
+        yield from _packages(request.lock, request.installed)
 
 
 def _packages(lock: WheelLock, installed: WheelLock | None) -> Iterator[str]:

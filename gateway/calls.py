@@ -129,7 +129,9 @@ class Calls:
         run: RunResult | None = None
         try:
             with flight.scope, line.on_hang_up(flight.scope.cancel):
-                run = await self._sandbox.run(tool.bundle, arguments, on_output=on_output)
+                run = await self._sandbox.run(
+                    tool.bundle, arguments, on_output=on_output, secrets=tool.secrets
+                )
         except Refused as error:
             self._executions.add(record.of(tool, ExecutionOutcome.REFUSED, error=str(error)))
             return failed(error)

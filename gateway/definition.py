@@ -25,6 +25,7 @@ from mcpbox.usecases.development import Development
 from mcpbox.usecases.network import Network
 from mcpbox.usecases.releases import Releases
 from mcpbox.usecases.requests import Requests
+from mcpbox.usecases.secrets import Secrets
 from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.tools import Tools
 
@@ -39,6 +40,7 @@ class UseCases:
     requests: Requests
     network: Network
     releases: Releases
+    secrets: Secrets
 
 
 @dataclass(frozen=True, slots=True)

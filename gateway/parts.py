@@ -9,13 +9,11 @@ from gateway.definition import UseCases
 from gateway.execution_log import Write
 from gateway.security import LoadSettings
 from mcpbox.domain.base import utc_now
-from mcpbox.domain.calls import CallableTool
 from mcpbox.domain.executions import Execution
 from mcpbox.domain.ids import ClientId
 from mcpbox.domain.review_policy import SecuritySettings
 from mcpbox.sandbox_client import SandboxClient
 from mcpbox.settings import Settings
-from mcpbox.store.catalog import load_callables
 from mcpbox.store.changes import Changes, Topic
 from mcpbox.store.clients import mark_seen
 from mcpbox.store.executions import add_executions
@@ -23,13 +21,16 @@ from mcpbox.store.modules import StoredModuleSets
 from mcpbox.store.review_policies import security_settings
 from mcpbox.store.session import Sessions, make_sessions, transaction
 from mcpbox.temporal import TemporalGate
+from mcpbox.usecases.callables import Callables
 from mcpbox.usecases.clients import Clients
 from mcpbox.usecases.development import Development
 from mcpbox.usecases.network import Network
 from mcpbox.usecases.releases import Releases
 from mcpbox.usecases.requests import Requests
+from mcpbox.usecases.secrets import Secrets
 from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.tools import Tools
+from mcpbox.vault import Vault
 
 Listen = Callable[[Callable[[Topic, str], None], Callable[[], None]], Changes]
 
@@ -64,11 +65,12 @@ def parts_of(settings: Settings) -> Parts:
             requests=requests,
             network=Network(sessions, requests),
             releases=Releases(sessions, requests),
+            secrets=Secrets(sessions, requests),
         ),
         sandbox=sandbox,
         authenticate=Clients(sessions).authenticate,
         record_seen=_recording_seen(sessions),
-        load_callables=_loading(sessions),
+        load_callables=Callables(sessions, Vault(settings.required_encryption_key)).load,
         write_executions=_writing(sessions),
         load_settings=_loading_settings(sessions),
         listen=lambda on_change, on_connected: Changes(database_url, on_change, on_connected),

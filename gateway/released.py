@@ -22,7 +22,7 @@ from mcpbox.domain.tools import Annotations
 from mcpbox.policies.call import may_list
 from mcpbox.policies.ruling import Ruling
 from mcpbox.usecases.bundles import bundle_of
-from sandbox.contract import Bundle, IsolationMode
+from sandbox.contract import BoundSecret, Bundle, IsolationMode
 
 _NOTHING_REMOTE: Registry[Any] = Registry()
 """Given explicitly: the default one would fetch a ``$ref`` over the network."""
@@ -45,6 +45,14 @@ class ReleasedTool:
     @property
     def shares_process(self) -> bool:
         return self.bundle.isolation is IsolationMode.RELEASE
+
+    @property
+    def secrets(self) -> dict[str, BoundSecret]:
+        """Never kept in the bundle: what changes in one takes effect with the next call."""
+        return {
+            name: BoundSecret(value=held.value, hosts=held.hosts)
+            for name, held in self.tool.secrets.items()
+        }
 
     @property
     def name(self) -> str:

@@ -5,7 +5,7 @@ third of the CPU time (ADR 0014).
 """
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ from sandbox.contract import (
     NOT_APPROVED_STATUS,
     UNKNOWN_BUNDLE_STATUS,
     UNKNOWN_MODULE_SET_STATUS,
+    BoundSecret,
     Bundle,
     BusyProblem,
     CheckRequest,
@@ -113,6 +114,7 @@ class SandboxClient:
         limits: RunLimits | None = None,
         trial: bool = False,
         on_output: OnOutput | None = None,
+        secrets: Mapping[str, BoundSecret] | None = None,
     ) -> RunResult:
         """Run the bundle; a failing tool is a result, not an error.
 
@@ -127,6 +129,7 @@ class SandboxClient:
             arguments=arguments,
             limits=limits or RunLimits(),
             trial=trial,
+            secrets=dict(secrets or {}),
         )
         timeout = request.limits.wall_s + _GRACE_S
         status, body = await self._post("/runs", request, timeout, on_output)

@@ -19,11 +19,12 @@ def changed_files(request: RequestDetail) -> list[FileDiff]:
     before, after = request.released, request.proposed
     if after is None:
         return _changed_packages(request)
+    packages = _changed_packages(request)
     code = diff_file(code_path(request), before.code if before else "", after.code)
     contract = diff_file(
         contract_path(request), contract_of(before) if before else "", contract_of(after)
     )
-    return [file for file in (code, contract) if file.status != "same"]
+    return [file for file in (code, contract, *packages) if file.status != "same"]
 
 
 def compared_with(request: RequestDetail) -> str:
@@ -37,6 +38,9 @@ def compared_with(request: RequestDetail) -> str:
 def _changed_packages(request: RequestDetail) -> list[FileDiff]:
     if request.access is not None:
         return [diff_file(f"{request.server_name}/hosts.txt", "", f"{request.access}\n")]
+    if request.secret_name is not None:
+        lines = "".join(f"{request.secret_name} {host}\n" for host in request.secret_hosts)
+        return [diff_file(f"{request.server_name}/secrets.txt", "", lines)]
     if request.lock is None:
         return []
     path = f"{request.server_name}/modules.lock"

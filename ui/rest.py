@@ -24,6 +24,7 @@ from mcpbox.domain.requests import (
     State,
 )
 from mcpbox.domain.review_policy import PolicyChange, PolicyVersion
+from mcpbox.domain.secrets import Secret
 from mcpbox.domain.servers import IsolationMode, ServerModules, ServerSummary
 from mcpbox.domain.tools import ToolDetail, ToolSummary, ToolVersion
 
@@ -71,6 +72,11 @@ class Visitor(BaseModel):
 
     @property
     def may_switch(self) -> bool:
+        """A courtesy, as above."""
+        return bool(self.roles & {Role.OPERATOR, Role.ADMIN})
+
+    @property
+    def may_keep_secrets(self) -> bool:
         """A courtesy, as above."""
         return bool(self.roles & {Role.OPERATOR, Role.ADMIN})
 
@@ -181,6 +187,16 @@ class Rest:
     async def revoke_grant(self, grant_id: UUID, reason: str) -> Grant:
         body = {"reason": reason}
         return await self._ask("POST", f"grants/{grant_id}/revocation", Grant, body=body)
+
+    async def secrets(self, server_id: UUID) -> list[Secret]:
+        return await self._ask("GET", f"servers/{server_id}/secrets", list[Secret])
+
+    async def set_secret(self, server_id: UUID, name: str, value: str) -> Secret:
+        path = f"servers/{server_id}/secrets/{name}"
+        return await self._ask("PUT", path, Secret, body={"value": value})
+
+    async def delete_secret(self, server_id: UUID, name: str) -> None:
+        await self._send("DELETE", f"servers/{server_id}/secrets/{name}")
 
     async def set_isolation(self, server_id: UUID, mode: IsolationMode) -> ServerSummary:
         body = {"isolation": mode}

@@ -46,6 +46,7 @@ CHECKS: dict[Check, str] = {
     Check.PACKAGE_FACTS: "About the packages",
     Check.HOST: "The host",
     Check.RELEASES: "Earlier releases",
+    Check.SECRET: "The secret",
 }
 SERVER_STATES: dict[DesiredState, tuple[str, Tone]] = {
     DesiredState.RUNNING: ("Running", "good"),
@@ -158,6 +159,8 @@ def change_of(request: RequestSummary) -> str:
         return request.requirement.beside_module
     if request.access is not None:
         return reach_of(request.access)
+    if request.secret_name is not None:
+        return f"to {', '.join(request.secret_hosts)}"
     if request.kind is Kind.RESTORE:
         return f"back: v{request.version_number}"
     if request.released_number is None:

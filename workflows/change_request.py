@@ -41,7 +41,7 @@ with workflow.unsafe.imports_passed_through():
         RequestActivities,
     )
     from workflows.details import details
-    from workflows.kinds import STORE_TIMEOUT, STRATEGIES
+    from workflows.kinds import STORE_TIMEOUT, strategy_of
     from workflows.operator_input import OperatorDecision, why_malformed
 
 STORE_RETRY = RetryPolicy(
@@ -63,7 +63,7 @@ class ChangeRequestWorkflow:
         # Runs before any message: handlers may rely on every field below.
         self._draft = draft
         self._digest = draft.digest
-        self._strategy = STRATEGIES[draft.subject.kind]
+        self._strategy = strategy_of(draft.subject)
         self._state = State.GATHERING
         self._state_reason = ""
         self._recorded = False

@@ -171,6 +171,17 @@ class HostActivities(ABC):
     async def apply_host_grant(self, given: ApplyRequest) -> None: ...
 
 
+class SecretActivities(ABC):
+    @activity.defn
+    @abstractmethod
+    async def examine_secret(self, given: Examination) -> None:
+        """Where it may be sent, whether it is set, and which tools name it; never its value."""
+
+    @activity.defn
+    @abstractmethod
+    async def apply_secret_binding(self, given: ApplyRequest) -> None: ...
+
+
 class GrantEnding(DomainModel):
     """What starts the timer of one grant."""
 

@@ -1,12 +1,12 @@
 """What differs between kinds of request: its checks, and the activity that applies it."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from mcpbox.domain.evidence import Check
-from mcpbox.domain.requests import Kind
+from mcpbox.domain.requests import Kind, Subject, requirements_in
 from workflows.contracts import (
     ApplyRequest,
     EvidenceActivities,
@@ -15,6 +15,7 @@ from workflows.contracts import (
     ModuleActivities,
     PublishActivities,
     ReleaseActivities,
+    SecretActivities,
 )
 
 STORE_TIMEOUT = timedelta(seconds=10)
@@ -78,4 +79,24 @@ STRATEGIES: dict[Kind, Strategy] = {
         expected=(Check.HOST,),
         apply=HostActivities.apply_host_grant,
     ),
+    Kind.SECRET_BINDING: Strategy(
+        examinations=(SecretActivities.examine_secret,),
+        expected=(Check.SECRET,),
+        apply=SecretActivities.apply_secret_binding,
+    ),
 }
+
+
+def strategy_of(subject: Subject) -> Strategy:
+    """A version that brings modules with it is looked at, and waited for, as those are too."""
+    strategy = STRATEGIES[subject.kind]
+    if subject.kind is not Kind.PUBLISH or not requirements_in(subject):
+        return strategy
+    return replace(
+        strategy,
+        examinations=(*strategy.examinations, ModuleActivities.examine_module),
+        expected=(*strategy.expected, *_OF_MODULES),
+        check_timeout=_FETCH_TIMEOUT,
+        check_patience=_FETCH_PATIENCE,
+        apply_timeout=_FETCH_TIMEOUT,
+    )

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.definition import (
     Caller,
@@ -16,6 +16,7 @@ from gateway.definition import (
 from mcpbox.domain.base import PageRequest
 from mcpbox.domain.evidence import Risk
 from mcpbox.domain.ids import RequestId, ToolId
+from mcpbox.domain.modules import Requirement
 from mcpbox.domain.requests import (
     REASON_MAX_LENGTH,
     TERMINAL,
@@ -29,7 +30,25 @@ from mcpbox.domain.requests import (
 from mcpbox.domain.texts import JsonObject, Text
 from mcpbox.domain.tools import Approval, ToolDetail
 
+_MODULE_MAX_LENGTH = 100
+_MODULES_MAX = 20
 OPEN_STATES = tuple(state for state in State if state not in TERMINAL)
+
+
+class WantedModule(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    module: Text = Field(
+        min_length=1, max_length=_MODULE_MAX_LENGTH, description="What the code imports."
+    )
+    package: Text = Field(
+        default="",
+        max_length=_MODULE_MAX_LENGTH,
+        description="Its package on PyPI where that has another name.",
+    )
+    version: Text = Field(
+        default="", max_length=2 * _MODULE_MAX_LENGTH, description="A version specifier."
+    )
 
 
 class RequestPublishInput(ToolInput):
@@ -44,6 +63,14 @@ class RequestPublishInput(ToolInput):
         description=(
             "Arguments for the trial run that the reviewer sees; they must be harmless. Left out, "
             "a tool with required parameters is shown without a trial."
+        ),
+    )
+    modules: list[WantedModule] = Field(
+        default_factory=list,
+        max_length=_MODULES_MAX,
+        description=(
+            "Modules that the code imports and its server does not have: approved together with "
+            "the tool. Hosts that the code names are asked for by themselves."
         ),
     )
 
@@ -67,6 +94,10 @@ async def request_publish(caller: Caller, given: RequestPublishInput) -> Request
         given.tool_id,
         notes=given.notes,
         sample_arguments=given.sample_arguments,
+        requirements=[
+            Requirement(module=one.module, package=one.package or one.module, specifier=one.version)
+            for one in given.modules
+        ],
     )
     return RequestedPublish(
         request_id=request.id,
@@ -271,6 +302,12 @@ def _after_host(state: State) -> str:
             return "It ended without a decision; ask with mcpbox_request_network_access."
 
 
+def _after_secret(state: State) -> str:
+    if state is State.APPLIED:
+        return "The server's tools may use it once a person has set its value."
+    return _after_host(state).replace("mcpbox_request_network_access", "mcpbox_request_secret")
+
+
 def _after_release(state: State) -> str:
     match state:
         case State.GATHERING:
@@ -295,6 +332,7 @@ _AFTER = {
     Kind.PUBLISH: _after_publish,
     Kind.MODULE_GRANT: _after_module,
     Kind.HOST_GRANT: _after_host,
+    Kind.SECRET_BINDING: _after_secret,
     Kind.ROLLBACK: _after_release,
     Kind.RESTORE: _after_release,
 }

@@ -44,6 +44,9 @@ class Action(StrEnum):
     GRANT_ADDED = "request:grant:added"
     GRANT_ENDED = "catalog:grant:ended"
     GRANT_REVOKED = "catalog:grant:revoked"
+    SECRET_CREATED = "catalog:secret:created"  # noqa: S105 - a word, no secret
+    SECRET_SET = "catalog:secret:set"  # noqa: S105 - a word, no secret
+    SECRET_DELETED = "catalog:secret:deleted"  # noqa: S105 - a word, no secret
     RELEASE_ENDED = "catalog:release:ended"
     RELEASE_MADE = "catalog:release:made"
     MODULE_SET_CHANGED = "catalog:server:module_set_changed"

@@ -1,8 +1,11 @@
 """What the gateway keeps in memory of every released tool, so a call needs no round trip."""
 
+from pydantic import Field
+
 from mcpbox.domain.base import DomainModel
 from mcpbox.domain.ids import Digest, ServerId
 from mcpbox.domain.manifests import Granted
+from mcpbox.domain.secrets import HeldSecret
 from mcpbox.domain.servers import DesiredState, IsolationMode
 from mcpbox.domain.tools import ToolVersion, callable_name
 
@@ -22,6 +25,8 @@ class CallableTool(DomainModel):
     """As the sandbox wants it; ``None`` for a release that was made before there were any."""
     granted: Granted
     """To the server of this tool."""
+    secrets: dict[str, HeldSecret] = Field(default_factory=dict)
+    """By name: those that the code names, and that have a value."""
     isolation: IsolationMode = IsolationMode.CALL
 
     @property

@@ -34,6 +34,14 @@ def digest_of_access(server_id: ServerId, access: HostAccess, *, days: int | Non
     return _digest({"server": str(server_id), "host": str(access), "days": days})
 
 
+def digest_of_binding(
+    server_id: ServerId, name: str, hosts: tuple[str, ...], *, days: int | None
+) -> Digest:
+    """What people approve of a request for a secret; its value is no part of it."""
+    asked = {"server": str(server_id), "secret": name, "hosts": list(hosts), "days": days}
+    return _digest(asked)
+
+
 def _digest(covered: dict[str, Any]) -> Digest:
     text = json.dumps(covered, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return Digest(f"sha256:{hashlib.sha256(text.encode()).hexdigest()}")

@@ -23,13 +23,18 @@ class Manifest(DomainModel):
 class Needs(DomainModel):
     """The part of a manifest that its server holds no live grant for.
 
-    Compatibility rule: kept with requests, so fields are only added, with a default.
+    Compatibility rule: kept with requests, so fields are only added, with a default; each holds
+    names alone, for reviewers may refuse each of them.
     """
 
     hosts: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    """By import name, of those that were asked for together with the version."""
+    secrets: tuple[str, ...] = ()
+    """By name, of those that its server has a placeholder for."""
 
     def __bool__(self) -> bool:
-        return bool(self.hosts)
+        return bool(self.hosts or self.modules or self.secrets)
 
 
 class Granted(DomainModel):
@@ -41,6 +46,8 @@ class Granted(DomainModel):
     """By import name: those that every tool may import, and those with a live grant."""
     module_set: Digest | None = None
     """What offers the granted ones; all tools of the server share it."""
+    secrets: frozenset[str] = frozenset()
+    """By name."""
     ends: tuple[GrantEnd, ...] = ()
     """Those of it that end by themselves."""
 
@@ -53,6 +60,7 @@ class Granted(DomainModel):
             update={
                 "hosts": self.hosts - _values(over, GrantKind.HOST),
                 "modules": self.modules - _values(over, GrantKind.MODULE),
+                "secrets": self.secrets - _values(over, GrantKind.SECRET),
                 "ends": tuple(end for end in self.ends if end.at > now),
             }
         )

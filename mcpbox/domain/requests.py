@@ -15,6 +15,7 @@ from mcpbox.domain.ids import DecisionId, Digest, RequestId, ServerId, ToolId, V
 from mcpbox.domain.manifests import Needs
 from mcpbox.domain.modules import Requirement, WheelLock
 from mcpbox.domain.people import Principal
+from mcpbox.domain.secrets import SecretName
 from mcpbox.domain.texts import Text
 from mcpbox.domain.tools import ToolVersion, callable_name
 
@@ -27,6 +28,7 @@ class Kind(StrEnum):
     PUBLISH = "publish"
     MODULE_GRANT = "module_grant"
     HOST_GRANT = "host_grant"
+    SECRET_BINDING = "secret_binding"  # noqa: S105 - a word, no secret
     ROLLBACK = "rollback"
     RESTORE = "restore"
 
@@ -116,6 +118,8 @@ class PublishSubject(VersionSubject):
     """Make one version of a tool callable, with the grants it needs."""
 
     kind: Literal[Kind.PUBLISH] = Kind.PUBLISH
+    requirements: tuple[Requirement, ...] = ()
+    """Modules that it brings with it, sorted by module; its server has none of them yet."""
 
     @property
     def label(self) -> str:
@@ -193,8 +197,29 @@ class HostSubject(GrantSubject):
         return f"grant {self.server_name} the host {self.access}"
 
 
+class SecretSubject(GrantSubject):
+    """Let a server's tools use a secret, as far as their own code names it."""
+
+    kind: Literal[Kind.SECRET_BINDING] = Kind.SECRET_BINDING
+    name: SecretName
+    hosts: tuple[str, ...]
+    """Where its value may be sent."""
+
+    @property
+    def thing(self) -> str:
+        return self.name
+
+    @property
+    def title(self) -> str:
+        return f"{self.name} for {self.server_name}"
+
+    @property
+    def label(self) -> str:
+        return f"let {self.server_name} use the secret {self.name}"
+
+
 Subject = Annotated[
-    PublishSubject | RollbackSubject | RestoreSubject | ModuleSubject | HostSubject,
+    PublishSubject | RollbackSubject | RestoreSubject | ModuleSubject | HostSubject | SecretSubject,
     Field(discriminator="kind"),
 ]
 """What a request is about."""
@@ -211,6 +236,17 @@ class RequestDraft(DomainModel):
     notes: Text = Field(default="", max_length=REASON_MAX_LENGTH)
     quorum: int = Field(default=1, ge=1)
     ttl: timedelta = timedelta(days=7)
+
+
+def requirements_in(subject: Subject) -> tuple[Requirement, ...]:
+    """The modules that approving grants."""
+    match subject:
+        case ModuleSubject():
+            return (subject.requirement,)
+        case PublishSubject():
+            return subject.requirements
+        case _:
+            return ()
 
 
 def workflow_id_of(subject: Subject, digest: Digest, attempt: int) -> str:
@@ -305,6 +341,9 @@ class RequestSummary(DomainModel):
     """Of requests for a module alone."""
     access: HostAccess | None = None
     """Of requests for a host alone."""
+    secret_name: str | None = None
+    """As the next, of requests for a secret alone."""
+    secret_hosts: tuple[str, ...] = ()
     days: int | None = None
     """How long what it grants is to hold; ``None``: until somebody revokes it."""
     digest: Digest

@@ -42,6 +42,16 @@ def may_list(tool: CallableTool, now: datetime) -> Ruling:
         return Ruling(
             Refused(f"The release of {tool.name!r} has no approval receipt; publish it again.")
         )
+    return _holds_its_grants(tool, now)
+
+
+def may_call(tool: CallableTool, caller: Principal, now: datetime) -> Ruling:
+    if Scope.CALL not in caller.scopes:
+        return Ruling(Refused("This client's token lacks the scope 'call'; make one that has it."))
+    return may_list(tool, now)
+
+
+def _holds_its_grants(tool: CallableTool, now: datetime) -> Ruling:
     # What ends by itself has ended, even where its timer or the news of it are late.
     granted = tool.granted.live_at(now)
     missing = ungranted_hosts(tool.version.manifest, granted.hosts)
@@ -60,10 +70,20 @@ def may_list(tool: CallableTool, now: datetime) -> Ruling:
                 "any more; ask for them with mcpbox_request_module."
             )
         )
+    unusable = sorted(set(tool.version.manifest.secret_names) - granted.secrets)
+    if unusable:
+        return Ruling(
+            Refused(
+                f"{tool.name!r} needs the secrets {', '.join(unusable)}, which its server may not "
+                "use; ask for them with mcpbox_request_secret."
+            )
+        )
+    unset = sorted(set(tool.version.manifest.secret_names) - tool.secrets.keys())
+    if unset:
+        return Ruling(
+            Refused(
+                f"{tool.name!r} needs the secrets {', '.join(unset)}, which have no value yet; a "
+                "person sets it in the panel, on the page of the server."
+            )
+        )
     return ALLOWED
-
-
-def may_call(tool: CallableTool, caller: Principal, now: datetime) -> Ruling:
-    if Scope.CALL not in caller.scopes:
-        return Ruling(Refused("This client's token lacks the scope 'call'; make one that has it."))
-    return may_list(tool, now)

@@ -20,6 +20,7 @@ from sandbox.contract import DEFAULT_MODULES
 
 HOST = GrantKind.HOST
 MODULE = GrantKind.MODULE
+SECRET = GrantKind.SECRET
 _REPLACED = "A newer grant took its place."
 
 
@@ -50,6 +51,7 @@ def granted_from(server: ServerRow, live: Iterable[GrantRow]) -> Granted:
         hosts=_values(rows, HOST),
         modules=DEFAULT_MODULES | _values(rows, MODULE),
         module_set=None if server.module_set is None else Digest(server.module_set),
+        secrets=_values(rows, SECRET),
         ends=tuple(
             GrantEnd(kind=GrantKind(row.kind), value=row.value, at=row.expires_at)
             for row in rows

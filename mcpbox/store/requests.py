@@ -24,6 +24,7 @@ from mcpbox.domain.requests import (
     ModuleSubject,
     RequestDetail,
     RequestSummary,
+    SecretSubject,
     State,
     Subject,
     Verdict,
@@ -70,7 +71,9 @@ async def get_request(session: AsyncSession, request_id: UUID) -> RequestDetail:
     if found is None:
         raise NotFound("request", request_id)
     row, _, proposed, released = found
-    lock = await modules.find_lock(session, Digest(row.digest))
+    evidence = await evidence_of(session, request_id)
+    resolved = (piece.digest for piece in evidence if piece.check is Check.PACKAGES)
+    lock = await modules.find_lock(session, next(resolved, Digest(row.digest)))
     installed = await modules.lock_of(session, row.server_id) if lock else None
     return RequestDetail(
         **_summary(found),
@@ -79,7 +82,7 @@ async def get_request(session: AsyncSession, request_id: UUID) -> RequestDetail:
         lock=lock,
         installed=None if installed == lock else installed,
         needs=Needs.model_validate(row.needs),
-        evidence=await evidence_of(session, request_id),
+        evidence=evidence,
         decisions=await decisions_of(session, request_id),
         history=await audit.history_of(session, subject_of(request_id)),
     )
@@ -245,6 +248,8 @@ def _about(
             "title": subject.title,
             "requirement": subject.requirement if isinstance(subject, ModuleSubject) else None,
             "access": subject.access if isinstance(subject, HostSubject) else None,
+            "secret_name": subject.name if isinstance(subject, SecretSubject) else None,
+            "secret_hosts": subject.hosts if isinstance(subject, SecretSubject) else (),
             "days": days_of(row, subject),
         }
     return {

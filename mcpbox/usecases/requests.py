@@ -37,6 +37,7 @@ from mcpbox.domain.requests import (
     RequestDetail,
     RequestDraft,
     RequestSummary,
+    SecretSubject,
     State,
     Subject,
     VersionSubject,
@@ -78,10 +79,12 @@ class Requests:
         *,
         notes: str = "",
         sample_arguments: dict[str, Any] | None = None,
+        requirements: Sequence[Requirement] = (),
     ) -> RequestSummary:
         """Ask that the newest version be released; asking twice is asking once.
 
-        ``sample_arguments`` are what the trial, which reviewers see, is run with.
+        ``sample_arguments`` are what the trial, which reviewers see, is run with;
+        ``requirements`` are modules that it imports and its server does not have yet.
         Raises: Conflict: released, revoked or denied already; Invalid; NotFound; Unavailable.
         """
         if len(json.dumps(sample_arguments)) > _SAMPLE_MAX_BYTES:
@@ -90,13 +93,14 @@ class Requests:
             raise Invalid("sample_arguments are nested too deeply; give a flatter example.")
         async with transaction(self._sessions) as session:
             tool = await tools.get_tool(session, tool_id)
-            subject, digest = _publication_of(tool), tool.current.digest
+            held = await modules.requirements_of(session, tool.server_id)
+            subject, digest = _publication_of(tool, requirements, held), tool.current.digest
             current = await releases.get_released_version(session, tool_id, tool.current.id)
             may_publish_again(current).require()
             earlier = await requests.attempts(session, workflow_ids_begin(subject, digest))
             if sample_arguments is not None:
                 await tools.keep_sample(session, tool.current.id, sample_arguments)
-        attempt = _publication_attempt(tool, earlier)
+        attempt = _publication_attempt(tool, subject, earlier)
         return await self.ask_people(by, subject, digest, attempt, notes, tool.released_version)
 
     async def request_module(
@@ -278,8 +282,20 @@ def _facts(request: RequestSummary) -> RequestFacts:
     return RequestFacts(state=request.state, digest=request.digest, requester=request.requester)
 
 
-def _publication_of(tool: ToolDetail) -> PublishSubject:
+def _publication_of(
+    tool: ToolDetail, requirements: Sequence[Requirement], held: Sequence[Requirement]
+) -> PublishSubject:
+    """Raises: Conflict; Invalid: a module that needs no grant, or that the code does not import."""
+    new = {one.module: one for one in requirements if one not in held}
+    for one in new.values():
+        require_grantable(one)
+        if one.module not in tool.current.manifest.modules:
+            raise Invalid(
+                f"{tool.name!r} does not import {one.module!r}; ask for what it imports alone, or "
+                "use mcpbox_request_module."
+            )
     return PublishSubject(
+        requirements=tuple(new[module] for module in sorted(new)),
         server_id=tool.server_id,
         server_name=tool.server_name,
         tool_id=tool.id,
@@ -289,7 +305,9 @@ def _publication_of(tool: ToolDetail) -> PublishSubject:
     )
 
 
-def _publication_attempt(tool: ToolDetail, earlier: Sequence[RequestRow]) -> int:
+def _publication_attempt(
+    tool: ToolDetail, subject: PublishSubject, earlier: Sequence[RequestRow]
+) -> int:
     """What was decided about a digest stays decided; what is open is asked again.
 
     Raises: Conflict: released or refused already.
@@ -298,7 +316,13 @@ def _publication_attempt(tool: ToolDetail, earlier: Sequence[RequestRow]) -> int
     if tool.released is not None and tool.released.digest == version.digest:
         raise Conflict(f"Version {version.number} of {tool.callable_name!r} is released.")
     last = earlier[-1] if earlier else None
-    if last is not None and last.state in (State.DENIED, State.VETOED):
+    # What a check missed may be brought with it now; what people denied stays denied.
+    brings_more = bool(subject.requirements) and (
+        last is not None and requests.subject_in(last) != subject
+    )
+    if last is not None and (
+        last.state == State.DENIED or (last.state == State.VETOED and not brings_more)
+    ):
         word = "denied" if last.state == State.DENIED else "vetoed by a check"
         raise Conflict(
             f"This exact version was {word}: {last.state_reason or 'no reason was given'} "
@@ -360,6 +384,8 @@ def _not_projected_yet(
         released_number=released_number,
         requirement=subject.requirement if isinstance(subject, ModuleSubject) else None,
         access=subject.access if isinstance(subject, HostSubject) else None,
+        secret_name=subject.name if isinstance(subject, SecretSubject) else None,
+        secret_hosts=subject.hosts if isinstance(subject, SecretSubject) else (),
         days=subject.days if isinstance(subject, GrantSubject) else None,
         digest=draft.digest,
         requester=draft.requester,

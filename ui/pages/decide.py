@@ -72,6 +72,7 @@ _NAMED = {
     Kind.PUBLISH: "tool",
     Kind.MODULE_GRANT: "module",
     Kind.HOST_GRANT: "host",
+    Kind.SECRET_BINDING: "secret",
     Kind.ROLLBACK: "tool",
     Kind.RESTORE: "tool",
 }
@@ -107,6 +108,8 @@ async def _ask(request: RequestDetail, verdict: Verdict) -> str | None:
         expected = request.requirement.module
     elif request.access is not None:
         expected = request.access.authority
+    elif request.secret_name is not None:
+        expected = request.secret_name
     title = manner.title.format(name)
     with ui.dialog() as dialog, ui.card().classes("sheet"):
         attributes(dialog, {"aria-label": title})

@@ -57,7 +57,7 @@ def _headline(request: RequestDetail) -> str:
             return "Nothing new is granted, and no check found anything."
         case Risk.MEDIUM:
             return "Read the remarks before you approve."
-        case Risk.HIGH if request.needs.hosts or request.access is not None:
+        case Risk.HIGH if request.needs.hosts or request.access or request.secret_name:
             return "This asks for more than was granted before."
         case Risk.HIGH:
             return "A check found something serious, or could not be made."
@@ -70,7 +70,8 @@ def show_evidence(request: RequestDetail) -> None:
         blank("flask-conical", "No evidence yet", "It appears here as each check ends.")
     order = list(Check)
     for evidence in sorted(request.evidence, key=lambda one: order.index(one.check)):
-        _check(evidence, stale=evidence.digest != request.digest)
+        of_packages = request.lock.digest if request.lock else request.digest
+        _check(evidence, stale=evidence.digest not in (request.digest, of_packages))
 
 
 def _check(evidence: Evidence, *, stale: bool) -> None:

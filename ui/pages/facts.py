@@ -21,6 +21,10 @@ def show_facts(request: RequestDetail, files: Sequence[FileDiff]) -> None:
             _of_packages(request, request.lock)
         elif request.access is not None:
             _of_host(request, request.access)
+        elif request.secret_name is not None:
+            _fact("Secret", request.secret_name, "its value stays with the broker")
+            _fact("Goes to", ", ".join(request.secret_hosts), "and nowhere else")
+            _fact("Holds", lasting(request.days), "it can be revoked at any time")
 
 
 def show_consequences(request: RequestDetail) -> None:
@@ -51,6 +55,9 @@ def _of_version(request: RequestDetail, proposed: ToolVersion, files: Sequence[F
         plural(len(manifest.secret_names), "secret") if manifest.secret_names else "None",
         ", ".join(manifest.secret_names) or "reads none",
     )
+    if request.needs.modules:
+        modules = request.needs.modules
+        _fact("Modules", plural(len(modules), "new module"), ", ".join(modules))
     _fact("Sandbox trial", *in_words(request.evidence, Check.TRIAL))
 
 
@@ -87,6 +94,11 @@ def _consequences(request: RequestDetail) -> Iterator[tuple[str, str]]:
         yield "globe", f"{tools} to reach it: {reach_of(request.access)}"
         yield "clock", f"It holds {lasting(request.days)}"
         return
+    if request.secret_name is not None:
+        hosts = ", ".join(request.secret_hosts)
+        yield "key-round", f"Tools of {request.server_name} that name it to send it to {hosts}"
+        yield "clock", f"It holds {lasting(request.days)}"
+        return
     if request.kind is Kind.ROLLBACK and request.released_number is not None:
         number, now = request.version_number, request.released_number
         yield "history", f"Version {number} to take the place of version {now}, at once"
@@ -95,12 +107,18 @@ def _consequences(request: RequestDetail) -> Iterator[tuple[str, str]]:
     yield "bot", "Be called by every client that may call tools"
     for host in request.needs.hosts:
         yield "globe", f"Reach {host}; other tools of {request.server_name} need not ask again"
+    if request.needs.modules:
+        yield from _of_lock(request)
     for secret in request.proposed.manifest.secret_names if request.proposed else ():
         yield "key-round", f"Read the secret {secret}"
 
 
 def _of_module(request: RequestDetail, module: str) -> Iterator[tuple[str, str]]:
     yield "package", f"Every tool of {request.server_name} to import {module}"
+    yield from _of_lock(request)
+
+
+def _of_lock(request: RequestDetail) -> Iterator[tuple[str, str]]:
     if request.lock is None:
         return
     changes = request.lock.changes_since(request.installed)

@@ -7,11 +7,13 @@ from typing import NamedTuple
 from mcpbox.domain.base import Page
 from mcpbox.domain.grants import Grant
 from mcpbox.domain.modules import GrantedModule
+from mcpbox.domain.secrets import Secret
 from mcpbox.domain.servers import ServerSummary
 from mcpbox.domain.tools import ToolSummary
 from ui.frame import Top
 from ui.pages.grants import grants_card
 from ui.pages.isolation import isolation_card
+from ui.pages.secrets import secrets_card
 from ui.pages.switches import server_switches
 from ui.pages.tools import tool_table
 from ui.parts import blank, box, connect_steps, link, state_badge, text
@@ -83,18 +85,20 @@ class _Shown(NamedTuple):
     tools: Page[ToolSummary]
     modules: Sequence[GrantedModule]
     grants: Page[Grant]
+    secrets: Sequence[Secret]
 
 
 async def server_page(visit: Visit, top: Top) -> None:
     server_id = visit.path_id("server_id", "server")
 
     async def load() -> _Shown:
-        held, grants, tools = await asyncio.gather(
+        held, grants, secrets, tools = await asyncio.gather(
             visit.rest.server_modules(server_id),
             visit.rest.grants(server_id),
+            visit.rest.secrets(server_id),
             visit.rest.tools(server_id=server_id, page=visit.page_number),
         )
-        return _Shown(held.server, tools, held.granted, grants)
+        return _Shown(held.server, tools, held.granted, grants, secrets)
 
     with box("page scroll"):
         section = Section(visit, load, lambda shown: _show(visit, top, shown), "page-wide")
@@ -103,7 +107,7 @@ async def server_page(visit: Visit, top: Top) -> None:
 
 
 def _show(visit: Visit, top: Top, shown: _Shown) -> None:
-    server, tools, modules, grants = shown
+    server, tools, modules, grants, secrets = shown
     top.name(server.name)
     with box("page-title"):
         state_badge(server_state(server))
@@ -134,6 +138,7 @@ def _show(visit: Visit, top: Top, shown: _Shown) -> None:
     if modules:
         _show_modules(visit, modules)
     grants_card(visit, grants)
+    secrets_card(visit, secrets)
     isolation_card(visit, server)
 
 

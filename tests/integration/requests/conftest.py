@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest_asyncio
+from pydantic import SecretStr
 from temporalio.client import Client, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
@@ -29,16 +30,20 @@ from mcpbox.domain.tools import ToolDetail
 from mcpbox.packages.facts import PyPI
 from mcpbox.packages.index import PackageIndex
 from mcpbox.packages.osv import OSV
+from mcpbox.sandbox_client import SandboxClient
 from mcpbox.store.modules import StoredModuleSets
 from mcpbox.store.tables import UserRow
 from mcpbox.temporal import SEARCH_ATTRIBUTES, TASK_QUEUE, TemporalGate
+from mcpbox.usecases.callables import Callables
 from mcpbox.usecases.development import Development
 from mcpbox.usecases.grants import Grants
 from mcpbox.usecases.network import Network
 from mcpbox.usecases.releases import Releases
 from mcpbox.usecases.requests import Requests
+from mcpbox.usecases.secrets import Secrets
 from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.tools import Tools
+from mcpbox.vault import Vault
 from tests.factories import NOW
 from tests.instances import Installed
 from tests.integration.conftest import Database, sandbox_of
@@ -51,6 +56,7 @@ AUTHOR = Principal(
 )
 ANA = Principal(kind=PrincipalKind.PERSON, name="ana", roles=frozenset({Role.REVIEWER}))
 VIC = Principal(kind=PrincipalKind.PERSON, name="vic", roles=frozenset({Role.VIEWER}))
+VAULT = Vault(SecretStr("a5" * 32))
 _FAST = [
     *("--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"),
     *("--dynamic-config-value", "history.transferProcessorMaxPollRPS=2000"),
@@ -81,6 +87,9 @@ class Office:
     network: Network
     grants: Grants
     releases: Releases
+    secrets: Secrets
+    callables: Callables
+    sandbox: SandboxClient
     development: Development
 
     async def draft(
@@ -179,6 +188,9 @@ async def office(
                 Network(database.sessions, requests),
                 Grants(database.sessions),
                 Releases(database.sessions, requests),
+                Secrets(database.sessions, requests, VAULT),
+                Callables(database.sessions, VAULT),
+                sandbox,
                 Development(database.sessions, sandbox),
             )
     await sandbox.aclose()

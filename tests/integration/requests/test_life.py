@@ -246,7 +246,7 @@ async def test_applying_twice_releases_once(office: Office) -> None:
     )
     [arguments] = await office.env.client.data_converter.decode(given.input.payloads)
 
-    releasing = ReleasedVersions(office.database.sessions, SIGNER)
+    releasing = ReleasedVersions(office.database.sessions, SIGNER, office.sandbox)
     await releasing.apply_publish(ApplyRequest.model_validate(arguments))
 
     async with office.database.sessions.begin() as session:

@@ -14,6 +14,7 @@ from temporalio.client import WorkflowHistory
 
 from mcpbox.domain.base import PageRequest, utc_now
 from mcpbox.domain.hosts import HostAccess
+from mcpbox.domain.modules import Requirement
 from mcpbox.domain.requests import RequestSummary, State, Verdict
 from mcpbox.store.tables import ReleaseRow, VersionRow
 from mcpbox.temporal import Message
@@ -102,12 +103,32 @@ async def malformed_signals(office: Office) -> RequestSummary:
     return request
 
 
+async def bundle_applied(office: Office) -> RequestSummary:
+    office.index.add("shout", files={"shout.py": "def shout(text): return text.upper()\n"})
+    code = "import shout\nasync def main() -> str:\n    return shout.shout('hi')\n"
+    tool = await office.draft(code)
+    wanted = Requirement(module="shout", package="shout")
+    asked = await office.requests.request_publish(AUTHOR, tool.id, requirements=[wanted])
+    request = await office.when(asked, State.AWAITING_DECISION)
+    await office.decide(request)
+    return request
+
+
 async def host_granted(office: Office) -> RequestSummary:
     tool = await office.draft()
     access = HostAccess(host="api.example.com", methods=("GET",), path_prefix="/v1")
     asked = await office.network.request_access(
         AUTHOR, tool.server_id, access, days=7, justification="The weather."
     )
+    request = await office.when(asked, State.AWAITING_DECISION)
+    await office.decide(request)
+    return request
+
+
+async def secret_bound(office: Office) -> RequestSummary:
+    tool = await office.draft()
+    await office.secrets.create(AUTHOR, tool.server_id, "KEY", ["api.example.com"])
+    asked = await office.secrets.request(AUTHOR, tool.server_id, "KEY", justification="The key.")
     request = await office.when(asked, State.AWAITING_DECISION)
     await office.decide(request)
     return request
@@ -144,6 +165,7 @@ PATHS: list[Callable[[Office], Awaitable[RequestSummary]]] = [
     applied,
     applied_by_signal,
     apply_failed,
+    bundle_applied,
     cancelled,
     denied,
     expired,
@@ -151,6 +173,7 @@ PATHS: list[Callable[[Office], Awaitable[RequestSummary]]] = [
     malformed_signals,
     restored,
     rolled_back,
+    secret_bound,
     superseded_after_changes_requested,
     vetoed,
     withdrawn,

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from mcp_types import CallToolResult
+from pydantic import SecretStr
 
 from gateway.calls import META_KEY, Calls
 from gateway.catalog import Catalog
@@ -14,8 +15,9 @@ from mcpbox.domain.errors import NotFound, Refused
 from mcpbox.domain.executions import Execution, ExecutionOutcome, Origin
 from mcpbox.domain.manifests import Granted, Manifest
 from mcpbox.domain.people import Principal, PrincipalKind, Scope
+from mcpbox.domain.secrets import HeldSecret
 from mcpbox.domain.servers import DesiredState, IsolationMode
-from sandbox.contract import ErrorKind, RunError, RunResult
+from sandbox.contract import BoundSecret, ErrorKind, RunError, RunResult
 from tests.service.gateway.factories import a_callable, a_version, soon
 from tests.service.gateway.running import text_of
 from tests.service.gateway.world import World
@@ -82,6 +84,45 @@ async def test_a_result_comes_back_as_text_and_structure_with_how_it_ran(bench: 
     assert execution.caller == "client:laptop"
     assert execution.arguments == {"a": 1}
     assert execution.result == '{"sum": 3}'
+
+
+async def test_i6_a_call_hands_its_secrets_over_beside_the_bundle_and_logs_none(
+    bench: Bench,
+) -> None:
+    held = HeldSecret(value=SecretStr("correct-horse"), hosts=("a.org",))
+    bench.world.callables = [
+        a_callable(
+            a_version(manifest=Manifest(secret_names=("KEY",))),
+            granted=Granted(secrets=frozenset({"KEY"})),
+            secrets={"KEY": held},
+        )
+    ]
+    await bench.catalog.reload()
+    await bench.call(a=1)
+
+    [(bundle, _)] = bench.world.sandbox.runs
+    [given] = bench.world.sandbox.secrets
+    assert given == {"KEY": BoundSecret(value=held.value, hosts=("a.org",))}
+    assert "correct-horse" not in bundle.model_dump_json()
+    assert "correct-horse" not in (await bench.logged()).model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("granted", "advice"),
+    [(frozenset[str](), "mcpbox_request_secret"), (frozenset({"KEY"}), "no value yet")],
+)
+async def test_i1_a_tool_without_its_secret_is_not_run(
+    bench: Bench, granted: frozenset[str], advice: str
+) -> None:
+    version = a_version(manifest=Manifest(secret_names=("KEY",)))
+    bench.world.callables = [a_callable(version, granted=Granted(secrets=granted))]
+    await bench.catalog.reload()
+
+    result = await bench.call(a=1)
+
+    assert result.is_error
+    assert advice in text_of(result)
+    assert bench.world.sandbox.runs == []
 
 
 async def test_the_sandbox_is_given_the_code_and_the_hosts_that_it_names(bench: Bench) -> None:

@@ -38,6 +38,13 @@ EXPECTED = {
     "mcpbox_withdraw_request",
     "mcpbox_request_module",
     "mcpbox_get_server_modules",
+    "mcpbox_request_network_access",
+    "mcpbox_list_tool_versions",
+    "mcpbox_rollback_tool",
+    "mcpbox_restore_tool",
+    "mcpbox_create_server_secret",
+    "mcpbox_list_server_secrets",
+    "mcpbox_request_secret",
 }
 
 

@@ -28,6 +28,7 @@ from mcpbox.domain.requests import (
     RequestSummary,
     State,
 )
+from mcpbox.domain.secrets import Secret
 from mcpbox.domain.servers import DesiredState, ServerModules, ServerSummary
 from mcpbox.domain.sources import SourceReport, Trial
 from mcpbox.domain.tools import (
@@ -48,6 +49,7 @@ from mcpbox.usecases.names import checked_name
 from mcpbox.usecases.network import Network
 from mcpbox.usecases.releases import Releases
 from mcpbox.usecases.requests import Requests, require_grantable
+from mcpbox.usecases.secrets import Secrets
 from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.tools import Tools, content_from
 from sandbox.contract import Bundle
@@ -86,6 +88,7 @@ def use_cases_of(world: World) -> UseCases:
         requests=InMemoryRequests(world),
         network=InMemoryNetwork(world),
         releases=InMemoryReleases(world),
+        secrets=InMemorySecrets(),
     )
 
 
@@ -282,6 +285,7 @@ class InMemoryRequests(Requests):
         *,
         notes: str = "",
         sample_arguments: dict[str, Any] | None = None,
+        requirements: Sequence[Requirement] = (),
     ) -> RequestSummary:
         tool = await InMemoryTools(self._world).get(tool_id)
         if tool.released is not None and tool.released.digest == tool.current.digest:
@@ -437,6 +441,16 @@ class InMemoryReleases(Releases):
     async def versions(self, tool_id: ToolId) -> list[ReleasedVersion]:
         tool = await InMemoryTools(self._world).get(tool_id)
         return [ReleasedVersion(version=tool.current)]
+
+
+class InMemorySecrets(Secrets):
+    """No server has one."""
+
+    def __init__(self) -> None:
+        return
+
+    async def list(self, server_id: ServerId) -> list[Secret]:
+        return []
 
 
 def _version(tool_id: ToolId, content: VersionContent, number: int, by: Principal) -> ToolVersion:

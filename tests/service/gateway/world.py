@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -30,7 +30,7 @@ from mcpbox.domain.tools import (
 )
 from mcpbox.sandbox_client import OnOutput, SandboxClient
 from mcpbox.store.changes import Changes, Topic
-from sandbox.contract import Bundle, ErrorKind, Health, RunError, RunLimits, RunResult
+from sandbox.contract import BoundSecret, Bundle, ErrorKind, Health, RunError, RunLimits, RunResult
 from tests.service.gateway.factories import a_callable, a_granted_module
 
 _KEY = SecretStr("k" * 32)
@@ -53,6 +53,8 @@ class InMemorySandbox(SandboxClient):
         """Answered instead of running anything."""
         self.followed: list[bool] = []
         """Of each run, whether its output was asked for while it ran."""
+        self.secrets: list[dict[str, BoundSecret]] = []
+        """That each run was given."""
         self.prints: tuple[str, ...] = ()
         """What each run prints before anything else, for whoever follows it."""
         self.started = asyncio.Event()
@@ -68,11 +70,13 @@ class InMemorySandbox(SandboxClient):
         limits: RunLimits | None = None,
         trial: bool = False,
         on_output: OnOutput | None = None,
+        secrets: Mapping[str, BoundSecret] | None = None,
     ) -> RunResult:
         if not self.reachable:
             raise Unavailable("The sandbox", "Nothing was run; try again.")
         self.runs.append((bundle, arguments))
         self.followed.append(on_output is not None)
+        self.secrets.append(dict(secrets or {}))
         self.started.set()
         if on_output is not None:
             for text in self.prints:
