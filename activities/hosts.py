@@ -49,13 +49,14 @@ class GrantedHosts(HostActivities):
                     await servers.get_server_row(session, row.server_id)
                     _require_as_approved(row, subject, given.digest)
                     ends_at = end_of(row, subject, now)
-                    await grants.grant(
+                    approver = await requests.approvers(session, row.id)
+                    made = await grants.grant(
                         session,
                         subject.server_id,
                         grants.HOST,
                         [str(subject.access)],
                         request_id=given.request_id,
-                        granted_by=await requests.approvers(session, row.id),
+                        granted_by=approver,
                         at=now,
                         expires_at=ends_at,
                     )
@@ -76,6 +77,14 @@ class GrantedHosts(HostActivities):
                             "host": str(subject.access),
                             "ends": ends_at.isoformat() if ends_at else None,
                         },
+                    )
+                    await grants.record_grants(
+                        session,
+                        subject.server_id,
+                        grants.HOST,
+                        made,
+                        request_id=given.request_id,
+                        granted_by=approver,
                     )
             await start_timers(self._sessions, given.request_id)
 

@@ -131,13 +131,14 @@ class GrantedModules(ModuleActivities):
         server = await session.get_one(ServerRow, row.server_id)
         server.module_set = lock.digest
         server.updated_at = now
-        await grants.grant(
+        approver = await requests.approvers(session, row.id)
+        made = await grants.grant(
             session,
             subject.server_id,
             grants.MODULE,
             [subject.requirement.module],
             request_id=given.request_id,
-            granted_by=await requests.approvers(session, row.id),
+            granted_by=approver,
             at=now,
             expires_at=end_of(row, subject, now),
         )
@@ -154,6 +155,22 @@ class GrantedModules(ModuleActivities):
             subject=requests.subject_of(given.request_id),
             detail=subject.label,
             facts={"digest": lock.digest, "requirement": str(subject.requirement)},
+        )
+        await grants.record_grants(
+            session,
+            subject.server_id,
+            grants.MODULE,
+            made,
+            request_id=given.request_id,
+            granted_by=approver,
+        )
+        await add_event(
+            session,
+            actor=SYSTEM.label,
+            action=Action.MODULE_SET_CHANGED,
+            subject=f"server:{server.id}",
+            detail=f"{server.name}: {lock.digest}",
+            facts={"digest": lock.digest, "request": str(given.request_id)},
         )
 
     async def _looked_into(self, wheel: PinnedWheel) -> WheelContents:

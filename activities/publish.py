@@ -29,7 +29,7 @@ from mcpbox.sandbox_client import SandboxClient
 from mcpbox.store import evidence, releases, requests, secrets, tools
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
-from mcpbox.store.grants import HOST, MODULE, SECRET, grant, granted
+from mcpbox.store.grants import HOST, MODULE, SECRET, grant, granted, record_grants
 from mcpbox.store.session import Sessions, transaction
 from mcpbox.store.tables import ReleaseRow, RequestRow, ServerRow, ToolRow, VersionRow
 from workflows.contracts import (
@@ -102,7 +102,7 @@ class ReleasedVersions(PublishActivities, ReleaseActivities):
     ) -> None:
         now = utc_now()
         approver = await requests.approvers(session, row.id)
-        await grant(
+        hosts = await grant(
             session,
             given.subject.server_id,
             HOST,
@@ -139,9 +139,11 @@ class ReleasedVersions(PublishActivities, ReleaseActivities):
             expires_at=end_of(row, given.subject, now),
         )
         await session.execute(
+        ended = await session.scalar(
             update(ReleaseRow)
             .where(ReleaseRow.tool_id == row.tool_id, ReleaseRow.active_to.is_(None))
             .values(active_to=now)
+            .returning(ReleaseRow.digest)
         )
         release = ReleaseRow(
             id=uuid4(),
@@ -167,6 +169,39 @@ class ReleasedVersions(PublishActivities, ReleaseActivities):
             detail=given.subject.label,
             facts={"digest": row.digest, **requests.granted_in(row).model_dump(mode="json")},
         )
+        await record_grants(
+            session,
+            given.subject.server_id,
+            HOST,
+            hosts,
+            request_id=given.request_id,
+            granted_by=approver,
+        )
+        await _record_release(session, release, version.number, ended)
+
+
+async def _record_release(
+    session: AsyncSession, release: ReleaseRow, number: int, ended: str | None
+) -> None:
+    """``ended``: digest of the one before it, if there was one."""
+    subject = f"tool:{release.tool_id}"
+    if ended is not None:
+        await add_event(
+            session,
+            actor=SYSTEM.label,
+            action=Action.RELEASE_ENDED,
+            subject=subject,
+            detail=f"version {number} takes its place",
+            facts={"digest": ended},
+        )
+    await add_event(
+        session,
+        actor=SYSTEM.label,
+        action=Action.RELEASE_MADE,
+        subject=subject,
+        detail=f"version {number}, approved by {release.approved_by}",
+        facts={"digest": release.digest, "request": str(release.request_id)},
+    )
 
 
 async def _still_as_approved(

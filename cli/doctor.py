@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from cli.database import check_database
 from cli.instance import Instance
 from cli.output import Exit, echo, echo_json
 from cli.ports import is_free
@@ -22,9 +23,12 @@ from cli.postgres_account import choose_account
 from cli.services import bare_environment, ports_of
 from cli.state import running_state
 from cli.temporal import installed_binary
+from mcpbox.domain.audit import Protection
 from mcpbox.domain.errors import DomainError, Unavailable
 from mcpbox.sandbox_client import SandboxClient
 from mcpbox.settings import Settings
+from mcpbox.store.audit_protection import protection
+from mcpbox.store.session import make_sessions, transaction
 from sandbox.contract import Health, Layer
 
 _PROBE_TIMEOUT_S = 60
@@ -71,6 +75,8 @@ def examine(instance: Instance) -> list[Check]:
     if instance.embeds_postgres or instance.embeds_temporal:
         checks.append(_glibc())
     checks.append(_failing("ports", lambda: _ports(instance)))
+    if audit := _audit(instance):
+        checks.append(audit)
     return [*checks, *_isolation(instance)]
 
 
@@ -175,6 +181,41 @@ def _ports(instance: Instance) -> Check:
         "; ".join(f"{port.number} ({port.purpose}) is in use" for port in busy),
         f"Choose others with {', '.join(port.setting for port in busy)}.",
     )
+
+
+def _audit(instance: Instance) -> Check | None:
+    """What keeps the processes from changing the audit log; ``None``: no database answers now."""
+    try:
+        found = asyncio.run(_ask_protection(instance.database_url().get_secret_value()))
+    except DomainError:
+        return None
+    verdict, what, todo = _PROTECTIONS[found]
+    return Check("audit", verdict, what, todo)
+
+
+async def _ask_protection(database_url: str) -> Protection:
+    await check_database(database_url)
+    sessions = make_sessions(database_url, pool_size=1)
+    try:
+        async with transaction(sessions) as session:
+            return await protection(session)
+    finally:
+        await sessions.kw["bind"].dispose()
+
+
+_PROTECTIONS = {
+    Protection.RIGHTS: (Verdict.OK, "the application's role may append to its log only", ""),
+    Protection.TRIGGER: (
+        Verdict.DEGRADED,
+        "the application's role owns its log; a trigger refuses changes, and an owner can drop it",
+        "Set MCPBOX_OWNER_DATABASE_URL for migrations, and give MCPBOX_DATABASE_URL another role.",
+    ),
+    Protection.NOTHING: (
+        Verdict.FAILED,
+        "nothing keeps the application's role from changing its log",
+        "Run `mcpbox migrate`; if it stays so, somebody took the trigger away: verify the log.",
+    ),
+}
 
 
 def _isolation(instance: Instance) -> list[Check]:

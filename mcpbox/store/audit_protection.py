@@ -5,25 +5,27 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcpbox.domain.audit import Protection
 
-_TABLES = ("audit_events", "audit_anchors")
+_TABLES = 2
 _RIGHTS = text("""
-    SELECT bool_or(role.rolsuper
+    SELECT count(*),
+           bool_or(role.rolsuper
                    OR pg_has_role(current_user, kept.relowner, 'MEMBER')
                    OR has_table_privilege(current_user, kept.oid, 'UPDATE, DELETE, TRUNCATE'))
       FROM pg_class kept, pg_roles role
-     WHERE role.rolname = current_user AND kept.oid = ANY(CAST(:tables AS regclass[]))
+     WHERE role.rolname = current_user
+       AND kept.oid IN (to_regclass('audit_events'), to_regclass('audit_anchors'))
 """)
 _TRIGGERS = text("""
     SELECT count(DISTINCT tgrelid)
       FROM pg_trigger
      WHERE tgname = 'append_only' AND tgenabled = 'A'
-       AND tgrelid = ANY(CAST(:tables AS regclass[]))
+       AND tgrelid IN (to_regclass('audit_events'), to_regclass('audit_anchors'))
 """)
 
 
 async def protection(session: AsyncSession) -> Protection:
-    given = {"tables": list(_TABLES)}
-    if not await session.scalar(_RIGHTS, given):
+    tables, may_change = (await session.execute(_RIGHTS)).one()
+    if tables == _TABLES and not may_change:
         return Protection.RIGHTS
-    guarded = await session.scalar(_TRIGGERS, given)
-    return Protection.TRIGGER if guarded == len(_TABLES) else Protection.NOTHING
+    guarded = await session.scalar(_TRIGGERS)
+    return Protection.TRIGGER if guarded == _TABLES else Protection.NOTHING

@@ -9,12 +9,14 @@ from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true, upd
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from mcpbox.domain.audit import Action
 from mcpbox.domain.base import Page, PageRequest, utc_now
 from mcpbox.domain.errors import NotFound
 from mcpbox.domain.grants import Grant, GrantEnd, GrantKind, state_of
 from mcpbox.domain.ids import Digest, GrantId, RequestId, ServerId
 from mcpbox.domain.manifests import Granted, Manifest, Needs, needs_beyond
 from mcpbox.domain.people import SYSTEM
+from mcpbox.store.audit import add_event
 from mcpbox.store.tables import GrantRow, RequestRow, ServerRow, VersionRow
 from sandbox.contract import DEFAULT_MODULES
 
@@ -141,8 +143,9 @@ async def grant(
     granted_by: str,
     at: datetime,
     expires_at: datetime | None = None,
-) -> None:
-    """What is granted already, for as long or longer, is left as it is."""
+) -> list[str]:
+    """Those that were not granted yet; for as long or longer, a grant is left as it is."""
+    made: list[str] = []
     shorter = true() if expires_at is None else GrantRow.expires_at < expires_at
     for value in values:
         await session.execute(
@@ -157,7 +160,7 @@ async def grant(
             )
             .values(revoked_at=at, revoked_by=SYSTEM.label, revoke_reason=_REPLACED)
         )
-        await session.execute(
+        new = await session.scalar(
             insert(GrantRow)
             .values(
                 id=uuid4(),
@@ -170,6 +173,31 @@ async def grant(
                 expires_at=expires_at,
             )
             .on_conflict_do_nothing()
+            .returning(GrantRow.value)
+        )
+        if new is not None:
+            made.append(new)
+    return made
+
+
+async def record_grants(
+    session: AsyncSession,
+    server_id: ServerId,
+    kind: GrantKind,
+    values: Iterable[str],
+    *,
+    request_id: RequestId,
+    granted_by: str,
+) -> None:
+    """In the audit log, so last in a transaction."""
+    for value in values:
+        await add_event(
+            session,
+            actor=SYSTEM.label,
+            action=Action.GRANT_ADDED,
+            subject=f"server:{server_id}",
+            detail=f"{kind} {value}, approved by {granted_by}",
+            facts={"kind": kind, "value": value, "request": str(request_id)},
         )
 
 

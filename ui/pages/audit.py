@@ -111,7 +111,7 @@ class _Chain:
                     else:
                         self._visit.stamp(anchor.at, relative=True)
                 about = (
-                    f"signed over event {anchor.sequence}; {report.anchors} hold"
+                    f"over event {anchor.sequence}; {plural(report.anchors, 'anchor')} compared"
                     if anchor
                     else "one is signed every day; mcpbox audit anchor makes one now"
                 )
@@ -143,7 +143,7 @@ def _filters(wanted: dict[str, str]) -> None:
             _field("actor", wanted["actor"], placeholder="person:ana")
         with _labelled("What happened"), box("field-native", "select", name="action"):
             for value, words in [("", "Anything"), *((str(a), action_words(a)) for a in _sorted())]:
-                option = text(words, tag="option", value=value)
+                option = attributes(text(words, tag="option"), {"value": value})
                 if value == wanted["action"]:
                     attributes(option, {"selected": "selected"})
         with _labelled("Subject"):
@@ -183,7 +183,7 @@ def _events(visit: Visit, events: Sequence[AuditEvent]) -> None:
                 with box("main-cell", "td"):
                     row_link(action_words(event.action), f"/audit/{event.sequence}", classes="")
                     text(reveal(event.detail), "sub", title=event.detail)
-                with box("", "td"), box("line-row"):
+                with box("by-cell", "td"), box("line-row"):
                     name, words = who(event.actor)
                     icon(name, "i-14 faint")
                     text(words, "ellipsis", title=event.actor)

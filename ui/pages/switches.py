@@ -9,7 +9,7 @@ from mcpbox.domain.narrowing import Narrowing, Switch
 from mcpbox.domain.servers import DesiredState, ServerSummary
 from mcpbox.domain.tools import ToolSummary
 from ui.confirm import Question, ask_to_confirm
-from ui.parts import box, button, callout, text
+from ui.parts import box, button, icon, text
 from ui.rest import ApiProblem
 from ui.visit import Visit
 from ui.words import who
@@ -172,12 +172,15 @@ def _standing(
     visit: Visit, word: str, narrowing: Narrowing, rest: str, *, level: str = "medium"
 ) -> None:
     name = "shield-alert" if level == "critical" else "circle-stop"
-    with callout(level, name, f"{word} by {who(narrowing.by)[1]}"), box("standing"):
-        if narrowing.reason:
-            text(narrowing.reason, "quote", "div")
-        with box("faint small"):
-            visit.stamp(narrowing.at, relative=True)
-            text(f". {rest}")
+    with box(f"callout {level}"):
+        icon(name)
+        with box("grow"):
+            with box("line-row wrap"):
+                text(f"{word} by {who(narrowing.by)[1]}", tag="b", title=narrowing.by)
+                visit.stamp(narrowing.at, "faint small", relative=True)
+            if narrowing.reason:
+                text(narrowing.reason, "", "div")
+            text(rest, tag="p")
 
 
 async def _throw(visit: Visit, subject: _Subject, switch: Switch) -> None:

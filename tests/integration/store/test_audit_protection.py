@@ -133,7 +133,7 @@ async def test_i10_an_edit_behind_our_back_is_found_and_named(
 ) -> None:
     await write(application, 3)
     connection = await owner(database)
-    victim = await connection.fetchval("SELECT max(sequence) - 1 FROM audit_events")
+    victim: int = await connection.fetchval("SELECT max(sequence) - 1 FROM audit_events")
     await connection.close()
 
     await forge(
