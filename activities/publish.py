@@ -138,7 +138,6 @@ class ReleasedVersions(PublishActivities, ReleaseActivities):
             at=now,
             expires_at=end_of(row, given.subject, now),
         )
-        await session.execute(
         ended = await session.scalar(
             update(ReleaseRow)
             .where(ReleaseRow.tool_id == row.tool_id, ReleaseRow.active_to.is_(None))

@@ -59,12 +59,12 @@ def build_api(
         review_policy,
         catalog,
         grants,
+        secrets,
         executions,
         system,
         audit,
         switches,
     ):
-    for module in (auth, requests, catalog, grants, secrets, executions, system, audit, switches):
         v1.include_router(module.router)
     app.include_router(v1)
     app.include_router(system.probes)
