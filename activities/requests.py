@@ -6,12 +6,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from activities.errors import final_domain_errors
+from activities.telling import tell_of_request
 from mcpbox.domain.audit import Action
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.errors import Refused
-from mcpbox.domain.evidence import Check, Evidence, Status
+from mcpbox.domain.evidence import Check, Evidence, Risk, Status
 from mcpbox.domain.ids import Digest
 from mcpbox.domain.manifests import Needs
+from mcpbox.domain.notices import Event
 from mcpbox.domain.people import SYSTEM, Principal
 from mcpbox.domain.requests import Decision, State, Subject, Verdict, VersionSubject
 from mcpbox.policies.review import RequestFacts, may_decide, tally
@@ -40,6 +42,8 @@ from workflows.contracts import (
     RequestActivities,
 )
 
+_TELLING = (State.DENIED, State.CHANGES_REQUESTED)
+"""Decisions that lead to nothing else which is told."""
 _UNRESOLVED = (Status.FAILED, Status.MISSING)
 
 
@@ -94,6 +98,10 @@ class StoredRequests(RequestActivities):
             async with transaction(self._sessions) as session:
                 row = await requests.get_request_row(session, given.request_id)
                 found = await self._complete_evidence(session, given)
+                recorded = State(row.state)
+                if recorded.terminal or recorded in (State.APPROVED, State.APPLYING):
+                    # Reset by an operator: what was decided stays decided, and is applied once.
+                    return _presented(row, found)
                 needs = Needs()
                 if row.version_id is not None:
                     needs = await needs_of(session, row.version_id, row.server_id)
@@ -107,6 +115,8 @@ class StoredRequests(RequestActivities):
                 row.state_reason = veto
                 row.updated_at = utc_now()
                 await announce(session, Topic.REQUESTS, given.request_id)
+                if state is State.AWAITING_DECISION:
+                    await tell_of_request(session, row, Event.REQUEST_WAITING)
                 await add_event(
                     session,
                     actor=SYSTEM.label,
@@ -114,16 +124,7 @@ class StoredRequests(RequestActivities):
                     subject=requests.subject_of(given.request_id),
                     detail=f"{state}, risk {risk}",
                 )
-                return PresentedRequest(
-                    state=state,
-                    state_reason=row.state_reason,
-                    digest=Digest(row.digest),
-                    risk=risk,
-                    evidence=tuple(
-                        EvidenceLine(check=p.check, status=p.status, summary=p.summary)
-                        for p in found
-                    ),
-                )
+                return _presented(row, found)
 
     @activity.defn
     async def record_decision(self, given: RecordDecision) -> RecordedDecision:
@@ -143,6 +144,8 @@ class StoredRequests(RequestActivities):
                 row.updated_at = given.decided_at
                 await session.flush()
                 await announce(session, Topic.REQUESTS, given.request_id)
+                if State(row.state) in _TELLING:
+                    await tell_of_request(session, row, Event.REQUEST_DECIDED)
                 await add_event(
                     session,
                     actor=reviewer.label,
@@ -179,6 +182,8 @@ class StoredRequests(RequestActivities):
                 row.state_reason = given.state_reason
                 row.updated_at = utc_now()
                 await announce(session, Topic.REQUESTS, given.request_id)
+                if given.state is State.APPLY_FAILED:
+                    await tell_of_request(session, row, Event.REQUEST_FAILED)
                 await add_event(
                     session,
                     actor=given.actor,
@@ -205,6 +210,18 @@ class StoredRequests(RequestActivities):
                 ),
             )
         return await requests.evidence_of(session, given.request_id) if missing else found
+
+
+def _presented(row: RequestRow, found: list[Evidence]) -> PresentedRequest:
+    return PresentedRequest(
+        state=State(row.state),
+        state_reason=row.state_reason,
+        digest=Digest(row.digest),
+        risk=Risk(row.risk) if row.risk else Risk.HIGH,
+        evidence=tuple(
+            EvidenceLine(check=p.check, status=p.status, summary=p.summary) for p in found
+        ),
+    )
 
 
 def _facts(row: RequestRow) -> RequestFacts:

@@ -50,7 +50,9 @@ def parts_of(settings: Settings) -> Parts:
     database_url = settings.required_database_url
     sessions = make_sessions(database_url)
     sandbox = SandboxClient.of(settings, StoredModuleSets(sessions))
-    gate = TemporalGate(settings.temporal_target, settings.temporal_namespace)
+    gate = TemporalGate(
+        settings.temporal_target, settings.temporal_namespace, settings.temporal_keys
+    )
     requests = Requests(sessions, gate, ttl=settings.request_ttl)
     return Parts(
         use_cases=UseCases(

@@ -3,14 +3,17 @@
 import hashlib
 import os
 import secrets
+from collections.abc import Sequence
 
-from cryptography.exceptions import InvalidKey, InvalidSignature
+from cryptography.exceptions import InvalidKey, InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import SecretStr
 
+_NONCE_BYTES = 12
 _SALT_BYTES = 16
 _MEMORY_KIB = 64 * 1024
 _ITERATIONS = 3
@@ -46,6 +49,43 @@ def signature_holds(public: bytes, signature: bytes, signed: bytes) -> bool:
     except InvalidSignature:
         return False
     return True
+
+
+class CannotOpen(Exception):
+    """Sealed with a key that is not in the ring, for another place, or changed since."""
+
+
+class Keyring:
+    """AES-256-GCM. Seals with the newest key, and opens what any of its keys has sealed.
+
+    Source: NIST SP 800-38D, with 96-bit random nonces.
+    """
+
+    def __init__(self, keys: Sequence[SecretStr], purpose: str) -> None:
+        """``keys``: newest first, 64 hexadecimal digits each. Each ``purpose`` has its own."""
+        derived = [bytes.fromhex(derive(key, purpose)) for key in keys]
+        self._ciphers = {_key_id(key): AESGCM(key) for key in derived}
+        self.key_id = _key_id(derived[0])
+        """Of the newest; it tells nothing of the key."""
+
+    def seal(self, plain: bytes, place: bytes) -> bytes:
+        """``place``: what it belongs to; opened for another place, it does not open."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self._ciphers[self.key_id].encrypt(nonce, plain, place)
+
+    def open(self, key_id: str, sealed: bytes, place: bytes) -> bytes:
+        """Raises: CannotOpen."""
+        cipher = self._ciphers.get(key_id)
+        if cipher is None:
+            raise CannotOpen
+        try:
+            return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], place)
+        except (InvalidTag, ValueError) as error:
+            raise CannotOpen from error
+
+
+def _key_id(key: bytes) -> str:
+    return hashlib.sha256(b"mcpbox/key id/" + key).hexdigest()[:16]
 
 
 def hash_password(password: SecretStr) -> str:

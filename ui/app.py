@@ -18,6 +18,7 @@ from ui.login import login_routes
 from ui.pages.approvals import approvals_page
 from ui.pages.audit import audit_event_page, audit_page
 from ui.pages.executions import execution_page, executions_page
+from ui.pages.notifications import notifications_page
 from ui.pages.overview import overview_page
 from ui.pages.servers import server_page, servers_page
 from ui.pages.tool import tool_page
@@ -49,6 +50,7 @@ ROUTES = (
     Route("/executions/{execution_id}", "Execution", "executions", execution_page),
     Route("/audit", "Audit", "audit", audit_page),
     Route("/audit/{sequence}", "Event", "audit", audit_event_page),
+    Route("/notifications", "Notifications", "notifications", notifications_page),
     Route("/servers", "Servers", "servers", servers_page),
     Route("/servers/{server_id}", "Server", "servers", server_page),
     Route("/tools", "Tools", "tools", tools_page),

@@ -6,7 +6,7 @@ from typing import Literal
 
 from nicegui import Client, background_tasks
 
-Topic = Literal["requests", "catalog", "executions", "clients", "audit"]
+Topic = Literal["requests", "catalog", "executions", "clients", "audit", "recovery", "notices"]
 Reaction = Callable[[], Awaitable[None]]
 
 GAP_S = 0.5

@@ -26,6 +26,8 @@ class Topic(StrEnum):
     CLIENTS = "clients"
     EXECUTIONS = "executions"
     AUDIT = "audit"
+    RECOVERY = "recovery"
+    NOTICES = "notices"
 
 
 _TOPICS = frozenset(topic.value for topic in Topic)
