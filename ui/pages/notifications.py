@@ -1,25 +1,24 @@
 """What one is told, and, for admins, where else people are told."""
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 from uuid import UUID
 
 from nicegui import ui
-from nicegui.element import Element
 from pydantic import SecretStr
 
 from mcpbox.domain.base import Page
 from mcpbox.domain.notices import ReceivedNotice, Target, TargetDraft, TargetKind
 from ui.frame import Top
-from ui.parts import attributes, blank, box, button, icon, link, text
+from ui.parts import attributes, blank, box, button, link, text
 from ui.rest import ApiProblem
 from ui.section import Section
 from ui.tables import pager, table
 from ui.visit import Visit
 
 _ADD = "Add a target"
-Field = TypeVar("Field", bound=Element)
 _COLUMNS = (
     ("Target", ""),
     ("Goes to", ""),
@@ -138,33 +137,30 @@ async def _remove(visit: Visit, target_id: UUID, section: Section[_Shown]) -> No
         await section.refresh()
 
 
-def _field(element: Field, label: str) -> Field:
-    """Labelled as the fields of other sheets are."""
-    element.classes("field").props("outlined dense")
-    attributes(element, {"aria-label": label})
-    with box() as place:
-        text(label, "label", "div")
-    element.move(place)
-    return element
+def _field(label: str, make: Callable[..., ui.input], *, placeholder: str) -> ui.input:
+    text(label, "label", "div")
+    field = make(placeholder=placeholder)
+    field.classes("field").props("outlined dense")
+    attributes(field, {"aria-label": label})
+    return field
 
 
 def _ask(visit: Visit, section: Section[_Shown]) -> None:
     with ui.dialog() as dialog, ui.card().classes("sheet"):
         attributes(dialog, {"aria-label": _ADD})
-        with box("sheet-head"):
-            with box("sheet-mark back"):
-                icon("bell")
-            with box("grow"):
-                text(_ADD, tag="h2")
-                text(
-                    "It is sent names, a state and a link; nobody decides from there.", "muted", "p"
-                )
+        with box("sheet-head"), box("grow"):
+            text(_ADD, tag="h2")
+            text("It is sent names, a state and a link; nobody decides from there.", "muted", "p")
         with box("sheet-body"):
-            name = _field(ui.input(placeholder="reviewers"), "Name")
-            kind = _field(ui.select(dict(_KINDS), value=TargetKind.WEBHOOK), "Kind")
+            name = _field("Name", ui.input, placeholder="reviewers")
+            text("Kind", "label", "div")
+            kind = ui.select(dict(_KINDS), value=TargetKind.WEBHOOK)
+            kind.classes("field").props("outlined dense")
+            attributes(kind, {"aria-label": "Kind"})
             address = _field(
-                ui.input(placeholder="https://\N{HORIZONTAL ELLIPSIS}", password=True),
                 "Address, or mail addresses separated by commas; kept sealed",
+                partial(ui.input, password=True),
+                placeholder="https://\N{HORIZONTAL ELLIPSIS}",
             )
             private = ui.checkbox("It may be on a private network, and without TLS")
             told = text("", "mono small", "p")
@@ -174,10 +170,10 @@ def _ask(visit: Visit, section: Section[_Shown]) -> None:
             try:
                 made = await visit.rest.add_target(
                     TargetDraft(
-                        name=name.value,
+                        name=name.value or "",
                         kind=kind.value or TargetKind.WEBHOOK,
-                        address=SecretStr(address.value),
-                        private=private.value,
+                        address=SecretStr(address.value or ""),
+                        private=bool(private.value),
                     )
                 )
             except (ApiProblem, ValueError) as problem:
