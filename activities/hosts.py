@@ -7,11 +7,13 @@ from activities.grants import end_of, start_timers
 from activities.host_evidence import host_evidence
 from activities.receipts import reissue_receipts
 from activities.subjects import host
+from activities.telling import tell_of_request
 from mcpbox.domain.audit import Action
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.digests import digest_of_access
 from mcpbox.domain.errors import Conflict
 from mcpbox.domain.ids import Digest
+from mcpbox.domain.notices import Event
 from mcpbox.domain.people import SYSTEM
 from mcpbox.domain.requests import HostSubject, State
 from mcpbox.receipts import ReceiptSigner
@@ -66,6 +68,7 @@ class GrantedHosts(HostActivities):
                     await reissue_receipts(session, self._signer, subject.server_id)
                     await announce(session, Topic.CATALOG, row.server_id)
                     await announce(session, Topic.REQUESTS, given.request_id)
+                    await tell_of_request(session, row, Event.REQUEST_APPLIED)
                     await add_event(
                         session,
                         actor=SYSTEM.label,

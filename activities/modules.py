@@ -14,6 +14,7 @@ from activities.heartbeats import heartbeating
 from activities.module_locks import require_lock, wanted_modules
 from activities.receipts import reissue_receipts
 from activities.subjects import module
+from activities.telling import tell_of_request
 from mcpbox.domain.audit import Action
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.errors import Conflict, Invalid, Refused
@@ -25,6 +26,7 @@ from mcpbox.domain.modules import (
     WheelLock,
     require_offered,
 )
+from mcpbox.domain.notices import Event
 from mcpbox.domain.people import SYSTEM
 from mcpbox.domain.requests import ModuleSubject, State, requirements_in
 from mcpbox.packages.facts import PyPI
@@ -148,6 +150,7 @@ class GrantedModules(ModuleActivities):
         await reissue_receipts(session, self._signer, subject.server_id)
         await announce(session, Topic.CATALOG, row.server_id)
         await announce(session, Topic.REQUESTS, given.request_id)
+        await tell_of_request(session, row, Event.REQUEST_APPLIED)
         await add_event(
             session,
             actor=SYSTEM.label,

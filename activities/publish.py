@@ -14,12 +14,14 @@ from activities.module_locks import require_lock, shown_lock
 from activities.receipts import issue_receipt, reissue_receipts
 from activities.release_evidence import release_evidence
 from activities.subjects import publication
+from activities.telling import tell_of_request
 from mcpbox.domain.audit import Action
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.digests import digest_of
 from mcpbox.domain.errors import Conflict
 from mcpbox.domain.manifests import Manifest, needs_beyond
 from mcpbox.domain.modules import WheelLock
+from mcpbox.domain.notices import Event
 from mcpbox.domain.people import SYSTEM
 from mcpbox.domain.releases import ReleasedVersion
 from mcpbox.domain.requests import State, requirements_in
@@ -160,6 +162,7 @@ class ReleasedVersions(PublishActivities, ReleaseActivities):
         await session.flush()
         await announce(session, Topic.CATALOG, row.tool_id)
         await announce(session, Topic.REQUESTS, given.request_id)
+        await tell_of_request(session, row, Event.REQUEST_APPLIED)
         await add_event(
             session,
             actor=SYSTEM.label,

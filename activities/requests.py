@@ -7,12 +7,14 @@ from temporalio import activity
 
 from activities.errors import final_domain_errors
 from activities.judging import decide_by_rule, judge
+from activities.telling import tell_of_request
 from mcpbox.domain.audit import Action
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.errors import Refused
-from mcpbox.domain.evidence import Check, Evidence, Status
+from mcpbox.domain.evidence import Check, Evidence, Risk, Status
 from mcpbox.domain.ids import Digest
 from mcpbox.domain.manifests import Needs
+from mcpbox.domain.notices import Event
 from mcpbox.domain.people import SYSTEM, Principal
 from mcpbox.domain.requests import (
     Decision,
@@ -49,6 +51,8 @@ from workflows.contracts import (
     RequestActivities,
 )
 
+_TELLING = (State.DENIED, State.CHANGES_REQUESTED)
+"""Decisions that lead to nothing else which is told."""
 _UNRESOLVED = (Status.FAILED, Status.MISSING)
 
 
@@ -105,6 +109,10 @@ class StoredRequests(RequestActivities):
             async with transaction(self._sessions) as session:
                 row = await requests.get_request_row(session, given.request_id)
                 found = await self._complete_evidence(session, given)
+                recorded = State(row.state)
+                if recorded.terminal or recorded in (State.APPROVED, State.APPLYING):
+                    # Reset by an operator: what was decided stays decided, and is applied once.
+                    return _presented(row, found)
                 needs = Needs()
                 if row.version_id is not None:
                     needs = await needs_of(session, row.version_id, row.server_id)
@@ -137,16 +145,9 @@ class StoredRequests(RequestActivities):
                 )
                 if not veto:
                     await decide_by_rule(session, row, found, automatic, at=now)
-                return PresentedRequest(
-                    state=State(row.state),
-                    state_reason=row.state_reason,
-                    digest=Digest(row.digest),
-                    risk=risk,
-                    evidence=tuple(
-                        EvidenceLine(check=p.check, status=p.status, summary=p.summary)
-                        for p in found
-                    ),
-                )
+                if row.state == State.AWAITING_DECISION:
+                    await tell_of_request(session, row, Event.REQUEST_WAITING)
+                return _presented(row, found)
 
     @activity.defn
     async def record_decision(self, given: RecordDecision) -> RecordedDecision:
@@ -166,6 +167,8 @@ class StoredRequests(RequestActivities):
                 row.updated_at = given.decided_at
                 await session.flush()
                 await announce(session, Topic.REQUESTS, given.request_id)
+                if State(row.state) in _TELLING:
+                    await tell_of_request(session, row, Event.REQUEST_DECIDED)
                 await add_event(
                     session,
                     actor=reviewer.label,
@@ -202,6 +205,8 @@ class StoredRequests(RequestActivities):
                 row.state_reason = given.state_reason
                 row.updated_at = utc_now()
                 await announce(session, Topic.REQUESTS, given.request_id)
+                if given.state is State.APPLY_FAILED:
+                    await tell_of_request(session, row, Event.REQUEST_FAILED)
                 await add_event(
                     session,
                     actor=given.actor,
@@ -228,6 +233,18 @@ class StoredRequests(RequestActivities):
                 ),
             )
         return await requests.evidence_of(session, given.request_id) if missing else found
+
+
+def _presented(row: RequestRow, found: list[Evidence]) -> PresentedRequest:
+    return PresentedRequest(
+        state=State(row.state),
+        state_reason=row.state_reason,
+        digest=Digest(row.digest),
+        risk=Risk(row.risk) if row.risk else Risk.HIGH,
+        evidence=tuple(
+            EvidenceLine(check=p.check, status=p.status, summary=p.summary) for p in found
+        ),
+    )
 
 
 def _facts(row: RequestRow) -> RequestFacts:

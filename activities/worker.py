@@ -25,23 +25,36 @@ from activities.evidence import GatheredEvidence
 from activities.grants import TimedGrants
 from activities.hosts import GrantedHosts
 from activities.modules import GrantedModules, PackageSources
+from activities.notices import SentNotices
 from activities.publish import ReleasedVersions
+from activities.reconciliation import ReconciledRequests
+from activities.recovery import RestoredServers
 from activities.requests import StoredRequests
 from activities.retention import Retention, ensure_retention
+from activities.schedules import ensure_schedules
 from activities.secrets import BoundSecrets
 from mcpbox import logs
 from mcpbox.anchors import AnchorExport, AnchorSigner
 from mcpbox.receipts import ReceiptSigner
 from mcpbox.sandbox_client import SandboxClient
+from mcpbox.sending import Sender
 from mcpbox.settings import Settings
 from mcpbox.store.modules import StoredModuleSets
 from mcpbox.store.session import Sessions, make_sessions
 from mcpbox.temporal import SEARCH_ATTRIBUTES, TASK_QUEUE, connect_patiently, settle
 from mcpbox.usecases.audit import Audit
+from mcpbox.usecases.notices import TargetSeals
 from workflows.audit import AnchorAuditWorkflow
 from workflows.change_request import ChangeRequestWorkflow
 from workflows.grant_end import GrantEndWorkflow
 from workflows.interceptor import OneSignalArgument
+from workflows.notices import DeliverNoticeWorkflow, SendNoticesWorkflow
+from workflows.reconciliation import ReconcileRequestsWorkflow
+from workflows.recovery import (
+    RecoverServersWorkflow,
+    RecoverServerWorkflow,
+    WatchSandboxWorkflow,
+)
 from workflows.retention import RetainLogs
 
 _PATIENCE = timedelta(seconds=60)
@@ -68,15 +81,20 @@ async def serve(settings: Settings) -> None:
     sandbox = SandboxClient.of(settings, StoredModuleSets(sessions))
     try:
         client = await connect_patiently(
-            settings.temporal_target, settings.temporal_namespace, patience=_PATIENCE
+            settings.temporal_target,
+            settings.temporal_namespace,
+            settings.temporal_keys,
+            patience=_PATIENCE,
         )
         await ensure_search_attributes(client)
         await ensure_retention(client)
         await ensure_anchor_schedule(client, TASK_QUEUE)
-        audit = Audit(sessions, AnchorSigner(settings.required_encryption_key))
+        await ensure_schedules(client, task_queue=TASK_QUEUE)
+        key = settings.required_encryption_key
         activities = [
             *activities_on(sessions, sandbox, signer, sources),
-            AnchoredAudit(audit, AnchorExport.of(settings)),
+            AnchoredAudit(Audit(sessions, AnchorSigner(key)), AnchorExport.of(settings)),
+            SentNotices(sessions, TargetSeals(key), Sender.of(settings)),
         ]
         async with build_worker(client, activities):
             log.info("worker.started", task_queue=TASK_QUEUE)
@@ -93,6 +111,8 @@ def activities_on(
 ) -> list[object]:
     return [
         StoredRequests(sessions),
+        ReconciledRequests(sessions),
+        RestoredServers(sessions, sandbox),
         GatheredEvidence(sessions, sandbox),
         ReleasedVersions(sessions, signer, sandbox),
         GrantedModules(sessions, sandbox, signer, sources),
@@ -117,7 +137,18 @@ def build_worker(
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[ChangeRequestWorkflow, GrantEndWorkflow, AnchorAuditWorkflow, RetainLogs],
+        workflows=[
+            ChangeRequestWorkflow,
+            GrantEndWorkflow,
+            AnchorAuditWorkflow,
+            RetainLogs,
+            ReconcileRequestsWorkflow,
+            WatchSandboxWorkflow,
+            RecoverServersWorkflow,
+            RecoverServerWorkflow,
+            SendNoticesWorkflow,
+            DeliverNoticeWorkflow,
+        ],
         activities=[
             method
             for implementation in activities

@@ -11,10 +11,13 @@ from api import (
     audit,
     auth,
     catalog,
+    codec,
     executions,
     grants,
     metrics,
+    notices,
     problems,
+    recovery,
     requests,
     review_policy,
     secrets,
@@ -39,9 +42,13 @@ def build_api(
     parts: Parts,
     *,
     hosts: frozenset[str] = frozenset(),
+    web_ui_origin: str = "",
     lifespan: Lifespan | None = None,
 ) -> FastAPI:
-    """``hosts``: names, beside loopback, that it answers to."""
+    """``hosts``: names, beside loopback, that it answers to.
+
+    ``web_ui_origin``: of Temporal's Web UI, which alone may ask the codec server from a browser.
+    """
     app = FastAPI(
         title="MCPbox",
         version=__version__,
@@ -64,6 +71,9 @@ def build_api(
         system,
         audit,
         switches,
+        recovery,
+        notices,
+        codec,
     ):
         v1.include_router(module.router)
     app.include_router(v1)
@@ -73,6 +83,7 @@ def build_api(
     for path in ("/api", "/api/{rest:path}"):
         app.add_api_route(path, _nothing_here, methods=_METHODS, include_in_schema=False)
     app.add_middleware(BodyLimit)
+    app.add_middleware(codec.CodecCors, prefix=PREFIX, origin=web_ui_origin)
     app.add_middleware(HostLimit, names=LOOPBACK | hosts)
     return app
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from temporalio.converter import PayloadCodec
 
 from mcpbox.domain.base import PageRequest
 from mcpbox.domain.errors import Unauthenticated
@@ -16,8 +17,10 @@ from mcpbox.temporal import TemporalGate
 from mcpbox.usecases.audit import Audit
 from mcpbox.usecases.executions import Executions
 from mcpbox.usecases.grants import Grants
+from mcpbox.usecases.notices import Notices
 from mcpbox.usecases.people import People
 from mcpbox.usecases.receipts import Receipts
+from mcpbox.usecases.recovery import Recoveries
 from mcpbox.usecases.releases import Releases
 from mcpbox.usecases.requests import Requests
 from mcpbox.usecases.review_policy import ReviewPolicies
@@ -28,6 +31,15 @@ from mcpbox.usecases.tools import Tools
 
 PANEL_ADDRESS = "panel"
 """Peer address of the panel's in-process transport; no address of a socket looks like this."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodecServer:
+    codec: PayloadCodec
+    origin: str
+    """Of the Web UI, exactly: no page elsewhere is answered."""
+    cookie: str
+    """The panel's; a browser sends it along from the Web UI, which runs on the same host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +61,9 @@ class Parts:
     executions: Executions
     audit: Audit
     review_policies: ReviewPolicies
+    codec_server: CodecServer
+    recoveries: Recoveries
+    notices: Notices
 
 
 def parts_of(request: Request) -> Parts:

@@ -10,6 +10,8 @@ from mcpbox.store.counts import (
     executions_by_outcome,
     requests_by_state,
 )
+from mcpbox.store.notices import deliveries_by_outcome
+from mcpbox.store.recovery import recoveries_by_state
 from mcpbox.store.session import transaction
 
 router = APIRouter(include_in_schema=False)
@@ -23,6 +25,8 @@ async def metrics(parts: PartsDep) -> Response:
         automatic = await automatic_decisions(session)
         executions = await executions_by_outcome(session)
         events = await audit_events_by_action(session)
+        recoveries = await recoveries_by_state(session)
+        deliveries = await deliveries_by_outcome(session)
     registry = CollectorRegistry()
     requests_gauge = Gauge(
         "mcpbox_requests", "Change requests by state.", ["state"], registry=registry
@@ -50,4 +54,20 @@ async def metrics(parts: PartsDep) -> Response:
     )
     for action, count in events.items():
         events_gauge.labels(action).set(count)
+    recoveries_gauge = Gauge(
+        "mcpbox_recoveries",
+        "Servers by how far bringing them back after a restart of the sandbox has come.",
+        ["state"],
+        registry=registry,
+    )
+    for state, count in recoveries.items():
+        recoveries_gauge.labels(state).set(count)
+    deliveries_gauge = Gauge(
+        "mcpbox_notice_deliveries",
+        "Notifications to targets outside the panel by outcome.",
+        ["outcome"],
+        registry=registry,
+    )
+    for outcome, count in deliveries.items():
+        deliveries_gauge.labels(outcome).set(count)
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

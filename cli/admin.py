@@ -9,12 +9,14 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.app import PREFIX, build_api
-from api.deps import PANEL_ADDRESS, Parts
+from api.deps import PANEL_ADDRESS, CodecServer, Parts
 from mcpbox import logs
 from mcpbox.anchors import AnchorSigner
 from mcpbox.crypto import derive
+from mcpbox.payloads import EncryptingCodec
 from mcpbox.receipts import ReceiptSigner
 from mcpbox.sandbox_client import SandboxClient
+from mcpbox.sending import Sender
 from mcpbox.settings import Settings
 from mcpbox.store.changes import Changes, Topic
 from mcpbox.store.session import make_sessions
@@ -22,8 +24,10 @@ from mcpbox.temporal import TemporalGate, settle
 from mcpbox.usecases.audit import Audit
 from mcpbox.usecases.executions import Executions
 from mcpbox.usecases.grants import Grants
+from mcpbox.usecases.notices import Notices, TargetSeals
 from mcpbox.usecases.people import People
 from mcpbox.usecases.receipts import Receipts
+from mcpbox.usecases.recovery import Recoveries
 from mcpbox.usecases.releases import Releases
 from mcpbox.usecases.requests import Requests
 from mcpbox.usecases.review_policy import ReviewPolicies
@@ -34,6 +38,7 @@ from mcpbox.usecases.tools import Tools
 from mcpbox.vault import Vault
 from ui.app import install
 from ui.live import Live
+from ui.sessions import cookie_name
 
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
@@ -57,6 +62,7 @@ def build_admin(settings: Settings) -> FastAPI:
     app = build_api(
         parts,
         hosts=frozenset(settings.public_hosts),
+        web_ui_origin=settings.temporal_ui_origin,
         lifespan=_alongside(parts, settings, live),
     )
     names = (*_LOOPBACK, *settings.public_hosts)
@@ -74,7 +80,9 @@ def build_admin(settings: Settings) -> FastAPI:
 
 def build_parts(settings: Settings) -> Parts:
     sessions = make_sessions(settings.required_database_url)
-    gate = TemporalGate(settings.temporal_target, settings.temporal_namespace)
+    gate = TemporalGate(
+        settings.temporal_target, settings.temporal_namespace, settings.temporal_keys
+    )
     requests = Requests(sessions, gate, ttl=settings.request_ttl)
     return Parts(
         sessions=sessions,
@@ -92,6 +100,15 @@ def build_parts(settings: Settings) -> Parts:
         executions=Executions(sessions),
         audit=Audit(sessions, AnchorSigner(settings.required_encryption_key)),
         review_policies=ReviewPolicies(sessions),
+        recoveries=Recoveries(sessions, gate),
+        notices=Notices(
+            sessions, TargetSeals(settings.required_encryption_key), Sender.of(settings)
+        ),
+        codec_server=CodecServer(
+            EncryptingCodec(settings.temporal_keys),
+            settings.temporal_ui_origin,
+            cookie_name(secure=settings.panel_https),
+        ),
     )
 
 

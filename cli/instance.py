@@ -99,6 +99,11 @@ class Instance:
         """Raises: NotFound: none is set and the instance was never started."""
         return self.settings.encryption_key or self._secret("encryption.key")
 
+    def temporal_keys(self) -> tuple[SecretStr, ...]:
+        """Newest first. Raises: NotFound: none is set and the instance was never started."""
+        newest = self.settings.temporal_key or self.encryption_key()
+        return (newest, *self.settings.temporal_old_keys)
+
     def sandbox_api_key(self) -> SecretStr:
         """Raises: NotFound: none is set and the instance was never started."""
         return self.settings.sandbox_api_key or self._secret("sandbox.key")
@@ -158,6 +163,11 @@ class Instance:
             "api": f"{admin}/api/v1",
             "temporal_ui": temporal_ui if self.embeds_temporal else None,
         }
+
+    @property
+    def codec_endpoint(self) -> str:
+        """Where Temporal's tools have payloads decoded, from this machine."""
+        return f"{self.urls()['api']}/temporal/codec"
 
     @property
     def reachable_host(self) -> str:

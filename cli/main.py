@@ -5,7 +5,19 @@ from typing import Annotated
 
 import typer
 
-from cli import audit, clients, grants, policy, receipts, requests, servers, tools
+from cli import (
+    audit,
+    clients,
+    grants,
+    notifications,
+    policy,
+    receipts,
+    recovery,
+    requests,
+    servers,
+    temporal_env,
+    tools,
+)
 from cli.output import errors_reported
 
 Json = Annotated[bool, typer.Option("--json", help="Answer with JSON.")]
@@ -27,6 +39,9 @@ app.add_typer(receipts.app, name="receipts")
 app.add_typer(servers.app, name="servers")
 app.add_typer(grants.app, name="grants")
 app.add_typer(tools.app, name="tools")
+app.add_typer(notifications.app, name="notifications")
+app.add_typer(recovery.app, name="recovery")
+app.add_typer(temporal_env.app, name="temporal")
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from cli.instance import Instance
 from mcpbox.anchors import AnchorExport, AnchorSigner
 from mcpbox.domain.errors import NotFound
 from mcpbox.domain.people import Principal
+from mcpbox.sending import Sender
 from mcpbox.settings import Settings
 from mcpbox.store import people
 from mcpbox.store.session import Sessions, make_sessions, transaction
@@ -16,6 +17,9 @@ from mcpbox.temporal import TemporalGate, settle
 from mcpbox.usecases.audit import Audit
 from mcpbox.usecases.clients import Clients
 from mcpbox.usecases.grants import Grants
+from mcpbox.usecases.notices import Notices, TargetSeals
+from mcpbox.usecases.people import People
+from mcpbox.usecases.recovery import Recoveries
 from mcpbox.usecases.requests import Requests
 from mcpbox.usecases.review_policy import ReviewPolicies
 from mcpbox.usecases.servers import Servers
@@ -37,6 +41,9 @@ class Office:
     audit: Audit
     anchor_export: AnchorExport
     review_policies: ReviewPolicies
+    people: People
+    recoveries: Recoveries
+    notices: Notices
 
     async def person(self, username: str) -> Principal:
         """Raises: NotFound."""
@@ -54,7 +61,9 @@ async def open_office(settings: Settings) -> AsyncGenerator[Office]:
     database_url = instance.database_url().get_secret_value()
     await check_database(database_url)
     sessions = make_sessions(database_url, pool_size=2)
-    gate = TemporalGate(settings.temporal_target, settings.temporal_namespace)
+    gate = TemporalGate(
+        settings.temporal_target, settings.temporal_namespace, instance.temporal_keys()
+    )
     requests = Requests(sessions, gate, ttl=settings.request_ttl)
     try:
         yield Office(
@@ -68,6 +77,9 @@ async def open_office(settings: Settings) -> AsyncGenerator[Office]:
             Audit(sessions, AnchorSigner(instance.encryption_key())),
             AnchorExport.of(settings),
             ReviewPolicies(sessions),
+            People(sessions),
+            Recoveries(sessions, gate),
+            Notices(sessions, TargetSeals(instance.encryption_key()), Sender.of(settings)),
         )
     finally:
         await sessions.kw["bind"].dispose()

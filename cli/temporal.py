@@ -38,6 +38,7 @@ class EmbeddedTemporal:
             *("--ui-ip", _HOST, "--ui-port", str(self._settings.temporal_ui_port)),
             *("--namespace", self._settings.temporal_namespace),
             *("--disable-config-file", "--ui-disable-news-fetch"),
+            *("--ui-codec-endpoint", self._instance.codec_endpoint),
         ]
         for key, value in _DYNAMIC_CONFIG.items():
             argv += ["--dynamic-config-value", f"{key}={value}"]

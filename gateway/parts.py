@@ -55,7 +55,9 @@ def parts_of(settings: Settings) -> Parts:
     database_url = settings.required_database_url
     sessions = make_sessions(database_url)
     sandbox = SandboxClient.of(settings, StoredModuleSets(sessions))
-    gate = TemporalGate(settings.temporal_target, settings.temporal_namespace)
+    gate = TemporalGate(
+        settings.temporal_target, settings.temporal_namespace, settings.temporal_keys
+    )
     requests = Requests(sessions, gate, ttl=settings.request_ttl)
     return Parts(
         use_cases=UseCases(
@@ -76,14 +78,6 @@ def parts_of(settings: Settings) -> Parts:
         listen=lambda on_change, on_connected: Changes(database_url, on_change, on_connected),
         public_hosts=settings.public_hosts,
     )
-
-
-def _loading(sessions: Sessions) -> Load:
-    async def load() -> list[CallableTool]:
-        async with transaction(sessions) as session:
-            return await load_callables(session)
-
-    return load
 
 
 def _loading_settings(sessions: Sessions) -> LoadSettings:

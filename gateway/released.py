@@ -21,7 +21,7 @@ from mcpbox.domain.nesting import ARGUMENTS_MAX_DEPTH, nests_deeper_than
 from mcpbox.domain.tools import Annotations
 from mcpbox.policies.call import may_list
 from mcpbox.policies.ruling import Ruling
-from mcpbox.usecases.bundles import bundle_of
+from mcpbox.usecases.bundles import released_bundle
 from sandbox.contract import BoundSecret, Bundle, IsolationMode
 
 _NOTHING_REMOTE: Registry[Any] = Registry()
@@ -91,10 +91,7 @@ def prepare(tool: CallableTool, prepared: Mapping[Digest, Validator]) -> Release
             input_schema={**version.input_schema, "type": "object"},
             annotations=_hints(version.annotations),
         ),
-        # What reviewers of this version saw it ask for, not all that its server holds.
-        bundle=bundle_of(version, tool.server_id, tool.granted).model_copy(
-            update={"receipt": tool.receipt, "isolation": IsolationMode(tool.isolation)}
-        ),
+        bundle=released_bundle(tool),
         validator=validator,
         ruling=may_list(tool, utc_now()) if validator else Ruling(_unusable(tool)),
     )

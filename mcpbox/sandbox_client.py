@@ -30,6 +30,7 @@ from sandbox.contract import (
     InstalledModuleSet,
     MissingWheels,
     ModuleSet,
+    RegisteredBundle,
     RunEvent,
     RunLimits,
     RunRequest,
@@ -163,6 +164,19 @@ class SandboxClient:
                 _installed(*await self._put(f"/wheels/{sha256}", content))
             status, body = await self._put(path, wanted.model_dump_json().encode())
         return InstalledModuleSet.model_validate_json(_installed(status, body))
+
+    async def register(self, bundle: Bundle) -> RegisteredBundle:
+        """Make a release ready to run, with its modules; nothing of it is run.
+
+        Raises: Unavailable; TooManyAttempts; Refused: what its receipt does not cover, or why its
+        modules cannot be installed; NotFound: its modules are not kept here any more.
+        """
+        path, content = f"/bundles/{bundle.key}", bundle.model_dump_json().encode()
+        status, body = await self._put(path, content)
+        if status == UNKNOWN_MODULE_SET_STATUS and bundle.module_set is not None:
+            await self.install(bundle.module_set)
+            status, body = await self._put(path, content)
+        return RegisteredBundle.model_validate_json(_accepted(status, body))
 
     async def health(self) -> Health:
         """Raises: Unavailable."""

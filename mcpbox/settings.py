@@ -5,6 +5,7 @@ import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -14,6 +15,7 @@ from mcpbox.domain.errors import Invalid
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 _KEY = re.compile(r"[0-9a-fA-F]{64}")
+_SMTP = re.compile(r"smtps?://(?:[^@/\s]+@)?[^@/\s]+/?$")
 _SHORTEST_PASSWORD = 8
 _SHORTEST_TTL = timedelta(minutes=1)
 
@@ -50,6 +52,11 @@ class Settings(BaseSettings):
     temporal_address: str | None = None
     """``host:port``; set, it replaces the embedded Temporal."""
     temporal_namespace: str = "default"
+    temporal_key: SecretStr | None = None
+    """64 hexadecimal digits that what is kept in Temporal is encrypted with; unset, the encryption
+    key. A process that may not sign approvals is given this one alone."""
+    temporal_old_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    """Earlier ones (comma-separated), with which histories can still be read."""
     sandbox_url: str | None = None
     """``http://host:port``; set, it replaces the sandbox on a unix socket in ``data_dir``."""
     sandbox_socket: Path | None = None
@@ -66,6 +73,9 @@ class Settings(BaseSettings):
     admin_port: Port = 8000
     temporal_port: Port = 7233
     temporal_ui_port: Port = 8233
+    temporal_ui_url: str | None = None
+    """Where people open Temporal's Web UI, which may have payloads decoded for them; unset, on
+    ``temporal_ui_port`` of this machine."""
     public_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     """Host names, beside loopback, that the panel and the gateway answer to (comma-separated)."""
 
@@ -86,6 +96,12 @@ class Settings(BaseSettings):
     """``https://…``, to which each anchor is posted besides."""
     audit_anchor_webhook_secret: SecretStr | None = None
     """Signs what is posted (HMAC-SHA256)."""
+    panel_url: str | None = None
+    """What links in notifications begin with; unset, the panel's address on this machine."""
+    smtp_url: SecretStr | None = None
+    """``smtp://user:password@host:587`` (TLS as the server offers it), or ``smtps://…:465``."""
+    mail_from: str | None = None
+    """Sender of notifications by mail."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     ready_file: Path | None = None
     """The worker writes its process id here once it polls; ``mcpbox up`` waits for that."""
@@ -96,6 +112,11 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("temporal_old_keys", mode="before")
+    @classmethod
+    def _split_keys(cls, value: object) -> object:
+        return cls._split(value)
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -132,6 +153,12 @@ class Settings(BaseSettings):
     def _consistent(self) -> Self:
         if self.encryption_key and not _KEY.fullmatch(self.encryption_key.get_secret_value()):
             raise ValueError("MCPBOX_ENCRYPTION_KEY must be 64 hexadecimal digits")
+        if self.temporal_key and not _KEY.fullmatch(self.temporal_key.get_secret_value()):
+            raise ValueError("MCPBOX_TEMPORAL_KEY must be 64 hexadecimal digits")
+        if not all(_KEY.fullmatch(key.get_secret_value()) for key in self.temporal_old_keys):
+            raise ValueError("MCPBOX_TEMPORAL_OLD_KEYS must be keys of 64 hexadecimal digits")
+        if self.smtp_url and not _SMTP.match(self.smtp_url.get_secret_value()):
+            raise ValueError("MCPBOX_SMTP_URL must be smtp://user:password@host:port, or smtps://")
         if self.sandbox_url and len(_plain(self.sandbox_api_key)) < 32:
             raise ValueError("MCPBOX_SANDBOX_URL needs MCPBOX_SANDBOX_API_KEY (32+ characters)")
         if self.admin_password and len(_plain(self.admin_password)) < _SHORTEST_PASSWORD:
@@ -151,6 +178,27 @@ class Settings(BaseSettings):
         if self.encryption_key is None:
             raise Invalid("MCPBOX_ENCRYPTION_KEY is not set; 'mcpbox up' sets it by itself.")
         return self.encryption_key
+
+    @property
+    def temporal_keys(self) -> tuple[SecretStr, ...]:
+        """Newest first. Raises: Invalid: there is none to encrypt with."""
+        newest = self.temporal_key or self.encryption_key
+        if newest is None:
+            raise Invalid(
+                "Neither MCPBOX_TEMPORAL_KEY nor MCPBOX_ENCRYPTION_KEY is set; 'mcpbox up' sets "
+                "the latter by itself."
+            )
+        return (newest, *self.temporal_old_keys)
+
+    @property
+    def panel_link(self) -> str:
+        return self.panel_url or f"http://127.0.0.1:{self.admin_port}"
+
+    @property
+    def temporal_ui_origin(self) -> str:
+        """As browsers name it: scheme, host and port."""
+        address = urlsplit(self.temporal_ui_url or f"http://127.0.0.1:{self.temporal_ui_port}")
+        return f"{address.scheme}://{address.netloc}"
 
     @property
     def temporal_target(self) -> str:

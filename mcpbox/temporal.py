@@ -2,11 +2,12 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from enum import StrEnum
 from typing import TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from temporalio.client import (
     Client,
     WorkflowUpdateFailedError,
@@ -14,15 +15,16 @@ from temporalio.client import (
 )
 from temporalio.common import (
     SearchAttributeKey,
+    SearchAttributePair,
     TypedSearchAttributes,
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from mcpbox.domain.errors import Invalid, NotFound, Unavailable, rebuilt
+from mcpbox.payloads import data_converter
 
 TASK_QUEUE = "mcpbox"
 CHANGE_REQUEST = "ChangeRequest"
@@ -38,6 +40,9 @@ REQUESTER = SearchAttributeKey.for_keyword("McpboxRequester")
 RISK = SearchAttributeKey.for_keyword("McpboxRisk")
 SEARCH_ATTRIBUTES = (KIND, STATE, SERVER, TOOL, REQUESTER, RISK)
 
+RECOVERY = "recovery"
+"""The kind of a workflow that brings a server back."""
+
 _RPC_TIMEOUT = timedelta(seconds=10)
 _LOST = (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
 _PART = "Temporal"
@@ -52,6 +57,8 @@ class Message(StrEnum):
     DECIDE = "decide"
     WITHDRAW = "withdraw"
     SUPERSEDE = "supersede"
+    RESOLVE = "resolve"
+    AGAIN = "again"
 
 
 class WorkerSilent(Unavailable):
@@ -64,7 +71,9 @@ class WorkerSilent(Unavailable):
 class TemporalGate:
     """A connection made when it is first needed, so that no process waits for Temporal."""
 
-    def __init__(self, target: str, namespace: str) -> None:
+    def __init__(self, target: str, namespace: str, keys: Sequence[SecretStr]) -> None:
+        """``keys``: what payloads are encrypted with, newest first."""
+        self._keys = keys
         self._target = target
         self._namespace = namespace
         self._client: Client | None = None
@@ -75,7 +84,7 @@ class TemporalGate:
         async with self._connecting:
             if self._client is None:
                 try:
-                    self._client = await connect(self._target, self._namespace)
+                    self._client = await connect(self._target, self._namespace, self._keys)
                 except (RuntimeError, OSError) as error:
                     raise Unavailable(_PART) from error
             return self._client
@@ -167,20 +176,28 @@ class TemporalGate:
             return False
 
 
-async def connect(target: str, namespace: str) -> Client:
-    return await Client.connect(target, namespace=namespace, data_converter=pydantic_data_converter)
+async def connect(target: str, namespace: str, keys: Sequence[SecretStr]) -> Client:
+    return await Client.connect(target, namespace=namespace, data_converter=data_converter(keys))
 
 
-async def connect_patiently(target: str, namespace: str, *, patience: timedelta) -> Client:
+async def connect_patiently(
+    target: str, namespace: str, keys: Sequence[SecretStr], *, patience: timedelta
+) -> Client:
     """For workers, which cannot live without it. Raises: Unavailable: after ``patience``."""
     deadline = time.monotonic() + patience.total_seconds()
     while True:
         try:
-            return await connect(target, namespace)
+            return await connect(target, namespace, keys)
         except (RuntimeError, OSError) as error:
             if time.monotonic() > deadline:
                 raise Unavailable(_PART) from error
         await asyncio.sleep(0.2)
+
+
+def recovery_attributes(server_name: str) -> TypedSearchAttributes:
+    return TypedSearchAttributes(
+        [SearchAttributePair(KIND, RECOVERY), SearchAttributePair(SERVER, server_name)]
+    )
 
 
 async def settle() -> None:

@@ -283,6 +283,18 @@ class RunEvent(Wire):
     result: RunResult | None = None
 
 
+class RegisteredBundle(Wire):
+    """Answers ``PUT /bundles/<key>``, whose body is a released :class:`Bundle`.
+
+    Its receipt was verified, its modules were loaded, and its code was read; none of it was run.
+    Refusals are those of ``POST /runs``: 403 without a receipt, 424 without its module set.
+    """
+
+    key: str
+    problem: str | None = None
+    """Why a run of it would fail before its code began; ``None``: it would begin."""
+
+
 class CheckRequest(Wire):
     """``POST /checks``: the guard alone, every finding at once, nothing is run."""
 
@@ -319,3 +331,5 @@ class Health(Wire):
     idle_children: int = 0
     running: int = 0
     python: str = ""
+    instance: str = ""
+    """Of this start of the service: another one knows nothing that the one before was told."""

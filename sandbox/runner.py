@@ -148,6 +148,17 @@ class Runner:
                 return checked.findings
         return (CheckFinding(line=1, column=1, message=_UNREADABLE),)
 
+    async def try_modules(self, bundle: Bundle) -> RunError | None:
+        """Why no child of the bundle's modules starts; its code is left alone.
+
+        Raises: Busy, Unavailable, UnknownModuleSet.
+        """
+        try:
+            async with self._child(bundle):
+                return None
+        except ModulesFailed as error:
+            return RunError(kind=ErrorKind.CRASHED, message=str(error))
+
     def close(self) -> None:
         self._residents.close()
 

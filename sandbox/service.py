@@ -6,6 +6,7 @@ import platform
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from uuid import uuid4
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -26,6 +27,7 @@ from sandbox.contract import (
     CheckRequest,
     CheckResult,
     ErrorKind,
+    RegisteredBundle,
     RunError,
     RunRequest,
     RunResult,
@@ -73,6 +75,7 @@ class Service:
         self._private_hosts = private_hosts
         self._bundles = Bundles()
         self._cancelling = Cancelling()
+        self._instance = uuid4().hex
 
     def asgi(self) -> Starlette:
         return Starlette(
@@ -81,6 +84,7 @@ class Service:
                 Route("/health", self.health),
                 Route("/metrics", self.metrics),
                 Route("/runs/{run_id:path}", self.cancel, methods=["DELETE"]),
+                Route("/bundles/{key:path}", self.bundles, methods=["PUT"]),
                 Route("/checks", self.checks, methods=["POST"]),
                 *self._module_sets.routes(),
             ],
@@ -94,6 +98,7 @@ class Service:
             running=self._admission.running,
             python=platform.python_version(),
         )
+        health = health.model_copy(update={"instance": self._instance})
         return as_json(health, status=200 if health.ready else 503)
 
     async def metrics(self, request: Request) -> Response:
@@ -127,6 +132,13 @@ class Service:
         with self._metrics.watching():
             findings = await while_connected(request.receive, self._runner.check(asked))
         return as_json(CheckResult(findings=findings))
+
+    async def bundles(self, request: Request) -> Response:
+        self._require_key(request)
+        bundle = await parsed(request, Bundle, max_bytes=MAX_RUN_BYTES)
+        asked = RunRequest(bundle_key=request.path_params["key"], bundle=bundle)
+        with self._metrics.watching():
+            return as_json(await while_connected(request.receive, self._made_ready(asked)))
 
     def _require_key(self, request: Request) -> None:
         given = request.headers.get(API_KEY_HEADER, "").encode()
@@ -185,6 +197,15 @@ class Service:
         registered = replace(registered, rejection=await self._judge(bundle))
         self._bundles.add(registered)
         return registered
+
+    async def _made_ready(self, asked: RunRequest) -> RegisteredBundle:
+        registered = await self._register(asked)
+        bundle, rejection = registered.bundle, registered.rejection
+        if rejection is None and bundle.module_set is not None:
+            rejection = await self._runner.try_modules(bundle)
+        return RegisteredBundle(
+            key=registered.key, problem=None if rejection is None else rejection.message
+        )
 
     async def _judge(self, bundle: Bundle) -> RunError | None:
         asked = CheckRequest(code=bundle.code, modules=bundle.modules)

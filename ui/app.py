@@ -18,6 +18,7 @@ from ui.login import login_routes
 from ui.pages.approvals import approvals_page
 from ui.pages.audit import audit_event_page, audit_page
 from ui.pages.executions import execution_page, executions_page
+from ui.pages.notifications import notifications_page
 from ui.pages.overview import overview_page
 from ui.pages.policy import policy_page
 from ui.pages.servers import server_page, servers_page
@@ -51,6 +52,7 @@ ROUTES = (
     Route("/policy", "Policy", "policy", policy_page),
     Route("/audit", "Audit", "audit", audit_page),
     Route("/audit/{sequence}", "Event", "audit", audit_event_page),
+    Route("/notifications", "Notifications", "notifications", notifications_page),
     Route("/servers", "Servers", "servers", servers_page),
     Route("/servers/{server_id}", "Server", "servers", server_page),
     Route("/tools", "Tools", "tools", tools_page),

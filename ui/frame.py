@@ -37,6 +37,7 @@ NAVIGATION = (
             NavItem("executions", "/executions", "Executions", "scroll-text"),
             NavItem("policy", "/policy", "Policy", "shield-check"),
             NavItem("audit", "/audit", "Audit", "link"),
+            NavItem("notifications", "/notifications", "Notifications", "bell"),
         ),
     ),
     (
@@ -70,6 +71,7 @@ class Top(NamedTuple):
 async def frame(visit: Visit, active: str, title: str) -> AsyncGenerator[Top]:
     item = next(item for _, items in NAVIGATION for item in items if item.key == active)
     waiting = await visit.rest.requests((State.AWAITING_DECISION,), page_size=1)
+    unread = await visit.rest.unread()
     scheme = _Scheme(visit)
     ui.query(".q-page").style("min-height: 0")
     with box("frame"):
@@ -78,7 +80,7 @@ async def frame(visit: Visit, active: str, title: str) -> AsyncGenerator[Top]:
                 with box("brand-mark"):
                     icon("package")
                 text("mcpbox", "t")
-            _navigation(visit, active, waiting.total)
+            _navigation(visit, active, waiting.total, unread)
             with box("side-foot"):
                 health = _Health()
                 health.show(visit.panel.services)
@@ -106,7 +108,7 @@ async def frame(visit: Visit, active: str, title: str) -> AsyncGenerator[Top]:
     ui.timer(TICK_S, tick)
 
 
-def _navigation(visit: Visit, active: str, waiting: int) -> None:
+def _navigation(visit: Visit, active: str, waiting: int, unread: int) -> None:
     for group, items in NAVIGATION:
         with box("nav-group", role="group", aria_label=group):
             text(group, "nav-label", "div")
@@ -118,6 +120,8 @@ def _navigation(visit: Visit, active: str, waiting: int) -> None:
                     text(item.label, "t")
                     if item.key == "approvals":
                         _waiting_count(visit, waiting)
+                    if item.key == "notifications":
+                        _unread_count(visit, unread)
                 if item.key == active:
                     entry.classes("on")
                     attributes(entry, {"aria-current": "page"})
@@ -133,6 +137,18 @@ def _waiting_count(visit: Visit, waiting: int) -> None:
         count.set_visibility(page.total > 0)
 
     visit.follow(frozenset({"requests"}), recount)
+
+
+def _unread_count(visit: Visit, unread: int) -> None:
+    count = text(str(unread), "nav-count", title="Notifications that you have not read")
+    count.set_visibility(unread > 0)
+
+    async def recount() -> None:
+        now = await visit.rest.unread()
+        count.set_text(str(now))
+        count.set_visibility(now > 0)
+
+    visit.follow(frozenset({"notices"}), recount)
 
 
 class _Health:

@@ -6,7 +6,9 @@ from typing import Literal
 
 from nicegui import Client, background_tasks
 
-Topic = Literal["requests", "catalog", "executions", "clients", "audit", "policy"]
+Topic = Literal[
+    "requests", "catalog", "executions", "clients", "audit", "policy", "recovery", "notices"
+]
 Reaction = Callable[[], Awaitable[None]]
 
 GAP_S = 0.5

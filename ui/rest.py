@@ -14,8 +14,10 @@ from mcpbox.domain.dry_runs import DryRun, Proposal
 from mcpbox.domain.executions import Execution, Overview
 from mcpbox.domain.grants import Grant
 from mcpbox.domain.narrowing import Switch
+from mcpbox.domain.notices import NewTarget, ReceivedNotice, Target, TargetDraft, Unread
 from mcpbox.domain.people import Role
 from mcpbox.domain.receipts import ReleaseReceipt
+from mcpbox.domain.recovery import Recovery, RecoveryOutcome, ResolveDraft
 from mcpbox.domain.requests import (
     DecisionDraft,
     Outcome,
@@ -174,6 +176,45 @@ class Rest:
 
     async def server(self, server_id: UUID) -> ServerSummary:
         return await self._ask("GET", f"servers/{server_id}", ServerSummary)
+
+    async def recoveries(self) -> list[Recovery]:
+        return await self._ask("GET", "recoveries", list[Recovery])
+
+    async def recovery(self, server_id: UUID) -> Recovery | None:
+        """``None``: it never had to be brought back."""
+        try:
+            return await self._ask("GET", f"servers/{server_id}/recovery", Recovery)
+        except ApiProblem as problem:
+            if problem.status != _NOT_FOUND:
+                raise
+            return None
+
+    async def resolve_recovery(self, server_id: UUID, draft: ResolveDraft) -> RecoveryOutcome:
+        body = draft.model_dump(mode="json")
+        return await self._ask("POST", f"servers/{server_id}/recovery", RecoveryOutcome, body=body)
+
+    async def notices(self, *, page: int = 1, page_size: int = 50) -> Page[ReceivedNotice]:
+        query: Query = {"page": page, "page_size": page_size}
+        return await self._ask("GET", "notices", Page[ReceivedNotice], query)
+
+    async def unread(self) -> int:
+        return (await self._ask("GET", "notices/unread", Unread)).count
+
+    async def mark_read(self) -> None:
+        await self._send("POST", "notices/read")
+
+    async def targets(self) -> list[Target]:
+        return await self._ask("GET", "notification-targets", list[Target])
+
+    async def add_target(self, draft: TargetDraft) -> NewTarget:
+        body = draft.model_dump(mode="json") | {"address": draft.address.get_secret_value()}
+        return await self._ask("POST", "notification-targets", NewTarget, body=body)
+
+    async def remove_target(self, target_id: UUID) -> None:
+        await self._send("DELETE", f"notification-targets/{target_id}")
+
+    async def test_target(self, target_id: UUID) -> None:
+        await self._send("POST", f"notification-targets/{target_id}/test")
 
     async def server_modules(self, server_id: UUID) -> ServerModules:
         return await self._ask("GET", f"servers/{server_id}/modules", ServerModules)

@@ -8,6 +8,9 @@ from temporalio.worker import (
     WorkflowInterceptorClassInput,
 )
 
+with workflow.unsafe.imports_passed_through():
+    from mcpbox.payloads import Unreadable
+
 
 class OneSignalArgument(Interceptor):
     """Gives every named signal handler exactly one argument; by our convention each takes one.
@@ -27,5 +30,5 @@ class OneSignalArgument(Interceptor):
 class _Inbound(WorkflowInboundInterceptor):
     async def handle_signal(self, input: HandleSignalInput) -> None:  # noqa: A002 - the SDK's name
         if workflow.get_signal_handler(input.signal) is not None and len(input.args) != 1:
-            input.args = [list(input.args) or None]
+            input.args = [Unreadable(f"{len(input.args)} inputs were sent, and one is wanted")]
         await super().handle_signal(input)

@@ -1,11 +1,13 @@
 """What an operator may send with ``temporal workflow signal --name decide --input …``."""
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from mcpbox.domain.base import DomainModel
 from mcpbox.domain.ids import Digest
 from mcpbox.domain.requests import REASON_MAX_LENGTH, ChosenId, Verdict
 from mcpbox.domain.texts import Text
+from mcpbox.payloads import Unreadable
 
 
 class OperatorDecision(DomainModel):
@@ -20,14 +22,24 @@ class OperatorDecision(DomainModel):
     reason: Text = Field(default="", max_length=REASON_MAX_LENGTH)
     seen_digest: Digest = Field(min_length=1, max_length=100)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _readable(cls, given: object) -> object:
+        if isinstance(given, Unreadable):
+            raise PydanticCustomError("unreadable", "{why}", {"why": given.why})
+        return given
+
 
 def why_malformed(error: ValidationError) -> str:
+    return (
+        f"Malformed: {problems_of(error)}. Send one JSON object with verdict, reviewer, reason "
+        "and seen_digest."
+    )
+
+
+def problems_of(error: ValidationError) -> str:
     """Which fields, and what is wrong with each; never what was sent."""
-    problems = [
+    return "; ".join(
         f"{'.'.join(str(part) for part in item['loc']) or 'input'}: {item['msg']}"
         for item in error.errors(include_input=False, include_url=False, include_context=False)
-    ]
-    return (
-        f"Malformed: {'; '.join(problems)}. Send one JSON object with verdict, reviewer, reason "
-        "and seen_digest."
     )

@@ -51,6 +51,14 @@ class Action(StrEnum):
     RELEASE_MADE = "catalog:release:made"
     MODULE_SET_CHANGED = "catalog:server:module_set_changed"
     AUDIT_ANCHORED = "audit:anchor:made"
+    NOTICE_TARGET_ADDED = "notices:target:added"
+    NOTICE_TARGET_REMOVED = "notices:target:removed"
+    RECOVERY_FAILED = "recovery:server:failed"
+    RECOVERY_TRIED_AGAIN = "recovery:server:tried_again"
+    RECOVERY_RESTORED = "recovery:server:restored"
+    RECOVERY_STOPPED = "recovery:server:stopped"
+    RECOVERY_IGNORED = "recovery:server:ignored"
+    RECOVERY_ANSWER_REFUSED = "recovery:answer:refused"
 
 
 class AuditEvent(DomainModel):

@@ -1,5 +1,7 @@
 """Every released tool with the facts that decide whether it may be called."""
 
+from uuid import UUID
+
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -11,19 +13,24 @@ from mcpbox.store.tables import ReleaseRow, ServerRow, ToolRow, VersionRow
 from mcpbox.store.tools import version_of
 
 
-async def load_callables(session: AsyncSession) -> list[CallableTool]:
-    """Active releases of living tools, whether or not they may be called now.
+async def load_callables(
+    session: AsyncSession, server_id: UUID | None = None
+) -> list[CallableTool]:
+    """Active releases of living tools, of one server or all, whether or not they may be called now.
 
     ``version.digest`` is the stored one: who runs the version computes it from what would run.
     """
     live = await live_by_server(session)
-    rows = await session.execute(
+    wanted = (
         select(ReleaseRow, VersionRow, ToolRow, ServerRow)
         .join(VersionRow, VersionRow.id == ReleaseRow.version_id)
         .join(ToolRow, ToolRow.id == ReleaseRow.tool_id)
         .join(ServerRow, ServerRow.id == ToolRow.server_id)
         .where(ReleaseRow.active_to.is_(None), ToolRow.deleted_at.is_(None))
     )
+    if server_id is not None:
+        wanted = wanted.where(ServerRow.id == server_id)
+    rows = await session.execute(wanted)
     return [
         CallableTool(
             server_id=ServerId(server.id),

@@ -28,6 +28,8 @@ class Topic(StrEnum):
     AUDIT = "audit"
     POLICY = "policy"
     """The review policy, the security settings in it included."""
+    RECOVERY = "recovery"
+    NOTICES = "notices"
 
 
 _TOPICS = frozenset(topic.value for topic in Topic)

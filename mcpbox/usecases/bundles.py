@@ -1,9 +1,10 @@
 """What of a version, and of its server's grants, the sandbox is given."""
 
+from mcpbox.domain.calls import CallableTool
 from mcpbox.domain.ids import ServerId
 from mcpbox.domain.manifests import Granted, Manifest, reachable_hosts
 from mcpbox.domain.tools import VersionContent
-from sandbox.contract import DEFAULT_MODULES, Bundle
+from sandbox.contract import DEFAULT_MODULES, Bundle, IsolationMode
 
 
 def bundle_of(version: VersionContent, server_id: ServerId, granted: Granted) -> Bundle:
@@ -15,6 +16,14 @@ def bundle_of(version: VersionContent, server_id: ServerId, granted: Granted) ->
         module_set=granted.module_set if modules else None,
         hosts=reachable_hosts(version.manifest, granted.hosts),
         server=str(server_id),
+    )
+
+
+def released_bundle(tool: CallableTool) -> Bundle:
+    """With the receipt that lets the sandbox run it."""
+    bundle = bundle_of(tool.version, tool.server_id, tool.granted)
+    return bundle.model_copy(
+        update={"receipt": tool.receipt, "isolation": IsolationMode(tool.isolation)}
     )
 
 

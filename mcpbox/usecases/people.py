@@ -18,8 +18,9 @@ from mcpbox.crypto import (
 )
 from mcpbox.domain.audit import Action
 from mcpbox.domain.base import DomainModel, utc_now
-from mcpbox.domain.errors import TooManyAttempts, Unauthenticated
+from mcpbox.domain.errors import NotFound, TooManyAttempts, Unauthenticated
 from mcpbox.domain.people import Principal, Role
+from mcpbox.policies.operators import may_read_payloads
 from mcpbox.store import people
 from mcpbox.store.audit import add_event
 from mcpbox.store.session import Sessions, transaction
@@ -76,6 +77,28 @@ class People:
                 actor=f"person:{username}",
                 action=Action.LOGIN_SUCCEEDED,
                 subject=f"user:{row.id}",
+            )
+        return tokens
+
+    async def open_session(self, person: Principal) -> Tokens:
+        """Without a password: for whoever holds the data directory anyway. Raises: Refused.
+
+        The command line asks for it, so that a program can be given a token.
+        """
+        may_read_payloads(person).require()
+        async with transaction(self._sessions) as session:
+            row = await people.find_user(session, person.name)
+            if row is None:
+                raise NotFound("active user", person.name)
+            tokens, session_row = _new_session(row)
+            session.add(session_row)
+            await session.flush()
+            await add_event(
+                session,
+                actor=person.label,
+                action=Action.LOGIN_SUCCEEDED,
+                subject=f"user:{row.id}",
+                detail="On the command line, without a password.",
             )
         return tokens
 

@@ -10,6 +10,7 @@ import pytest
 from pydantic import SecretStr
 from temporalio.client import WorkflowUpdateFailedError
 
+from cli.instance import Instance
 from mcpbox.crypto import hash_password
 from mcpbox.domain.ids import DecisionId
 from mcpbox.domain.people import Principal, PrincipalKind, Role
@@ -177,7 +178,11 @@ async def test_i3_i4_a_forbidden_update_to_temporal_leaves_no_trace(
     async with author_on(instance) as author:
         request_id = await author.ask(await author.draft(), sample_arguments={"a": 1})
     request = await reviewer.when(request_id, "awaiting_decision")
-    client = await connect(instance.temporal_address, instance.settings.temporal_namespace)
+    client = await connect(
+        instance.temporal_address,
+        instance.settings.temporal_namespace,
+        Instance(instance.settings).temporal_keys(),
+    )
     workflow = client.get_workflow_handle(request["workflow_id"])
     before = len((await workflow.fetch_history()).events)
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from mcp import MCPError
 
+from cli.instance import Instance
 from mcpbox.temporal import Message, connect
 from tests.e2e.desk import UNKNOWN, Desk
 from tests.e2e.leaks import assert_tells_nothing_inside
@@ -235,7 +236,11 @@ async def test_a_signal_that_no_database_keeps_is_refused_and_holds_nothing_up(
     async with author_on(instance) as author:
         request_id = await author.ask(await author.draft(), sample_arguments={"a": 1})
     request = await reviewer.when(request_id, "awaiting_decision")
-    client = await connect(instance.temporal_address, instance.settings.temporal_namespace)
+    client = await connect(
+        instance.temporal_address,
+        instance.settings.temporal_namespace,
+        Instance(instance.settings).temporal_keys(),
+    )
     workflow = client.get_workflow_handle(request["workflow_id"])
     decision = {"verdict": "deny", "reviewer": "admin", "seen_digest": request["digest"]}
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from temporalio import workflow
 from temporalio.client import WorkflowHistory
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
 from mcpbox import temporal
 from mcpbox.domain.requests import Outcome, RequestDraft
+from mcpbox.payloads import data_converter
 from workflows.change_request import ChangeRequestWorkflow
 from workflows.grant_end import GrantEndWorkflow
 from workflows.interceptor import OneSignalArgument
@@ -28,7 +28,7 @@ def recorded(path: Path) -> WorkflowHistory:
 def replayer(workflow_class: type = ChangeRequestWorkflow) -> Replayer:
     return Replayer(
         workflows=[workflow_class, GrantEndWorkflow],
-        data_converter=pydantic_data_converter,
+        data_converter=data_converter(()),
         interceptors=[OneSignalArgument()],
     )
 

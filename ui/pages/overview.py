@@ -5,10 +5,12 @@ from typing import NamedTuple
 
 from mcpbox.domain.base import Page
 from mcpbox.domain.executions import Execution, Overview
+from mcpbox.domain.recovery import Recovery
 from mcpbox.domain.requests import RequestSummary, State
 from ui.frame import Top
 from ui.live import BUSY_GAP_S
 from ui.pages.executions import latest_executions
+from ui.pages.recovery import recoveries_callout
 from ui.parts import blank, box, callout, connect_steps, icon, link, risk_badge, text
 from ui.rest import System
 from ui.section import Section
@@ -23,6 +25,7 @@ class _Shown(NamedTuple):
     numbers: Overview
     waiting: Page[RequestSummary]
     latest: Page[Execution]
+    recoveries: list[Recovery]
 
 
 async def overview_page(visit: Visit, top: Top) -> None:
@@ -30,15 +33,17 @@ async def overview_page(visit: Visit, top: Top) -> None:
 
     async def load() -> _Shown:
         rest = visit.rest
-        system, numbers, waiting, latest = await asyncio.gather(
+        system, numbers, waiting, latest, recoveries = await asyncio.gather(
             rest.system(),
             rest.overview(),
             rest.requests((State.AWAITING_DECISION,), page_size=_SHOWN),
             rest.executions(page_size=_SHOWN),
+            rest.recoveries(),
         )
-        return _Shown(system, numbers, waiting, latest)
+        return _Shown(system, numbers, waiting, latest, recoveries)
 
     def show(shown: _Shown) -> None:
+        recoveries_callout(shown.recoveries)
         _warnings(shown.system)
         _tiles(shown.numbers)
         if not shown.numbers.tools_total:
@@ -56,7 +61,7 @@ async def overview_page(visit: Visit, top: Top) -> None:
     with box("page scroll"):
         section = Section(visit, load, show, "page-wide")
         await section.refresh()
-    visit.follow(frozenset({"requests", "catalog"}), section.refresh)
+    visit.follow(frozenset({"requests", "catalog", "recovery"}), section.refresh)
     visit.follow(frozenset({"executions"}), section.refresh, gap_s=BUSY_GAP_S)
 
 

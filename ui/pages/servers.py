@@ -7,12 +7,14 @@ from typing import NamedTuple
 from mcpbox.domain.base import Page
 from mcpbox.domain.grants import Grant
 from mcpbox.domain.modules import GrantedModule
+from mcpbox.domain.recovery import Recovery
 from mcpbox.domain.secrets import Secret
 from mcpbox.domain.servers import ServerSummary
 from mcpbox.domain.tools import ToolSummary
 from ui.frame import Top
 from ui.pages.grants import grants_card
 from ui.pages.isolation import isolation_card
+from ui.pages.recovery import recovery_callout
 from ui.pages.secrets import secrets_card
 from ui.pages.switches import server_switches
 from ui.pages.tools import tool_table
@@ -86,28 +88,30 @@ class _Shown(NamedTuple):
     modules: Sequence[GrantedModule]
     grants: Page[Grant]
     secrets: Sequence[Secret]
+    recovery: Recovery | None
 
 
 async def server_page(visit: Visit, top: Top) -> None:
     server_id = visit.path_id("server_id", "server")
 
     async def load() -> _Shown:
-        held, grants, secrets, tools = await asyncio.gather(
+        held, grants, secrets, tools, recovery = await asyncio.gather(
             visit.rest.server_modules(server_id),
             visit.rest.grants(server_id),
             visit.rest.secrets(server_id),
             visit.rest.tools(server_id=server_id, page=visit.page_number),
+            visit.rest.recovery(server_id),
         )
-        return _Shown(held.server, tools, held.granted, grants, secrets)
+        return _Shown(held.server, tools, held.granted, grants, secrets, recovery)
 
     with box("page scroll"):
         section = Section(visit, load, lambda shown: _show(visit, top, shown), "page-wide")
         await section.refresh()
-    visit.follow(frozenset({"catalog", "requests"}), section.refresh)
+    visit.follow(frozenset({"catalog", "requests", "recovery"}), section.refresh)
 
 
 def _show(visit: Visit, top: Top, shown: _Shown) -> None:
-    server, tools, modules, grants, secrets = shown
+    server, tools, modules, grants, secrets, recovery = shown
     top.name(server.name)
     with box("page-title"):
         state_badge(server_state(server))
@@ -115,6 +119,7 @@ def _show(visit: Visit, top: Top, shown: _Shown) -> None:
         with box("made faint", title=server.created_by):
             text(f"Created by {who(server.created_by)[1]}, ")
             visit.stamp(server.created_at, relative=True)
+    recovery_callout(visit, recovery)
     server_switches(visit, server)
     with box("facts"):
         _fact(

@@ -9,7 +9,6 @@ from uuid import uuid4
 import pytest_asyncio
 from pydantic import SecretStr
 from temporalio.client import Client, WorkflowHandle
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 
 from activities.modules import PackageSources
@@ -30,6 +29,7 @@ from mcpbox.domain.tools import ToolDetail
 from mcpbox.packages.facts import PyPI
 from mcpbox.packages.index import PackageIndex
 from mcpbox.packages.osv import OSV
+from mcpbox.payloads import data_converter
 from mcpbox.sandbox_client import SandboxClient
 from mcpbox.store.modules import StoredModuleSets
 from mcpbox.store.tables import UserRow
@@ -69,7 +69,7 @@ class GateTo(TemporalGate):
     """A gate whose connection exists already."""
 
     def __init__(self, client: Client) -> None:
-        super().__init__("unused", "unused")
+        super().__init__("unused", "unused", ())
         self._client = client
 
 
@@ -150,7 +150,7 @@ async def env() -> AsyncGenerator[WorkflowEnvironment]:
         dev_server_existing_path=str(installed_binary()),
         dev_server_extra_args=_FAST,
         search_attributes=SEARCH_ATTRIBUTES,
-        data_converter=pydantic_data_converter,
+        data_converter=data_converter(()),
     ) as started:
         yield started
 

@@ -55,6 +55,10 @@ class StubApi:
             return httpx.Response(204)
         if path == "system":
             return json_answer({"services": []})
+        if path == "notices/unread":
+            return json_answer({"count": 0})
+        if path == "recoveries":
+            return httpx.Response(200, json=[])
         page: Page[Any] = Page(items=[], total=0, page=1, page_size=50)
         return json_answer(page.model_dump(mode="json"))
 

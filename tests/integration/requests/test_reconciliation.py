@@ -1,0 +1,173 @@
+"""What an operator does to a workflow by force: the projection follows, once."""
+
+import asyncio
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import delete, func, select, update
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.testing import ActivityEnvironment
+
+from activities import reconciliation
+from mcpbox.domain.requests import RequestDetail, RequestSummary, State
+from mcpbox.store.tables import EvidenceRow, ReleaseRow, RequestRow
+from mcpbox.temporal import TASK_QUEUE, Message
+from tests.integration.requests.conftest import Office, a_decision
+from tests.integration.requests.test_operator_input import waiting_again
+from tests.reviewing import eventually
+from workflows.reconciliation import RECONCILE, Look, Seen
+
+
+async def look(office: Office) -> Seen:
+    return await office.env.client.execute_workflow(
+        RECONCILE, id=f"look-{uuid4()}", task_queue=TASK_QUEUE, result_type=Seen
+    )
+
+
+async def seen_as(office: Office, request: RequestSummary, state: State) -> RequestDetail:
+    async def shown() -> RequestDetail | None:
+        await look(office)
+        found = await office.requests.get(request.id)
+        return found if found.state is state else None
+
+    return await eventually(shown)
+
+
+async def reset(office: Office, request: RequestSummary, after: EventType.ValueType) -> None:
+    """As ``temporal workflow reset`` does it: to the end of a workflow task."""
+    client, workflow = office.env.client, office.workflow(request)
+    events = [event async for event in workflow.fetch_history_events()]
+    event_id = next(event.event_id for event in events if event.event_type == after)
+    await client.workflow_service.reset_workflow_execution(
+        ResetWorkflowExecutionRequest(
+            namespace=client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=request.workflow_id),
+            reason="It was stuck.",
+            workflow_task_finish_event_id=event_id,
+            request_id=str(uuid4()),
+        )
+    )
+
+
+async def releases(office: Office, request: RequestSummary) -> int:
+    async with office.database.sessions.begin() as session:
+        found = select(func.count()).where(ReleaseRow.request_id == request.id)
+        return await session.scalar(found) or 0
+
+
+async def test_a_terminated_request_is_shown_as_withdrawn_and_by_what(office: Office) -> None:
+    request = await office.asked()
+    other = await office.asked()
+
+    await office.workflow(request).terminate(reason="asked for by mistake")
+    withdrawn = await seen_as(office, request, State.WITHDRAWN)
+
+    assert withdrawn.state_reason == (
+        "Its workflow was terminated by an operator: asked for by mistake."
+    )
+    assert withdrawn.history[-1].actor == "system:temporal"
+    assert (await office.requests.get(other.id)).state is State.AWAITING_DECISION
+
+
+async def test_a_request_that_was_approved_when_it_was_terminated_failed_to_apply(
+    office: Office,
+) -> None:
+    request = await office.asked()
+    await office.workflow(request).terminate()
+    async with office.database.sessions.begin() as session:
+        await session.execute(
+            update(RequestRow).where(RequestRow.id == request.id).values(state=State.APPROVED)
+        )
+
+    failed = await seen_as(office, request, State.APPLY_FAILED)
+
+    assert "terminated by an operator" in failed.state_reason
+    assert failed.state_reason.endswith("before it was applied.")
+
+
+async def test_a_terminated_request_that_was_reset_goes_on_waiting(office: Office) -> None:
+    request = await office.asked()
+    await office.workflow(request).terminate()
+    await reset(office, request, EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED)
+    await waiting_again(office, request)
+
+    for _ in range(3):
+        await look(office)
+
+    assert (await office.requests.get(request.id)).state is State.AWAITING_DECISION
+    assert (await office.decide(request)).state is State.APPLIED
+
+
+async def test_a_request_that_was_applied_and_then_reset_is_not_applied_again(
+    office: Office,
+) -> None:
+    """To its beginning: Temporal sends the decision again to the new run (I2)."""
+    request = await office.asked()
+    await office.workflow(request).signal(
+        Message.DECIDE,
+        {"verdict": "approve", "reviewer": "ana", "reason": "", "seen_digest": request.digest},
+    )
+    await office.when(request, State.APPLIED)
+
+    await reset(office, request, EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED)
+    await office.workflow(request).result()
+
+    found = await office.requests.get(request.id)
+    assert (found.state, len(found.decisions)) == (State.APPLIED, 1)
+    assert await releases(office, request) == 1
+
+
+async def test_a_request_that_got_stuck_after_its_decision_is_applied_once_by_a_reset(
+    office: Office,
+) -> None:
+    """The decision is on record and its effect is not: what a wedged workflow leaves behind."""
+    request = await office.asked()
+    await office.decide(request)
+    async with office.database.sessions.begin() as session:
+        await session.execute(delete(ReleaseRow).where(ReleaseRow.request_id == request.id))
+        await session.execute(
+            update(RequestRow).where(RequestRow.id == request.id).values(state=State.APPROVED)
+        )
+
+    await reset(office, request, EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED)
+
+    await office.when(request, State.APPLIED)
+    assert await releases(office, request) == 1
+    assert len((await office.requests.get(request.id)).decisions) == 1
+
+
+async def test_a_waiting_request_that_is_reset_waits_again_and_is_decided_once(
+    office: Office,
+) -> None:
+    request = await office.asked()
+    await reset(office, request, EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED)
+    await waiting_again(office, request)
+    draft = a_decision(request)
+
+    await asyncio.gather(*(office.decide(request, draft=draft) for _ in range(2)))
+
+    found = await office.requests.get(request.id)
+    assert (found.state, len(found.decisions)) == (State.APPLIED, 1)
+
+
+async def test_a_running_request_that_is_on_no_record_is_taken_up_again(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after the database was put back from an older backup."""
+    await office.asked()
+    request = await office.asked()
+    mine = f" AND WorkflowId = '{request.workflow_id}'"
+    monkeypatch.setattr(reconciliation, "RUNNING", reconciliation.RUNNING + mine)
+    monkeypatch.setattr(reconciliation, "LAG", reconciliation.LAG * 0)
+    async with office.database.sessions.begin() as session:
+        await session.execute(delete(EvidenceRow).where(EvidenceRow.request_id == request.id))
+        await session.execute(delete(RequestRow).where(RequestRow.id == request.id))
+    looking = reconciliation.ReconciledRequests(office.database.sessions)
+
+    seen = await ActivityEnvironment(office.env.client).run(looking.reconcile, Look(differed=True))
+
+    assert seen.restarted == 1
+    await waiting_again(office, request)
+    assert (await office.decide(request)).state is State.APPLIED
