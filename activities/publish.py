@@ -22,7 +22,7 @@ from mcpbox.domain.releases import ReleasedVersion
 from mcpbox.domain.requests import State
 from mcpbox.policies.releases import may_publish_again, may_restore, may_roll_back_to
 from mcpbox.receipts import ReceiptSigner
-from mcpbox.store import evidence, releases, requests, tools
+from mcpbox.store import evidence, probations, releases, requests, tools
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.grants import HOST, grant, granted
@@ -114,6 +114,8 @@ class ReleasedVersions(PublishActivities, ReleaseActivities):
         row.state = State.APPLIED
         row.updated_at = now
         await session.flush()
+        if (terms := await probations.chosen_terms(session, row.id)) is not None:
+            await probations.begin_probation(session, release, terms)
         await announce(session, Topic.CATALOG, row.tool_id)
         await announce(session, Topic.REQUESTS, given.request_id)
         await add_event(

@@ -20,10 +20,12 @@ from temporalio.worker.workflow_sandbox import (
     SandboxRestrictions,
 )
 
-from activities.evidence import GatheredEvidence
+from activities.evidence import GatheredEvidence, Replay
 from activities.grants import TimedGrants
 from activities.hosts import GrantedHosts
 from activities.modules import GrantedModules, PackageSources
+from activities.probation import StoredProbations
+from activities.probation_watch import ProbationWatch
 from activities.publish import ReleasedVersions
 from activities.requests import StoredRequests
 from mcpbox import logs
@@ -36,6 +38,7 @@ from mcpbox.temporal import SEARCH_ATTRIBUTES, TASK_QUEUE, connect_patiently, se
 from workflows.change_request import ChangeRequestWorkflow
 from workflows.grant_end import GrantEndWorkflow
 from workflows.interceptor import OneSignalArgument
+from workflows.probation import ProbationWorkflow
 
 _PATIENCE = timedelta(seconds=60)
 _STICKY_TIMEOUT = timedelta(seconds=2)
@@ -64,22 +67,31 @@ async def serve(settings: Settings) -> None:
             settings.temporal_target, settings.temporal_namespace, patience=_PATIENCE
         )
         await ensure_search_attributes(client)
-        async with build_worker(client, activities_on(sessions, sandbox, signer, sources)):
+        activities = activities_on(sessions, sandbox, signer, sources, Replay.of(settings))
+        async with build_worker(client, activities):
             log.info("worker.started", task_queue=TASK_QUEUE)
             if settings.ready_file is not None:
                 await asyncio.to_thread(_announce_ready, settings.ready_file)
+            watch = ProbationWatch(settings.required_database_url, sessions, client)
+            watching = asyncio.create_task(watch.run())
             await _stopped()
+            watching.cancel()
     finally:
         await sandbox.aclose()
         await settle()
 
 
 def activities_on(
-    sessions: Sessions, sandbox: SandboxClient, signer: ReceiptSigner, sources: PackageSources
+    sessions: Sessions,
+    sandbox: SandboxClient,
+    signer: ReceiptSigner,
+    sources: PackageSources,
+    replay: Replay | None = None,
 ) -> list[object]:
     return [
         StoredRequests(sessions),
-        GatheredEvidence(sessions, sandbox),
+        StoredProbations(sessions),
+        GatheredEvidence(sessions, sandbox, replay),
         ReleasedVersions(sessions, signer),
         GrantedModules(sessions, sandbox, signer, sources),
         GrantedHosts(sessions, signer),
@@ -101,7 +113,7 @@ def build_worker(
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[ChangeRequestWorkflow, GrantEndWorkflow],
+        workflows=[ChangeRequestWorkflow, GrantEndWorkflow, ProbationWorkflow],
         activities=[
             method
             for implementation in activities

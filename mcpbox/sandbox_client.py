@@ -5,7 +5,7 @@ third of the CPU time (ADR 0014).
 """
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ from sandbox.contract import (
     NOT_APPROVED_STATUS,
     UNKNOWN_BUNDLE_STATUS,
     UNKNOWN_MODULE_SET_STATUS,
+    BoundSecret,
     Bundle,
     BusyProblem,
     CheckRequest,
@@ -112,9 +113,12 @@ class SandboxClient:
         *,
         limits: RunLimits | None = None,
         trial: bool = False,
+        secret_names: Iterable[str] = (),
         on_output: OnOutput | None = None,
     ) -> RunResult:
         """Run the bundle; a failing tool is a result, not an error.
+
+        ``secret_names``: of a trial, which gets dummies under these names.
 
         ``on_output`` is told what is printed while it runs; the result has it all again. A slow one
         is told more at a time, and delays the result, not the run.
@@ -127,6 +131,7 @@ class SandboxClient:
             arguments=arguments,
             limits=limits or RunLimits(),
             trial=trial,
+            secrets={name: BoundSecret(value=SecretStr("")) for name in secret_names},
         )
         timeout = request.limits.wall_s + _GRACE_S
         status, body = await self._post("/runs", request, timeout, on_output)

@@ -74,6 +74,11 @@ class Settings(BaseSettings):
     """Asked for facts about packages (PyPI's JSON API); empty, they read "not checked"."""
     osv_url: str = "https://api.osv.dev"
     """Asked for known vulnerabilities (OSV's API); empty, they read "not checked"."""
+    replay_calls: int = Field(default=0, ge=0, le=20)
+    """How many of the newest calls of a released tool are run again on a version that asks to
+    replace it, to compare the answers; 0: none."""
+    replay_reads: bool = False
+    """Replayed calls may send GET to hosts that are granted; else their network is off."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     ready_file: Path | None = None
     """The worker writes its process id here once it polls; ``mcpbox up`` waits for that."""

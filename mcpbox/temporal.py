@@ -28,6 +28,7 @@ TASK_QUEUE = "mcpbox"
 CHANGE_REQUEST = "ChangeRequest"
 """Name of the workflow type; part of every history, so it never changes."""
 GRANT_END = "GrantEnd"
+PROBATION = "Probation"
 """As above."""
 
 KIND = SearchAttributeKey.for_keyword("McpboxKind")
@@ -52,6 +53,7 @@ class Message(StrEnum):
     DECIDE = "decide"
     WITHDRAW = "withdraw"
     SUPERSEDE = "supersede"
+    LOOK = "look"
 
 
 class WorkerSilent(Unavailable):

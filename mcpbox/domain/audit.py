@@ -32,3 +32,5 @@ class Action(StrEnum):
     GRANT_ENDED = "catalog:grant:ended"
     GRANT_REVOKED = "catalog:grant:revoked"
     RELEASE_ENDED = "catalog:release:ended"
+    PROBATION_BEGAN = "catalog:probation:began"
+    PROBATION_ENDED = "catalog:probation:ended"

@@ -1,8 +1,12 @@
 """An approval that ends by itself: for some hours, some calls, or until something goes wrong."""
 
+from datetime import datetime
+from enum import StrEnum
+
 from pydantic import Field
 
 from mcpbox.domain.base import DomainModel
+from mcpbox.domain.ids import ReleaseId, RequestId, ToolId
 
 
 class ProbationTerms(DomainModel):
@@ -18,3 +22,40 @@ class ProbationTerms(DomainModel):
     max_error_rate: float | None = Field(default=None, ge=0, lt=1)
     """Of the calls so far, once there were at least ``min_calls``; 0.2 is every fifth."""
     min_calls: int = Field(default=10, ge=1, le=10_000)
+
+
+class ProbationEnd(StrEnum):
+    TIME = "time"
+    CALLS = "calls"
+    ERRORS = "errors"
+    EGRESS = "egress"
+    REPLACED = "replaced"
+    """The release ended for another reason; nothing is asked anew."""
+
+
+class Probation(DomainModel):
+    """Of one release."""
+
+    release_id: ReleaseId
+    tool_id: ToolId
+    request_id: RequestId
+    """The one whose approval it is."""
+    version_number: int
+    terms: ProbationTerms
+    began_at: datetime
+    until: datetime | None
+    calls: int = 0
+    """Calls that ran so far, written a moment after they did."""
+    errors: int = 0
+    undeclared: tuple[str, ...] = ()
+    """Hosts that were tried though the code does not name them."""
+    ended_at: datetime | None = None
+    cause: ProbationEnd | None = None
+
+    @property
+    def calls_left(self) -> int | None:
+        return None if self.terms.calls is None else max(0, self.terms.calls - self.calls)
+
+    @property
+    def error_rate(self) -> float:
+        return self.errors / self.calls if self.calls else 0.0

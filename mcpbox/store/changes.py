@@ -25,6 +25,7 @@ class Topic(StrEnum):
     REQUESTS = "requests"
     CLIENTS = "clients"
     EXECUTIONS = "executions"
+    PROBATIONS = "probations"
 
 
 _TOPICS = frozenset(topic.value for topic in Topic)

@@ -39,6 +39,7 @@ from mcpbox.domain.tools import (
     callable_name,
 )
 from mcpbox.policies.review import RequestFacts, may_withdraw
+from mcpbox.policies.static import read_code
 from mcpbox.sandbox_client import OnOutput
 from mcpbox.store.changes import Topic
 from mcpbox.usecases.development import Development, trial_of
@@ -235,7 +236,8 @@ class InMemoryDevelopment(Development):
         self._world = world
 
     async def validate(self, code: str, server_id: ServerId | None = None) -> SourceReport:
-        return read_source(code)
+        report = read_source(code)
+        return report.model_copy(update={"findings": read_code(code).findings})
 
     async def trial(
         self,

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -66,6 +66,7 @@ class InMemorySandbox(SandboxClient):
         *,
         limits: RunLimits | None = None,
         trial: bool = False,
+        secret_names: Iterable[str] = (),
         on_output: OnOutput | None = None,
     ) -> RunResult:
         if not self.reachable:
