@@ -103,7 +103,7 @@ def _manifest(version: ToolVersion, granted: frozenset[str]) -> Evidence:
             level=Risk.MEDIUM,
             title="Unknown secret",
             text=f"Reads the secret {name}, which no server can hold yet: it will fail there.",
-            line=_line_of(version.code, name),
+            line=_line_of(version.code, f'"{name}"') or _line_of(version.code, f"'{name}'"),
             rule="unknown-secret",
         )
         for name in manifest.secret_names

@@ -68,12 +68,12 @@ async def serve(settings: Settings) -> None:
         )
         await ensure_search_attributes(client)
         activities = activities_on(sessions, sandbox, signer, sources, Replay.of(settings))
-        async with build_worker(client, activities):
+        watch = ProbationWatch(settings.required_database_url, sessions, client)
+        async with build_worker(client, activities), asyncio.TaskGroup() as beside:
+            watching = beside.create_task(watch.run())
             log.info("worker.started", task_queue=TASK_QUEUE)
             if settings.ready_file is not None:
                 await asyncio.to_thread(_announce_ready, settings.ready_file)
-            watch = ProbationWatch(settings.required_database_url, sessions, client)
-            watching = asyncio.create_task(watch.run())
             await _stopped()
             watching.cancel()
     finally:

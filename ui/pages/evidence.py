@@ -90,6 +90,8 @@ def _check(evidence: Evidence, *, stale: bool) -> None:
                 state_badge(("Of another version", "bad"))
         text(evidence.summary, "summary", "p")
         for finding in evidence.findings:
+            if evidence.hosts and finding.level is Risk.LOW:
+                continue  # the table says so
             with box("finding"):
                 text(risk_word(finding.level), f"risk {finding.level}")
                 with box("grow"):

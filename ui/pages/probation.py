@@ -60,9 +60,11 @@ class ProbationChoice:
                 ("Calls", "_calls", 10_000_000),
                 ("Failing, %", "_percent", 99),
             ):
-                number = ui.number(label, min=0, max=most).bind_value(self, name)
-                number.classes("field").props("outlined dense hide-bottom-space")
-                attributes(number, {"aria-label": label})
+                with box(""):
+                    text(label, "muted small", "div")
+                    number = ui.number(min=0, max=most).bind_value(self, name)
+                    number.classes("field").props("outlined dense hide-bottom-space")
+                    attributes(number, {"aria-label": label})
             text(
                 "Whatever is reached first withdraws the tool, and people are asked again. So does "
                 "the first attempt to reach a host that the code does not name.",
