@@ -64,7 +64,9 @@ async def _asked_again(
 ) -> EndedProbation:
     """The same version, for the same author, unless people are asked about the tool already."""
     tool = await session.get_one(ToolRow, earlier.tool_id)
-    subject = PublishSubject.model_validate(earlier.subject)
+    # Whatever made the release: it is asked for as a publication of that version.
+    released = requests.subject_in(earlier)
+    subject = PublishSubject.model_validate(released.model_dump(exclude={"kind"}))
     attempts = await requests.attempts(session, workflow_ids_begin(subject, _digest(earlier)))
     since = [row for row in attempts if row.created_at > probation.began_at]
     asked = await requests.open_workflows(session, tool.id)

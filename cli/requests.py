@@ -73,23 +73,8 @@ def show(request_id: RequestArgument, *, json: Json = False) -> None:
     if json:
         echo_json(request.model_dump(mode="json"))
         return
-    echo(f"{request.title} {_change(request)}: {request.state}")
-    echo(f"digest     {request.digest}")
-    echo(f"requester  {request.requester}: {request.notes or 'no notes'}")
-    if request.access is not None:
-        echo(f"grants     {request.access}")
-    if request.days is not None:
-        echo(f"holds      {request.days} {'day' if request.days == 1 else 'days'}")
-    if request.probation is not None:
-        echo(f"probation  {in_words(request.probation)}")
-    for host in request.needs.hosts:
-        echo(f"grants     {host}")
-    for line in _packages(request.lock, request.installed) if request.lock else ():
+    for line in (*_asked(request), *_risk(request)):
         echo(line)
-    if request.score is not None:
-        echo(f"risk       {request.score.points} of 100, {request.score.level}")
-        for part in request.score.contributions:
-            echo(f"           {part.points:>+4}  {part.reason} ({part.check})")
     for piece in request.evidence:
         for line in _evidence(piece):
             echo(line)
@@ -147,6 +132,30 @@ def request_changes(
 ) -> None:
     """Keep it open, and tell the author what to change."""
     _decide(request_id, Verdict.REQUEST_CHANGES, digest, reason, who, as_json=json)
+
+
+def _asked(request: RequestDetail) -> Iterator[str]:
+    yield f"{request.title} {_change(request)}: {request.state}"
+    yield f"digest     {request.digest}"
+    yield f"requester  {request.requester}: {request.notes or 'no notes'}"
+    if request.access is not None:
+        yield f"grants     {request.access}"
+    if request.days is not None:
+        yield f"holds      {request.days} {'day' if request.days == 1 else 'days'}"
+    if request.probation is not None:
+        yield f"probation  {in_words(request.probation)}"
+    for host in request.needs.hosts:
+        yield f"grants     {host}"
+    if request.lock is not None:
+        yield from _packages(request.lock, request.installed)
+
+
+def _risk(request: RequestDetail) -> Iterator[str]:
+    if request.score is None:
+        return
+    yield f"risk       {request.score.points} of 100, {request.score.level}"
+    for part in request.score.contributions:
+        yield f"           {part.points:>+4}  {part.reason} ({part.check})"
 
 
 def _evidence(piece: Evidence) -> Iterator[str]:
