@@ -152,6 +152,8 @@ HOSTILE = {
     "parentheses": "(" * 100_000,
     "sums": "http.get(" + "+".join("a" * 900) + ")",
     "negations": "x=" + "not " * 50_000 + "1",
+    "one line": "x='é';" + "f();" * 60_000,
+    "one line of requests": "x='é';" + "http.get(a);" * 20_000,
     "addresses": "x='" + "ab://c:" * 500 + "'",
 }
 
