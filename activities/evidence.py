@@ -1,37 +1,62 @@
 """The checks behind a request; each writes what it found, bound to the digest it looked at."""
 
-import difflib
-import json
-from collections.abc import Mapping
-from typing import Any
+import asyncio
+import time
+from typing import Any, NamedTuple
 
 from temporalio import activity
 
+from activities import trial_evidence
 from activities.errors import final_domain_errors
 from activities.heartbeats import heartbeating
+from activities.source_evidence import evidence as evidence_for
+from activities.source_evidence import probation, read_version
 from activities.subjects import publication
+from activities.trial_evidence import AUTHOR, RECORDED, SYSTEM, Ran
 from activities.words import counted
-from mcpbox.domain.base import utc_now
 from mcpbox.domain.evidence import Check, Evidence, Finding, Risk, Status
-from mcpbox.domain.manifests import needs_beyond
+from mcpbox.domain.inputs import inputs_from
+from mcpbox.domain.manifests import Granted, needs_beyond
 from mcpbox.domain.requests import requirements_in
-from mcpbox.domain.sources import Trial
 from mcpbox.domain.tools import ToolVersion
+from mcpbox.policies.egress import host_uses
+from mcpbox.policies.static import read_code
 from mcpbox.sandbox_client import SandboxClient
-from mcpbox.store import evidence, tools
+from mcpbox.settings import Settings
+from mcpbox.store import evidence, executions, probations, tools
 from mcpbox.store.grants import granted
 from mcpbox.store.session import Sessions, transaction
 from mcpbox.usecases.bundles import bundle_of, granted_modules
-from mcpbox.usecases.development import trial_of
+from sandbox.contract import Bundle, RunLimits, RunResult
 from workflows.contracts import EvidenceActivities, Examination
 
-_SHOWN = 300
+_MADE_INPUTS = 3
+_SHORT = RunLimits(wall_s=5, cpu_s=5)
+"""Of runs that nobody but us asked for."""
+_REPLAY_S = 30.0
+"""For all replayed calls of a request together."""
+
+
+class Replay(NamedTuple):
+    """How recorded calls are run again on a new version; by default not at all."""
+
+    calls: int = 0
+    """The newest ones, at most so many."""
+    reads: bool = False
+    """GET to granted hosts is let out; else the network is off."""
+
+    @staticmethod
+    def of(settings: Settings) -> "Replay":
+        return Replay(settings.replay_calls, settings.replay_reads)
 
 
 class GatheredEvidence(EvidenceActivities):
-    def __init__(self, sessions: Sessions, sandbox: SandboxClient) -> None:
+    def __init__(
+        self, sessions: Sessions, sandbox: SandboxClient, replay: Replay | None = None
+    ) -> None:
         self._sessions = sessions
         self._sandbox = sandbox
+        self._replay = replay or Replay()
 
     @activity.defn
     async def examine_source(self, given: Examination) -> None:
@@ -41,31 +66,37 @@ class GatheredEvidence(EvidenceActivities):
                 version = await tools.get_version(session, subject.version_id)
                 tool = await tools.get_tool(session, subject.tool_id)
                 held = await granted(session, subject.server_id)
-            found = [
-                _manifest_evidence(version, held.hosts),
-                _schema_evidence(version, tool.released),
-                _code_evidence(version, tool.released),
-            ]
+                others = await tools.released_beside(session, subject.server_id, subject.tool_id)
+                ended = await probations.ended_of_version(session, subject.version_id)
+            found = await asyncio.to_thread(
+                read_version, version, tool.released, held.hosts, others
+            )
+            if ended:
+                found.insert(0, probation(version, ended))
             await self._keep(given, found)
             brought = {one.module for one in requirements_in(given.subject)}
             held = held.model_copy(update={"modules": held.modules | brought})
-            importable = granted_modules(version.manifest, held)
-            checked = await self._sandbox.check(version.code, importable)
-            findings = tuple(
-                Finding(level=Risk.CRITICAL, title="Refused", text=f.message, line=f.line)
-                for f in checked.findings
+            await self._keep(given, [await self._guard(version, held)])
+
+    async def _guard(self, version: ToolVersion, held: Granted) -> Evidence:
+        importable = granted_modules(version.manifest, held)
+        checked = await self._sandbox.check(version.code, importable)
+        findings = tuple(
+            Finding(
+                level=Risk.CRITICAL, title="Refused", text=f.message, line=f.line, column=f.column
             )
-            guard = _evidence(
-                Check.GUARD,
-                version,
-                Status.FAILED if findings else Status.PASSED,
-                f"The sandbox refuses this code at {counted(len(findings), 'place')}: "
-                f"line {findings[0].line}: {findings[0].text}"
-                if findings
-                else "The sandbox's rules let the code pass.",
-                findings=findings,
-            )
-            await self._keep(given, [guard])
+            for f in checked.findings
+        )
+        return evidence_for(
+            Check.GUARD,
+            version,
+            Status.FAILED if findings else Status.PASSED,
+            f"The sandbox refuses this code at {counted(len(findings), 'place')}: "
+            f"line {findings[0].line}: {findings[0].text}"
+            if findings
+            else "The sandbox's rules let the code pass.",
+            findings,
+        )
 
     @activity.defn
     async def try_out(self, given: Examination) -> None:
@@ -73,11 +104,12 @@ class GatheredEvidence(EvidenceActivities):
         with final_domain_errors():
             async with transaction(self._sessions) as session:
                 version = await tools.get_version(session, subject.version_id)
+                tool = await tools.get_tool(session, subject.tool_id)
                 sample = await tools.find_sample(session, version.id)
                 held = await granted(session, subject.server_id)
             if brought := requirements_in(given.subject):
                 names = ", ".join(one.module for one in brought)
-                missing = _evidence(
+                missing = evidence_for(
                     Check.TRIAL,
                     version,
                     Status.MISSING,
@@ -85,20 +117,82 @@ class GatheredEvidence(EvidenceActivities):
                 )
                 await self._keep(given, [missing])
                 return
-            if sample is None and version.input_schema.get("required"):
-                skipped = _evidence(
-                    Check.TRIAL,
-                    version,
-                    Status.SKIPPED,
-                    "The author gave no sample arguments, and the tool needs some.",
-                )
-                await self._keep(given, [skipped])
-                return
             # Hosts that are only asked for are not reached before people agreed.
             bundle = bundle_of(version, subject.server_id, held)
             async with heartbeating():
-                ran = await self._sandbox.run(bundle, sample or {}, trial=True)
-            await self._keep(given, [_trial_evidence(version, sample or {}, trial_of(ran))])
+                ran = await self._run_all(version, bundle, sample)
+                seen = trial_evidence.seen_in(ran)
+                reading = await asyncio.to_thread(read_code, version.code)
+                declared = frozenset(version.manifest.hosts)
+                usable = declared.difference(needs_beyond(version.manifest, held.hosts).hosts)
+                uses = host_uses(declared, reading.methods, usable, seen)
+                tried = trial_evidence.trial(version, ran, seen)
+                await self._keep(given, [tried, trial_evidence.egress(version, uses, len(ran))])
+                if self._replay.calls and tool.released is not None:
+                    await self._compare(given, version, tool.released, held)
+
+    async def _run_all(
+        self, version: ToolVersion, bundle: Bundle, sample: dict[str, Any] | None
+    ) -> list[Ran]:
+        ran: list[Ran] = []
+        if sample is not None or not version.input_schema.get("required"):
+            own = sample or {}
+            ran.append(Ran(AUTHOR, own, await self._run(version, bundle, own)))
+        reading = _reading_only(bundle)
+        for arguments in inputs_from(version.input_schema, _MADE_INPUTS):
+            if all(arguments != one.arguments for one in ran):
+                result = await self._run(version, reading, arguments, limits=_SHORT)
+                ran.append(Ran(SYSTEM, arguments, result))
+        return ran
+
+    async def _run(
+        self,
+        version: ToolVersion,
+        bundle: Bundle,
+        arguments: dict[str, Any],
+        *,
+        limits: RunLimits | None = None,
+    ) -> RunResult:
+        return await self._sandbox.run(
+            bundle,
+            arguments,
+            limits=limits,
+            trial=True,
+            secret_names=version.manifest.secret_names,
+        )
+
+    async def _compare(
+        self, given: Examination, version: ToolVersion, released: ToolVersion, held: Granted
+    ) -> None:
+        """The last recorded calls, on both versions; nothing else than reading is let out."""
+        unfinished = evidence_for(
+            Check.BEHAVIOUR, version, Status.MISSING, "Replaying recorded calls did not end."
+        )
+        await self._keep(given, [unfinished])
+        async with transaction(self._sessions) as session:
+            calls = await executions.recorded_calls(session, released, self._replay.calls)
+        before, after = (
+            self._replayable(bundle_of(one, publication(given).server_id, held))
+            for one in (released, version)
+        )
+        deadline = time.monotonic() + _REPLAY_S
+        pairs: list[tuple[Ran, Ran]] = []
+        for arguments in calls:
+            if time.monotonic() > deadline:
+                break
+            old = await self._run(released, before, arguments, limits=_SHORT)
+            new = await self._run(version, after, arguments, limits=_SHORT)
+            pairs.append((Ran(RECORDED, arguments, old), Ran(RECORDED, arguments, new)))
+        network = "GET to granted hosts" if self._replay.reads else "off"
+        compared = trial_evidence.behaviour(
+            version, released, pairs, recorded=len(calls), network=network
+        )
+        await self._keep(given, [compared])
+
+    def _replayable(self, bundle: Bundle) -> Bundle:
+        if self._replay.reads:
+            return _reading_only(bundle)
+        return bundle.model_copy(update={"hosts": ()})
 
     async def _keep(self, given: Examination, found: list[Evidence]) -> None:
         async with transaction(self._sessions) as session:
@@ -106,176 +200,13 @@ class GatheredEvidence(EvidenceActivities):
                 await evidence.keep(session, given.request_id, piece)
 
 
-def _manifest_evidence(version: ToolVersion, granted: frozenset[str]) -> Evidence:
-    manifest = version.manifest
-    needs = needs_beyond(manifest, granted)
-    findings = tuple(
-        Finding(
-            level=Risk.HIGH,
-            title="New host",
-            text=f"Approving lets the server's tools reach {host}.",
-            line=_line_of(version.code, host),
-        )
-        for host in needs.hosts
-    )
-    findings += tuple(
-        Finding(
-            level=Risk.MEDIUM,
-            title="Unknown secret",
-            text=f"Reads the secret {name}, which no server can hold yet: it will fail there.",
-            line=_line_of(version.code, name),
-        )
-        for name in manifest.secret_names
-    )
-    summary = "Needs no network." if not manifest.hosts else "Needs hosts that are granted."
-    if needs:
-        summary = f"Asks for {counted(len(needs.hosts), 'new host')}: {', '.join(needs.hosts)}."
-    return _evidence(
-        Check.MANIFEST,
-        version,
-        Status.WARNING if findings else Status.PASSED,
-        summary,
-        findings=findings,
-        facts={
-            "Modules": ", ".join(manifest.modules) or "none",
-            "Hosts": ", ".join(manifest.hosts) or "none",
-            "Secrets": ", ".join(manifest.secret_names) or "none",
-        },
-    )
+def _reading_only(bundle: Bundle) -> Bundle:
+    """Arguments that its author did not choose must change nothing elsewhere."""
+    places = [host.rpartition(" ")[::2] for host in bundle.hosts]
+    reading = (f"GET {place}" for methods, place in places if _lets_read(methods))
+    return bundle.model_copy(update={"hosts": tuple(reading)})
 
 
-def _schema_evidence(version: ToolVersion, released: ToolVersion | None) -> Evidence:
-    if released is None:
-        return _evidence(
-            Check.SCHEMA_DIFF, version, Status.SKIPPED, "First version; there is nothing to break."
-        )
-    changes = list(_schema_changes(released.input_schema, version.input_schema))
-    breaking = tuple(change for change in changes if change.level is not Risk.LOW)
-    if not changes:
-        summary = "Takes the same arguments as the released version."
-    elif breaking:
-        summary = f"{counted(len(breaking), 'change')} may break callers of the released version."
-    else:
-        summary = f"{counted(len(changes), 'change')}; callers of the released version go on."
-    return _evidence(
-        Check.SCHEMA_DIFF,
-        version,
-        Status.WARNING if breaking else Status.PASSED,
-        summary,
-        findings=tuple(changes),
-    )
-
-
-def _schema_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Finding]:
-    before, after = old.get("properties", {}), new.get("properties", {})
-    required_before, required = set(old.get("required", ())), set(new.get("required", ()))
-    found = [
-        Finding(level=Risk.MEDIUM, title="Removed", text=f"The argument {name!r} is gone.")
-        for name in sorted(before.keys() - after.keys())
-    ]
-    found += [
-        Finding(level=Risk.MEDIUM, title="Required", text=f"{name!r} must now be given.")
-        for name in sorted(required - required_before)
-    ]
-    found += [
-        Finding(
-            level=Risk.MEDIUM,
-            title="Changed",
-            text=f"{name!r}: {json.dumps(before[name])} became {json.dumps(after[name])}.",
-        )
-        for name in sorted(before.keys() & after.keys())
-        if before[name] != after[name]
-    ]
-    found += [
-        Finding(level=Risk.LOW, title="Added", text=f"The optional argument {name!r} is new.")
-        for name in sorted(after.keys() - before.keys() - required)
-    ]
-    return found
-
-
-def _code_evidence(version: ToolVersion, released: ToolVersion | None) -> Evidence:
-    if released is None:
-        lines = len(version.code.splitlines())
-        return _evidence(
-            Check.CODE_DIFF,
-            version,
-            Status.SKIPPED,
-            f"First version, {counted(lines, 'line')}, all new.",
-        )
-    diff = list(
-        difflib.unified_diff(
-            released.code.splitlines(), version.code.splitlines(), lineterm="", n=0
-        )
-    )[2:]
-    added = sum(line.startswith("+") for line in diff)
-    removed = sum(line.startswith("-") for line in diff)
-    changed_words = [
-        word
-        for word, differs in (
-            ("name", released.name != version.name),
-            ("description", released.description != version.description),
-            ("annotations", released.annotations != version.annotations),
-        )
-        if differs
-    ]
-    # What a model reads decides when it calls the tool, so a new text is worth a look.
-    findings = tuple(
-        Finding(level=Risk.MEDIUM, title="Changed text", text=f"The {word} changed as well.")
-        for word in changed_words
-    )
-    return _evidence(
-        Check.CODE_DIFF,
-        version,
-        Status.WARNING if findings else Status.PASSED,
-        f"{counted(added, 'line')} added, {removed} removed against version {released.number}.",
-        findings=findings,
-        facts={"Lines added": str(added), "Lines removed": str(removed)},
-    )
-
-
-def _trial_evidence(version: ToolVersion, sample: Mapping[str, Any], trial: Trial) -> Evidence:
-    failed = bool(trial.error)
-    refused = [line for line in trial.egress if "refused" in line]
-    findings = tuple(
-        Finding(level=Risk.MEDIUM, title="Tried to reach", text=line) for line in refused
-    )
-    facts = {"Sample": json.dumps(sample)[:_SHOWN], "Duration": f"{trial.duration_ms:.1f} ms"}
-    if failed:
-        facts["Error"] = trial.error[:_SHOWN]
-    else:
-        facts["Result"] = json.dumps(trial.result)[:_SHOWN]
-    if trial.stdout:
-        facts["Output"] = trial.stdout[:_SHOWN]
-    return _evidence(
-        Check.TRIAL,
-        version,
-        Status.WARNING if failed or refused else Status.PASSED,
-        "The trial run failed." if failed else "Ran in the sandbox and answered.",
-        findings=findings,
-        facts=facts,
-    )
-
-
-def _evidence(
-    check: Check,
-    version: ToolVersion,
-    status: Status,
-    summary: str,
-    *,
-    findings: tuple[Finding, ...] = (),
-    facts: dict[str, str] | None = None,
-) -> Evidence:
-    return Evidence(
-        check=check,
-        digest=version.digest,
-        status=status,
-        summary=summary,
-        findings=findings,
-        facts=facts or {},
-        checked_at=utc_now(),
-    )
-
-
-def _line_of(code: str, text: str) -> int | None:
-    lines = enumerate(code.splitlines(), start=1)
-    return next((number for number, line in lines if text.lower() in line.lower()), None)
+def _lets_read(methods: str) -> bool:
+    """``GET,POST``; empty: every method."""
+    return not methods or "GET" in methods.split(",")

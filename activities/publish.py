@@ -28,7 +28,7 @@ from mcpbox.domain.requests import State, requirements_in
 from mcpbox.policies.releases import may_publish_again, may_restore, may_roll_back_to
 from mcpbox.receipts import ReceiptSigner
 from mcpbox.sandbox_client import SandboxClient
-from mcpbox.store import evidence, releases, requests, secrets, tools
+from mcpbox.store import evidence, probations, releases, requests, secrets, tools
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.grants import HOST, MODULE, SECRET, grant, granted, record_grants
@@ -160,6 +160,8 @@ class ReleasedVersions(PublishActivities, ReleaseActivities):
         row.state = State.APPLIED
         row.updated_at = now
         await session.flush()
+        if (terms := await probations.chosen_terms(session, row.id)) is not None:
+            await probations.begin_probation(session, release, terms)
         await announce(session, Topic.CATALOG, row.tool_id)
         await announce(session, Topic.REQUESTS, given.request_id)
         await tell_of_request(session, row, Event.REQUEST_APPLIED)

@@ -25,7 +25,7 @@ from mcpbox.domain.requests import (
     requirements_in,
 )
 from mcpbox.policies.review import RequestFacts, may_decide, tally
-from mcpbox.policies.risk import risk_of
+from mcpbox.policies.risk import score_of
 from mcpbox.store import evidence, people, requests, review_policies, secrets, tools
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
@@ -127,7 +127,7 @@ class StoredRequests(RequestActivities):
                     row.digest = _decided_about(found) or row.digest
                 veto = await _veto(session, row, found)
                 state = State.VETOED if veto else State.AWAITING_DECISION
-                risk = risk_of(found, needs)
+                risk = score_of(found).level
                 row.needs = needs.model_dump(mode="json")
                 row.risk = risk
                 row.state = state
@@ -275,6 +275,7 @@ def _decision_row(given: RecordDecision) -> DecisionRow:
         reason=draft.reason,
         seen_digest=draft.seen_digest,
         channel=given.channel,
+        probation=None if draft.probation is None else draft.probation.model_dump(mode="json"),
         decided_at=given.decided_at,
     )
 

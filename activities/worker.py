@@ -21,11 +21,13 @@ from temporalio.worker.workflow_sandbox import (
 )
 
 from activities.audit import AnchoredAudit, ensure_anchor_schedule
-from activities.evidence import GatheredEvidence
+from activities.evidence import GatheredEvidence, Replay
 from activities.grants import TimedGrants
 from activities.hosts import GrantedHosts
 from activities.modules import GrantedModules, PackageSources
 from activities.notices import SentNotices
+from activities.probation import StoredProbations
+from activities.probation_watch import ProbationWatch
 from activities.publish import ReleasedVersions
 from activities.reconciliation import ReconciledRequests
 from activities.recovery import RestoredServers
@@ -49,6 +51,7 @@ from workflows.change_request import ChangeRequestWorkflow
 from workflows.grant_end import GrantEndWorkflow
 from workflows.interceptor import OneSignalArgument
 from workflows.notices import DeliverNoticeWorkflow, SendNoticesWorkflow
+from workflows.probation import ProbationWorkflow
 from workflows.reconciliation import ReconcileRequestsWorkflow
 from workflows.recovery import (
     RecoverServersWorkflow,
@@ -92,28 +95,36 @@ async def serve(settings: Settings) -> None:
         await ensure_schedules(client, task_queue=TASK_QUEUE)
         key = settings.required_encryption_key
         activities = [
-            *activities_on(sessions, sandbox, signer, sources),
+            *activities_on(sessions, sandbox, signer, sources, Replay.of(settings)),
             AnchoredAudit(Audit(sessions, AnchorSigner(key)), AnchorExport.of(settings)),
             SentNotices(sessions, TargetSeals(key), Sender.of(settings)),
         ]
-        async with build_worker(client, activities):
+        watch = ProbationWatch(settings.required_database_url, sessions, client)
+        async with build_worker(client, activities), asyncio.TaskGroup() as beside:
+            watching = beside.create_task(watch.run())
             log.info("worker.started", task_queue=TASK_QUEUE)
             if settings.ready_file is not None:
                 await asyncio.to_thread(_announce_ready, settings.ready_file)
             await _stopped()
+            watching.cancel()
     finally:
         await sandbox.aclose()
         await settle()
 
 
 def activities_on(
-    sessions: Sessions, sandbox: SandboxClient, signer: ReceiptSigner, sources: PackageSources
+    sessions: Sessions,
+    sandbox: SandboxClient,
+    signer: ReceiptSigner,
+    sources: PackageSources,
+    replay: Replay | None = None,
 ) -> list[object]:
     return [
         StoredRequests(sessions),
         ReconciledRequests(sessions),
         RestoredServers(sessions, sandbox),
-        GatheredEvidence(sessions, sandbox),
+        GatheredEvidence(sessions, sandbox, replay),
+        StoredProbations(sessions),
         ReleasedVersions(sessions, signer, sandbox),
         GrantedModules(sessions, sandbox, signer, sources),
         GrantedHosts(sessions, signer),
@@ -140,6 +151,7 @@ def build_worker(
         workflows=[
             ChangeRequestWorkflow,
             GrantEndWorkflow,
+            ProbationWorkflow,
             AnchorAuditWorkflow,
             RetainLogs,
             ReconcileRequestsWorkflow,

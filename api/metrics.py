@@ -11,6 +11,7 @@ from mcpbox.store.counts import (
     requests_by_state,
 )
 from mcpbox.store.notices import deliveries_by_outcome
+from mcpbox.store.probations import counts_by_state
 from mcpbox.store.recovery import recoveries_by_state
 from mcpbox.store.session import transaction
 
@@ -27,6 +28,7 @@ async def metrics(parts: PartsDep) -> Response:
         events = await audit_events_by_action(session)
         recoveries = await recoveries_by_state(session)
         deliveries = await deliveries_by_outcome(session)
+        probations = await counts_by_state(session)
     registry = CollectorRegistry()
     requests_gauge = Gauge(
         "mcpbox_requests", "Change requests by state.", ["state"], registry=registry
@@ -70,4 +72,12 @@ async def metrics(parts: PartsDep) -> Response:
     )
     for outcome, count in deliveries.items():
         deliveries_gauge.labels(outcome).set(count)
+    probations_gauge = Gauge(
+        "mcpbox_probations",
+        "Releases on probation that run, and those that ended, by cause.",
+        ["state"],
+        registry=registry,
+    )
+    for state, count in probations.items():
+        probations_gauge.labels(state).set(count)
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

@@ -12,8 +12,10 @@ from cli.configuration import load_settings
 from cli.output import echo, echo_json, errors_reported
 from mcpbox.domain.base import PageRequest
 from mcpbox.domain.errors import Invalid, StaleDigest
+from mcpbox.domain.evidence import Evidence
 from mcpbox.domain.ids import DecisionId, Digest, RequestId
 from mcpbox.domain.modules import PinnedWheel, WheelLock
+from mcpbox.domain.probation import ProbationTerms
 from mcpbox.domain.requests import (
     Channel,
     DecisionDraft,
@@ -23,6 +25,7 @@ from mcpbox.domain.requests import (
     Verdict,
 )
 from mcpbox.domain.tools import ToolVersion
+from mcpbox.policies.probation import in_words
 
 if TYPE_CHECKING:
     from cli.office import Office
@@ -70,15 +73,11 @@ def show(request_id: RequestArgument, *, json: Json = False) -> None:
     if json:
         echo_json(request.model_dump(mode="json"))
         return
-    echo(f"{request.title} {_change(request)}: {request.state}")
-    echo(f"digest     {request.digest}")
-    echo(f"requester  {request.requester}: {request.notes or 'no notes'}")
-    for line in _grants(request):
+    for line in (*_asked(request), *_grants(request), *_risk(request)):
         echo(line)
     for piece in request.evidence:
-        echo(f"{piece.status:<10} {piece.check}: {piece.summary}")
-        for finding in piece.findings if request.proposed is None else ():
-            echo(f"           {finding.title}: {finding.text}")
+        for line in _evidence(piece):
+            echo(line)
     if request.proposed is not None:
         echo()
         echo(_difference(request, request.proposed))
@@ -90,11 +89,23 @@ def approve(
     *,
     digest: SeenDigest,
     reason: Reason = "",
+    hours: Annotated[
+        float | None, typer.Option(min=0.01, max=24 * 366, help="Then people are asked again.")
+    ] = None,
+    calls: Annotated[
+        int | None, typer.Option(min=1, max=10_000_000, help="Then people are asked again.")
+    ] = None,
+    max_error_rate: Annotated[
+        float | None, typer.Option(min=0, max=0.99, help="More withdraws it: 0.2 is every fifth.")
+    ] = None,
     who: As = "admin",
     json: Json = False,
 ) -> None:
-    """Approve exactly the digest that you read."""
-    _decide(request_id, Verdict.APPROVE, digest, reason, who, as_json=json)
+    """Approve exactly the digest that you read, for good or on probation."""
+    limits = {"hours": hours, "calls": calls, "max_error_rate": max_error_rate}
+    given = {name: limit for name, limit in limits.items() if limit is not None}
+    probation = ProbationTerms.model_validate(given) if given else None
+    _decide(request_id, Verdict.APPROVE, digest, reason, who, as_json=json, probation=probation)
 
 
 @app.command()
@@ -123,8 +134,48 @@ def request_changes(
     _decide(request_id, Verdict.REQUEST_CHANGES, digest, reason, who, as_json=json)
 
 
+def _asked(request: RequestDetail) -> Iterator[str]:
+    yield f"{request.title} {_change(request)}: {request.state}"
+    yield f"digest     {request.digest}"
+    yield f"requester  {request.requester}: {request.notes or 'no notes'}"
+    if request.probation is not None:
+        yield f"probation  {in_words(request.probation)}"
+
+
+def _risk(request: RequestDetail) -> Iterator[str]:
+    if request.score is None:
+        return
+    yield f"risk       {request.score.points} of 100, {request.score.level}"
+    for part in request.score.contributions:
+        yield f"           {part.points:>+4}  {part.reason} ({part.check})"
+
+
+def _evidence(piece: Evidence) -> Iterator[str]:
+    yield f"{piece.status:<10} {piece.check}: {piece.summary}"
+    for finding in piece.findings:
+        place = f"{finding.line}:{finding.column or 1}: " if finding.line else ""
+        yield f"           {finding.level}: {place}{finding.title}: {finding.text}"
+    for use in piece.hosts:
+        said = "declared" if use.declared else "NOT DECLARED"
+        yield (
+            f"           {use.host} ({', '.join(use.methods) or 'no method'}): {said}, "
+            f"{use.reached} reached, {use.refused} refused"
+        )
+    for run in piece.runs:
+        answer = run.result if run.ok else f"failed: {run.error}"
+        before = f" (released: {run.before})" if run.changed else ""
+        yield f"           ran {run.made_by} {run.arguments}: {answer}{before}"
+
+
 def _decide(
-    request_id: UUID, verdict: Verdict, digest: str, reason: str, who: str, *, as_json: bool
+    request_id: UUID,
+    verdict: Verdict,
+    digest: str,
+    reason: str,
+    who: str,
+    *,
+    as_json: bool,
+    probation: ProbationTerms | None = None,
 ) -> None:
     async def decide(office: "Office") -> None:
         request = await office.requests.get(RequestId(request_id))
@@ -133,6 +184,7 @@ def _decide(
             verdict=verdict,
             reason=reason,
             seen_digest=_seen(request, digest),
+            probation=probation,
         )
         person = await office.person(who)
         outcome = await office.requests.decide(person, Channel.CLI, request.id, draft)

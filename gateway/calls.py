@@ -23,6 +23,7 @@ from mcpbox.domain.executions import Execution, ExecutionOutcome, Origin
 from mcpbox.domain.ids import ExecutionId
 from mcpbox.domain.people import Principal
 from mcpbox.policies.call import may_call
+from mcpbox.policies.egress import Seen, undeclared
 from mcpbox.policies.redaction import Redactor
 from mcpbox.sandbox_client import OnOutput, SandboxClient
 from mcpbox.usecases.outputs import RedactedOutput, cut_from
@@ -159,7 +160,12 @@ class Calls:
         outcome = ExecutionOutcome.OK if run.ok else ExecutionOutcome.ERROR
         error = "" if run.ok else _told(run.error)
         execution = record.of(
-            tool, outcome, result=text if run.ok else "", error=error, stdout=run.stdout
+            tool,
+            outcome,
+            result=text if run.ok else "",
+            error=error,
+            stdout=run.stdout,
+            tried=_undeclared(tool, run),
         )
         self._executions.add(execution)
         if run.ok:
@@ -199,6 +205,7 @@ class _Record:
         result: str = "",
         error: str = "",
         stdout: str = "",
+        tried: tuple[str, ...] = (),
     ) -> Execution:
         version = tool.tool.version
         return Execution(
@@ -214,9 +221,18 @@ class _Record:
             result=result,
             error=error,
             stdout=stdout,
+            undeclared=tried,
             duration_ms=round((self.clock() - self.started) * 1000, 3),
             started_at=self.started_at,
         )
+
+
+def _undeclared(tool: ReleasedTool, run: RunResult) -> tuple[str, ...]:
+    """The rule is only asked where something was refused: what is let out is declared."""
+    if all(record.refused is None for record in run.egress):
+        return ()
+    seen = [Seen(record.method, record.host, record.refused) for record in run.egress]
+    return undeclared(tool.tool.version.manifest.hosts, seen)
 
 
 def _told(error: RunError | None) -> str:

@@ -18,6 +18,7 @@ from mcpbox.store.changes import Changes, Topic
 from mcpbox.store.clients import mark_seen
 from mcpbox.store.executions import add_executions
 from mcpbox.store.modules import StoredModuleSets
+from mcpbox.store.probations import count_executions
 from mcpbox.store.review_policies import security_settings
 from mcpbox.store.session import Sessions, make_sessions, transaction
 from mcpbox.temporal import TemporalGate
@@ -92,6 +93,7 @@ def _writing(sessions: Sessions) -> Write:
     async def write(executions: Sequence[Execution]) -> None:
         async with transaction(sessions) as session:
             await add_executions(session, executions)
+            await count_executions(session, executions)
 
     return write
 

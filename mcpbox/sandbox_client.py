@@ -5,7 +5,7 @@ third of the CPU time (ADR 0014).
 """
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Protocol
 
@@ -114,10 +114,13 @@ class SandboxClient:
         *,
         limits: RunLimits | None = None,
         trial: bool = False,
+        secret_names: Iterable[str] = (),
         on_output: OnOutput | None = None,
         secrets: Mapping[str, BoundSecret] | None = None,
     ) -> RunResult:
         """Run the bundle; a failing tool is a result, not an error.
+
+        ``secret_names``: of a trial, which gets dummies under these names.
 
         ``on_output`` is told what is printed while it runs; the result has it all again. A slow one
         is told more at a time, and delays the result, not the run.
@@ -130,7 +133,10 @@ class SandboxClient:
             arguments=arguments,
             limits=limits or RunLimits(),
             trial=trial,
-            secrets=dict(secrets or {}),
+            secrets={
+                **{name: BoundSecret(value=SecretStr("")) for name in secret_names},
+                **(secrets or {}),
+            },
         )
         timeout = request.limits.wall_s + _GRACE_S
         status, body = await self._post("/runs", request, timeout, on_output)

@@ -102,6 +102,11 @@ class Settings(BaseSettings):
     """``smtp://user:password@host:587`` (TLS as the server offers it), or ``smtps://…:465``."""
     mail_from: str | None = None
     """Sender of notifications by mail."""
+    replay_calls: int = Field(default=0, ge=0, le=20)
+    """How many of the newest calls of a released tool are run again on a version that asks to
+    replace it, to compare the answers; 0: none."""
+    replay_reads: bool = False
+    """Replayed calls may send GET to hosts that are granted; else their network is off."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     ready_file: Path | None = None
     """The worker writes its process id here once it polls; ``mcpbox up`` waits for that."""

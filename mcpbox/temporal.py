@@ -30,6 +30,7 @@ TASK_QUEUE = "mcpbox"
 CHANGE_REQUEST = "ChangeRequest"
 """Name of the workflow type; part of every history, so it never changes."""
 GRANT_END = "GrantEnd"
+PROBATION = "Probation"
 """As above."""
 
 KIND = SearchAttributeKey.for_keyword("McpboxKind")
@@ -59,6 +60,7 @@ class Message(StrEnum):
     SUPERSEDE = "supersede"
     RESOLVE = "resolve"
     AGAIN = "again"
+    LOOK = "look"
 
 
 class WorkerSilent(Unavailable):

@@ -24,7 +24,7 @@ _TOP_LEVEL = 2
 _MAX_FINDINGS = 100
 _MAX_SHOWN = 80
 _MAX_DOTS = 1000
-_DOTTED_NAME = re.compile(r"\w++(?:[\s\\]*+\.[\s\\]*+\w++)++")
+_DOTTED_NAME = re.compile(r"\b\w++(?:[\s\\]*+\.[\s\\]*+\w++)++")
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 _CLIENT_CALLS = frozenset(words("delete get head options patch post put request stream"))
 

@@ -37,8 +37,14 @@ STATUSES: dict[Status, tuple[str, Tone]] = {
 }
 CHECKS: dict[Check, str] = {
     Check.MANIFEST: "What the code needs",
+    Check.PROBATION: "What happened on probation",
     Check.GUARD: "Sandbox rules",
+    Check.STATIC: "Reading the code",
+    Check.CLAIMS: "What it claims",
     Check.TRIAL: "Trial in the sandbox",
+    Check.EGRESS: "Hosts: declared and seen",
+    Check.BEHAVIOUR: "Recorded calls, old and new",
+    Check.COMPOSITION: "Together with its server's tools",
     Check.SCHEMA_DIFF: "Parameters against the released version",
     Check.CODE_DIFF: "Code against the released version",
     Check.PACKAGES: "What it installs",

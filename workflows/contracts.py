@@ -11,7 +11,7 @@ from temporalio import activity
 from mcpbox.domain.anchors import Anchor
 from mcpbox.domain.base import DomainModel
 from mcpbox.domain.evidence import Check, Risk, Status
-from mcpbox.domain.ids import Digest, GrantId, RequestId
+from mcpbox.domain.ids import Digest, GrantId, ReleaseId, RequestId
 from mcpbox.domain.requests import Channel, DecisionDraft, RequestDraft, State, Subject
 
 
@@ -203,15 +203,56 @@ class RetentionActivities(ABC):
         """How many rows of the log were older than the review policy allows. Heartbeats."""
 
 
+class ProbationInput(DomainModel):
+    """What starts a probation workflow."""
+
+    release_id: ReleaseId
+    until: datetime | None = None
+    """``None``: it has no end in time."""
+
+
+class EndProbation(DomainModel):
+    release_id: ReleaseId
+    at: datetime
+    """The workflow's time."""
+
+
+class EndedProbation(DomainModel):
+    over: bool
+    """``False``: it goes on."""
+    reopened: RequestDraft | None = None
+    """A request for the same version, to be opened now; ``None``: none is due."""
+    workflow_id: str = ""
+    """Of that request."""
+
+
+class CloseProbation(DomainModel):
+    release_id: ReleaseId
+
+
+class ProbationActivities(ABC):
+    """Every one is a single transaction and safe to run twice."""
+
+    @activity.defn
+    @abstractmethod
+    async def end_probation(self, given: EndProbation) -> EndedProbation:
+        """Withdraws the tool if it is over and nobody did so yet; what is to be asked then."""
+
+    @activity.defn
+    @abstractmethod
+    async def close_probation(self, given: CloseProbation) -> None:
+        """Nothing is left to do."""
+
+
 class EvidenceActivities(ABC):
     """Checks; each writes its evidence itself, bound to the digest, and may be run again."""
 
     @activity.defn
     @abstractmethod
     async def examine_source(self, given: Examination) -> None:
-        """Manifest, guard, and the differences to the released version."""
+        """What can be said by reading: needs, findings, claims, differences to what is released."""
 
     @activity.defn
     @abstractmethod
     async def try_out(self, given: Examination) -> None:
-        """Run the code in the sandbox with the author's sample arguments. Heartbeats."""
+        """Run the code in the sandbox: what it answers, what it reaches. Heartbeats."""

@@ -38,7 +38,17 @@ class Strategy:
     apply_timeout: timedelta = STORE_TIMEOUT
 
 
-_OF_PUBLISH = (Check.MANIFEST, Check.GUARD, Check.TRIAL, Check.SCHEMA_DIFF, Check.CODE_DIFF)
+_OF_PUBLISH = (
+    Check.MANIFEST,
+    Check.GUARD,
+    Check.STATIC,
+    Check.CLAIMS,
+    Check.TRIAL,
+    Check.EGRESS,
+    Check.SCHEMA_DIFF,
+    Check.CODE_DIFF,
+    Check.COMPOSITION,
+)
 _OF_RELEASES = (*_OF_PUBLISH, Check.RELEASES)
 _OF_MODULES = (Check.PACKAGES, Check.VULNERABILITIES, Check.PACKAGE_FACTS)
 

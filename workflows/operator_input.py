@@ -5,6 +5,7 @@ from pydantic_core import PydanticCustomError
 
 from mcpbox.domain.base import DomainModel
 from mcpbox.domain.ids import Digest
+from mcpbox.domain.probation import ProbationTerms
 from mcpbox.domain.requests import REASON_MAX_LENGTH, ChosenId, Verdict
 from mcpbox.domain.texts import Text
 from mcpbox.payloads import Unreadable
@@ -21,6 +22,7 @@ class OperatorDecision(DomainModel):
     verdict: Verdict
     reason: Text = Field(default="", max_length=REASON_MAX_LENGTH)
     seen_digest: Digest = Field(min_length=1, max_length=100)
+    probation: ProbationTerms | None = None
 
     @model_validator(mode="before")
     @classmethod

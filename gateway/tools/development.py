@@ -5,7 +5,9 @@ from typing import Any
 from pydantic import AliasChoices, Field
 
 from gateway.definition import Caller, ToolDefinition, ToolInput, ToolOutput
+from gateway.findings import FindingView
 from mcpbox.domain.errors import Problem, Refused
+from mcpbox.domain.evidence import Check
 from mcpbox.domain.executions import ExecutionOutcome
 from mcpbox.domain.ids import ServerId, ToolId
 from mcpbox.domain.sources import Parameter
@@ -32,6 +34,9 @@ class ValidateCodeOutput(ToolOutput):
     hosts: list[str] = Field(description="Hosts that the code needs a grant for.")
     modules: list[str]
     secrets: list[str] = Field(description="Names of the secrets that the code reads.")
+    findings: list[FindingView] = Field(
+        description="What reviewers will be shown of it; it may be saved all the same."
+    )
     guard_checked: bool = Field(
         description="false: the sandbox did not answer, so its rules were not checked."
     )
@@ -40,7 +45,7 @@ class ValidateCodeOutput(ToolOutput):
 async def validate_code(caller: Caller, given: ValidateCodeInput) -> ValidateCodeOutput:
     """Check code without running or saving it: syntax, main, the sandbox's rules, the schema.
 
-    Every problem is reported at once, with its line.
+    Every problem is reported at once, with its line; so is what reviewers will be shown of it.
     """
     report = await caller.use_cases.development.validate(given.code, given.server_id)
     return ValidateCodeOutput(
@@ -52,6 +57,7 @@ async def validate_code(caller: Caller, given: ValidateCodeInput) -> ValidateCod
         hosts=list(report.manifest.hosts),
         modules=list(report.manifest.modules),
         secrets=list(report.manifest.secret_names),
+        findings=[FindingView.of(Check.STATIC, finding) for finding in report.findings],
         guard_checked=report.guard_checked,
         next=(
             "Save it with mcpbox_create_tool or mcpbox_update_tool."

@@ -13,6 +13,7 @@ from gateway.definition import (
     ToolInput,
     ToolOutput,
 )
+from gateway.findings import CheckView, FindingView, checks_of, findings_of
 from mcpbox.domain.base import PageRequest
 from mcpbox.domain.evidence import Risk
 from mcpbox.domain.ids import RequestId, ToolId
@@ -29,6 +30,7 @@ from mcpbox.domain.requests import (
 )
 from mcpbox.domain.texts import JsonObject, Text
 from mcpbox.domain.tools import Approval, ToolDetail
+from mcpbox.policies.probation import in_words
 
 _MODULE_MAX_LENGTH = 100
 _MODULES_MAX = 20
@@ -183,6 +185,14 @@ class ToolStatusOutput(ToolOutput):
     denial_reason: str | None
     requested_changes: list[str] = Field(description="What reviewers want changed.")
     missing_hosts: list[str] = Field(description="Hosts that approving would grant besides.")
+    probation: str | None = Field(
+        description="For how long it was approved, or how that ended; null: for good."
+    )
+    risk_score: int | None = Field(description="0 to 100; null until the evidence is complete.")
+    checks: list[CheckView] = Field(description="What was checked for the reviewers.")
+    findings: list[FindingView] = Field(
+        description="What the checks found; mend what can be mended before a person asks."
+    )
 
 
 async def get_tool_status(caller: Caller, given: ToolStatusInput) -> ToolStatusOutput:
@@ -203,6 +213,10 @@ async def get_tool_status(caller: Caller, given: ToolStatusInput) -> ToolStatusO
         denial_reason=_denial_reason(request),
         requested_changes=_requested_changes(request),
         missing_hosts=list(request.needs.hosts) if request else [],
+        probation=None if tool.probation is None else in_words(tool.probation),
+        risk_score=request.score.points if request and request.score else None,
+        checks=checks_of(request.evidence) if request else [],
+        findings=findings_of(request.evidence) if request else [],
         next=_after_status(tool, request),
     )
 

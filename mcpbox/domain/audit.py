@@ -49,6 +49,8 @@ class Action(StrEnum):
     SECRET_DELETED = "catalog:secret:deleted"  # noqa: S105 - a word, no secret
     RELEASE_ENDED = "catalog:release:ended"
     RELEASE_MADE = "catalog:release:made"
+    PROBATION_BEGAN = "catalog:probation:began"
+    PROBATION_ENDED = "catalog:probation:ended"
     MODULE_SET_CHANGED = "catalog:server:module_set_changed"
     AUDIT_ANCHORED = "audit:anchor:made"
     NOTICE_TARGET_ADDED = "notices:target:added"

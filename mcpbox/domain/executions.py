@@ -45,6 +45,8 @@ class Execution(DomainModel):
     """JSON text, cut at :data:`RESULT_MAX_CHARS`."""
     error: str
     stdout: str
+    undeclared: tuple[str, ...] = ()
+    """Hosts that it tried to reach though its code does not name them."""
     duration_ms: float
     started_at: datetime
 

@@ -2,7 +2,6 @@
 
 import ast
 import math
-import re
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
@@ -11,9 +10,9 @@ from urllib.parse import urlsplit
 from mcpbox.domain.errors import Problem
 from mcpbox.domain.manifests import Manifest
 from mcpbox.domain.nesting import SCHEMA_MAX_DEPTH, nests_deeper_than
+from mcpbox.domain.parsing import parse
 from mcpbox.domain.sources import Parameter, SourceReport
 from mcpbox.domain.texts import can_be_kept
-from mcpbox.domain.tools import CODE_MAX_BYTES
 
 _TYPES = {
     "str": "string",
@@ -26,39 +25,18 @@ _ARRAYS = {"list", "List", "Sequence", "Iterable", "tuple", "Tuple", "set", "Set
 _OBJECTS = {"dict", "Dict", "Mapping"}
 _INTEGER_MAX = 2**63
 _NOT_PLAIN = object()
-_MAX_DOTS = 1000
-"""Parsing an import takes the square of its name's length: seconds for a hostile one."""
-_DOTTED_NAME = re.compile(r"\w++(?:[\s\\]*+\.[\s\\]*+\w++)++")
 _EXAMPLE = "async def main(city: str) -> dict: ..."
 
 
 def read_source(code: str) -> SourceReport:
     """Everything that can be said without running the code; the guard's rules are not in it."""
-    size = len(code.encode("utf-8", "surrogatepass"))
-    if size > CODE_MAX_BYTES:
-        limit = CODE_MAX_BYTES // 1024
-        return _broken(1, 1, f"The code has {size} bytes; at most {limit} KB are allowed.")
-    if any(found.group().count(".") > _MAX_DOTS for found in _DOTTED_NAME.finditer(code)):
-        return _broken(1, 1, f"The code has a dotted name of more than {_MAX_DOTS} parts.")
-    try:
-        tree = _parsed(code)
-    except SyntaxError as error:
-        return _broken(error.lineno or 1, error.offset or 1, f"Invalid Python: {error.msg}.")
-    except (ValueError, RecursionError, MemoryError):
-        return _broken(
-            1, 1, "Invalid Python: it holds characters that are none, or is nested too deeply."
-        )
+    tree = parse(code)
+    if isinstance(tree, Problem):
+        return _unreadable(tree)
     try:
         return _report_on(tree)
     except RecursionError:
         return _broken(1, 1, "The code is nested too deeply; make it flatter.")
-
-
-def _parsed(code: str) -> ast.Module:
-    try:
-        return ast.parse(code)
-    except SystemError:  # Python 3.11 loses count where the collector ran other code meanwhile
-        return ast.parse(code)
 
 
 def _report_on(tree: ast.Module) -> SourceReport:
@@ -110,7 +88,10 @@ def _report(
 
 
 def _broken(line: int, column: int, message: str) -> SourceReport:
-    problem = Problem(line=line, column=column, message=message)
+    return _unreadable(Problem(line=line, column=column, message=message))
+
+
+def _unreadable(problem: Problem) -> SourceReport:
     return _report(has_main=False, problems=(problem,)).model_copy(update={"readable": False})
 
 

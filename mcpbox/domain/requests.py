@@ -8,13 +8,14 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from pydantic import BeforeValidator, Field
 
 from mcpbox.domain.base import DomainModel
-from mcpbox.domain.evidence import Evidence, Risk
+from mcpbox.domain.evidence import Evidence, Risk, RiskScore
 from mcpbox.domain.grants import DAYS_MAX
 from mcpbox.domain.hosts import HostAccess
 from mcpbox.domain.ids import DecisionId, Digest, RequestId, ServerId, ToolId, VersionId
 from mcpbox.domain.manifests import Needs
 from mcpbox.domain.modules import Requirement, WheelLock
 from mcpbox.domain.people import Principal
+from mcpbox.domain.probation import Probation, ProbationTerms
 from mcpbox.domain.secrets import SecretName
 from mcpbox.domain.texts import Text
 from mcpbox.domain.tools import ToolVersion, callable_name
@@ -292,6 +293,10 @@ class DecisionDraft(DomainModel):
         max_length=_DIGEST_MAX_LENGTH,
         description="The digest on the reviewer's screen; any other is stale.",
     )
+    probation: ProbationTerms | None = Field(
+        default=None,
+        description="When approving a publication: for how long, before people are asked again.",
+    )
 
 
 class Decision(DecisionDraft):
@@ -372,9 +377,13 @@ class RequestDetail(RequestSummary):
     """What approving installs, once it is resolved; of requests for a module alone."""
     installed: WheelLock | None = None
     """What the server's tools have now, to compare with; ``None`` once that is the same."""
+    probation: Probation | None = None
+    """Of the release that it made, where the approval was not for good."""
     needs: Needs
     """What approving grants besides: hosts that the server does not hold yet."""
     evidence: list[Evidence]
+    score: RiskScore | None = None
+    """Why the risk is what it is; ``None`` as long as that is not known."""
     decisions: list[Decision]
     history: list[HistoryEntry]
     """Oldest first; refused attempts to decide are in it, with the reason."""

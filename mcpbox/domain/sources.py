@@ -4,6 +4,7 @@ from typing import Any
 
 from mcpbox.domain.base import DomainModel
 from mcpbox.domain.errors import Problem
+from mcpbox.domain.evidence import Finding
 from mcpbox.domain.executions import ExecutionOutcome
 from mcpbox.domain.manifests import Manifest
 
@@ -26,6 +27,8 @@ class SourceReport(DomainModel):
     manifest: Manifest
     readable: bool = True
     """``False`` when it is no Python: then there is one problem, and nothing else is known."""
+    findings: tuple[Finding, ...] = ()
+    """What reviewers are shown of it besides; nothing that keeps it from being saved."""
     guard_checked: bool = True
     """``False`` when the sandbox did not answer: its rules were not checked."""
 

@@ -10,6 +10,7 @@ from mcpbox.domain.base import DomainModel
 from mcpbox.domain.ids import Digest, ReleaseId, RequestId, ServerId, ToolId, VersionId
 from mcpbox.domain.manifests import Manifest
 from mcpbox.domain.narrowing import Narrowing
+from mcpbox.domain.probation import Probation
 
 NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
 NAME_MAX_LENGTH = 62
@@ -109,6 +110,8 @@ class ToolDetail(ToolSummary):
     current: ToolVersion
     """The newest version, released or not."""
     released: ToolVersion | None
+    probation: Probation | None = None
+    """Of the newest release, ended or not; ``None`` where that was approved for good."""
 
 
 def callable_name(server_name: str, tool_name: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, func, select
@@ -14,6 +15,7 @@ from mcpbox.domain.executions import Execution, ExecutionOutcome, Origin, Overvi
 from mcpbox.domain.ids import Digest, ExecutionId, ToolId
 from mcpbox.domain.requests import State
 from mcpbox.domain.servers import DesiredState
+from mcpbox.domain.tools import ToolVersion
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.tables import ExecutionRow, ReleaseRow, RequestRow, ServerRow, ToolRow
 
@@ -72,6 +74,28 @@ async def executions(
         page=page.page,
         page_size=page.page_size,
     )
+
+
+async def recorded_calls(
+    session: AsyncSession, version: ToolVersion, limit: int
+) -> list[dict[str, Any]]:
+    """Arguments of the newest calls that ran this version, as they were kept, each once."""
+    rows = await session.scalars(
+        select(ExecutionRow.arguments)
+        .where(
+            ExecutionRow.tool_id == version.tool_id,
+            ExecutionRow.digest == version.digest,
+            ExecutionRow.origin == Origin.CALL,
+            ExecutionRow.outcome.in_((ExecutionOutcome.OK, ExecutionOutcome.ERROR)),
+        )
+        .order_by(ExecutionRow.started_at.desc())
+        .limit(limit)
+    )
+    found: list[dict[str, Any]] = []
+    for arguments in rows:
+        if arguments not in found:
+            found.append(arguments)
+    return found
 
 
 async def get_execution(session: AsyncSession, execution_id: UUID) -> Execution:
@@ -151,6 +175,7 @@ def _execution(row: ExecutionRow) -> Execution:
         result=row.result,
         error=row.error,
         stdout=row.stdout,
+        undeclared=tuple(row.undeclared),
         duration_ms=row.duration_ms,
         started_at=row.started_at,
     )

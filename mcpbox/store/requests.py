@@ -11,9 +11,10 @@ from sqlalchemy.orm import aliased
 
 from mcpbox.domain.base import Page, PageRequest
 from mcpbox.domain.errors import NotFound
-from mcpbox.domain.evidence import Check, Evidence, Finding, Risk, Status
+from mcpbox.domain.evidence import Check, Evidence, Finding, HostUse, Risk, Status, TrialRun
 from mcpbox.domain.ids import DecisionId, Digest, RequestId, ServerId, ToolId, VersionId
 from mcpbox.domain.manifests import Needs
+from mcpbox.domain.probation import ProbationTerms
 from mcpbox.domain.requests import (
     TERMINAL,
     Channel,
@@ -31,7 +32,8 @@ from mcpbox.domain.requests import (
     VersionSubject,
 )
 from mcpbox.domain.tools import callable_name
-from mcpbox.store import audit, modules
+from mcpbox.policies.risk import score_of
+from mcpbox.store import audit, modules, probations
 from mcpbox.store.tables import DecisionRow, EvidenceRow, RequestRow, ServerRow, VersionRow
 from mcpbox.store.tools import find_version_of
 
@@ -81,8 +83,11 @@ async def get_request(session: AsyncSession, request_id: UUID) -> RequestDetail:
         released=find_version_of(released),
         lock=lock,
         installed=None if installed == lock else installed,
+        probation=await probations.of_request(session, request_id),
         needs=Needs.model_validate(row.needs),
         evidence=evidence,
+        # Nothing is added to the evidence once the risk is known.
+        score=None if row.risk is None else score_of(evidence),
         decisions=await decisions_of(session, request_id),
         history=await audit.history_of(session, subject_of(request_id)),
     )
@@ -166,6 +171,9 @@ async def decisions_of(session: AsyncSession, request_id: UUID) -> list[Decision
             reason=row.reason,
             seen_digest=Digest(row.seen_digest),
             channel=Channel(row.channel),
+            probation=None
+            if row.probation is None
+            else ProbationTerms.model_validate(row.probation),
             decided_at=row.decided_at,
         )
         for row in rows
@@ -191,6 +199,8 @@ async def evidence_of(session: AsyncSession, request_id: UUID) -> list[Evidence]
                 summary=row.summary,
                 findings=tuple(Finding.model_validate(finding) for finding in row.findings),
                 facts=row.facts,
+                hosts=tuple(HostUse.model_validate(host) for host in row.hosts),
+                runs=tuple(TrialRun.model_validate(run) for run in row.runs),
                 checked_at=row.checked_at,
             )
             for row in rows

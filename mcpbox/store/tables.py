@@ -38,7 +38,7 @@ class Row(DeclarativeBase):
         datetime: DateTime(timezone=True),
         str: Text,
         list[str]: ARRAY(Text),
-        dict[str, Any]: JSON,
+        dict[str, Any]: JSON(none_as_null=True),
         list[dict[str, Any]]: JSON,
     }
 
@@ -227,6 +227,7 @@ class DecisionRow(Row):
     reason: Mapped[str]
     seen_digest: Mapped[str]
     channel: Mapped[str]
+    probation: Mapped[dict[str, Any] | None]
     decided_at: Mapped[datetime]
 
 
@@ -240,6 +241,8 @@ class EvidenceRow(Row):
     summary: Mapped[str]
     findings: Mapped[list[dict[str, Any]]]
     facts: Mapped[dict[str, Any]]
+    hosts: Mapped[list[dict[str, Any]]] = mapped_column(server_default="[]")
+    runs: Mapped[list[dict[str, Any]]] = mapped_column(server_default="[]")
     checked_at: Mapped[datetime]
 
 
@@ -337,6 +340,28 @@ class ReleaseRow(Row):
     revoke_reason: Mapped[str | None]
 
 
+class ProbationRow(Row):
+    """Of a release that ends by itself; the release says when it did."""
+
+    __tablename__ = "probations"
+    __table_args__ = (
+        Index("ix_probations_open", "began_at", postgresql_where=text("closed_at IS NULL")),
+    )
+
+    release_id: Mapped[UUID] = mapped_column(ForeignKey("releases.id"), primary_key=True)
+    tool_id: Mapped[UUID] = mapped_column(ForeignKey("tools.id"), index=True)
+    terms: Mapped[dict[str, Any]]
+    began_at: Mapped[datetime]
+    until: Mapped[datetime | None]
+    calls: Mapped[int]
+    errors: Mapped[int]
+    undeclared: Mapped[list[str]]
+    ended_at: Mapped[datetime | None]
+    cause: Mapped[str | None]
+    closed_at: Mapped[datetime | None]
+    """Nothing is left to do: a new request was opened, or none is due."""
+
+
 class ExecutionRow(Row):
     __tablename__ = "executions"
     __table_args__ = (Index("ix_executions_tool_id_started_at", "tool_id", "started_at"),)
@@ -353,6 +378,7 @@ class ExecutionRow(Row):
     result: Mapped[str]
     error: Mapped[str]
     stdout: Mapped[str]
+    undeclared: Mapped[list[str]] = mapped_column(server_default="{}")
     duration_ms: Mapped[float]
     started_at: Mapped[datetime] = mapped_column(index=True)
 

@@ -23,6 +23,7 @@ from mcpbox.domain.tools import (
     VersionContent,
     callable_name,
 )
+from mcpbox.store import probations
 from mcpbox.store.narrowings import narrowing
 from mcpbox.store.tables import (
     ReleaseRow,
@@ -70,6 +71,7 @@ async def get_tool(session: AsyncSession, tool_id: UUID) -> ToolDetail:
         **_summary(row),
         current=version_of(current),
         released=find_version_of(released),
+        probation=await probations.newest_of_tool(session, tool_id),
     )
 
 
@@ -114,6 +116,25 @@ async def newest_manifests(session: AsyncSession, server_id: UUID) -> dict[str, 
         .where(ToolRow.server_id == server_id, ToolRow.deleted_at.is_(None))
     )
     return {name: Manifest.model_validate(manifest) for name, manifest in rows}
+
+
+async def released_beside(
+    session: AsyncSession, server_id: UUID, tool_id: UUID
+) -> list[VersionContent]:
+    """What is released of the other tools of the server, by name."""
+    rows = await session.scalars(
+        select(VersionRow)
+        .join(ReleaseRow, ReleaseRow.version_id == VersionRow.id)
+        .join(ToolRow, ToolRow.id == ReleaseRow.tool_id)
+        .where(
+            ToolRow.server_id == server_id,
+            ToolRow.id != tool_id,
+            ToolRow.deleted_at.is_(None),
+            ReleaseRow.active_to.is_(None),
+        )
+        .order_by(VersionRow.name)
+    )
+    return [content_of(row) for row in rows]
 
 
 async def get_version(session: AsyncSession, version_id: UUID) -> ToolVersion:

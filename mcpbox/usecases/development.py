@@ -1,5 +1,6 @@
 """Writing a tool: check its source, try it before anybody approved it."""
 
+import asyncio
 import json
 import time
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from mcpbox.domain.texts import made_keepable
 from mcpbox.domain.tools import ToolDetail, ToolSummary
 from mcpbox.logs import redacted
 from mcpbox.policies.narrowing import may_run_drafts
+from mcpbox.policies.static import read_code
 from mcpbox.sandbox_client import OnOutput, SandboxClient
 from mcpbox.store import executions, servers, tools
 from mcpbox.store.grants import granted
@@ -63,6 +65,8 @@ class Development:
         report = read_source(code)
         if not report.readable:
             return report
+        reading = await asyncio.to_thread(read_code, code)
+        report = report.model_copy(update={"findings": reading.findings})
         try:
             modules = await self._modules(server_id, report.manifest)
             checked = await self._sandbox.check(code, modules)

@@ -17,6 +17,7 @@ from mcpbox.domain.requests import (
     Verdict,
 )
 from ui.pages.facts import show_consequences
+from ui.pages.probation import ProbationChoice
 from ui.parts import attributes, box, button, icon, text
 from ui.rest import ApiProblem
 from ui.visit import Visit
@@ -82,11 +83,16 @@ async def ask_for_decision(visit: Visit, request: RequestDetail, verdict: Verdic
     """Ask and send; whether the API was asked, be it that it refused."""
     # Not inside the shown request, which may be built anew while the visitor types.
     with visit.client.content:
-        reason = await _ask(request, verdict)
+        probation = ProbationChoice()
+        reason = await _ask(request, verdict, probation)
     if reason is None:
         return False
     draft = DecisionDraft(
-        id=DecisionId(uuid4()), verdict=verdict, reason=reason, seen_digest=request.digest
+        id=DecisionId(uuid4()),
+        verdict=verdict,
+        reason=reason,
+        seen_digest=request.digest,
+        probation=probation.terms,
     )
     try:
         outcome = await visit.rest.decide(request.id, draft)
@@ -98,7 +104,7 @@ async def ask_for_decision(visit: Visit, request: RequestDetail, verdict: Verdic
     return True
 
 
-async def _ask(request: RequestDetail, verdict: Verdict) -> str | None:
+async def _ask(request: RequestDetail, verdict: Verdict, probation: ProbationChoice) -> str | None:
     """The reason, or ``None`` when the visitor thought better of it or left."""
     manner = _MANNERS[verdict]
     name = request.title
@@ -122,6 +128,8 @@ async def _ask(request: RequestDetail, verdict: Verdict) -> str | None:
         with box("sheet-body"):
             if verdict is Verdict.APPROVE:
                 show_consequences(request)
+                if request.proposed is not None:
+                    probation.show()
             typed = _typed_name(expected, request.kind) if careful else None
             text(manner.reason_label, "label", "div")
             reason = ui.textarea(

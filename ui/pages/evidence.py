@@ -2,8 +2,12 @@
 
 from collections.abc import Sequence
 
-from mcpbox.domain.evidence import Check, Evidence, Risk, Status
+from nicegui import ui
+
+from mcpbox.domain.evidence import Check, Evidence, Finding, Risk, Status
 from mcpbox.domain.requests import RequestDetail, State
+from ui.pages.observed import show_hosts, show_runs
+from ui.pages.score import show_score
 from ui.parts import blank, box, callout, state_badge, text
 from ui.words import CHECKS, FOUND, STATES, STATUSES, Tone, plural, risk_word
 
@@ -39,6 +43,8 @@ def show_headline(request: RequestDetail) -> None:
         details.append("; ".join(dict.fromkeys(findings)) + ".")
     if missing:
         details.append(f"Not checked: {', '.join(missing)}. That is not a clean result.")
+    if request.score is not None:
+        details.append(f"Risk score: {request.score.points} of 100.")
     callout(
         str(request.risk or "unknown"),
         _ICONS[request.risk],
@@ -68,6 +74,8 @@ def _headline(request: RequestDetail) -> str:
 def show_evidence(request: RequestDetail) -> None:
     if not request.evidence:
         blank("flask-conical", "No evidence yet", "It appears here as each check ends.")
+    if request.score is not None:
+        show_score(request.score, lambda part: _go_to(part.check))
     order = list(Check)
     for evidence in sorted(request.evidence, key=lambda one: order.index(one.check)):
         of_packages = request.lock.digest if request.lock else request.digest
@@ -75,7 +83,7 @@ def show_evidence(request: RequestDetail) -> None:
 
 
 def _check(evidence: Evidence, *, stale: bool) -> None:
-    with box("check", "section", aria_label=CHECKS[evidence.check]):
+    with box("check", "section", aria_label=CHECKS[evidence.check], id=_anchor(evidence.check)):
         with box("", "header"):
             text(CHECKS[evidence.check], tag="h3")
             state_badge(_status(evidence))
@@ -83,17 +91,40 @@ def _check(evidence: Evidence, *, stale: bool) -> None:
                 state_badge(("Of another version", "bad"))
         text(evidence.summary, "summary", "p")
         for finding in evidence.findings:
+            if evidence.hosts and finding.level is Risk.LOW:
+                continue  # the table says so
             with box("finding"):
                 text(risk_word(finding.level), f"risk {finding.level}")
                 with box("grow"):
-                    where = f"Line {finding.line}: " if finding.line else ""
-                    text(where + finding.title, "strong", "div")
+                    text(_where(finding) + finding.title, "strong", "div")
                     text(finding.text, "muted", "div")
-        if evidence.facts:
+                    if finding.why:
+                        text(finding.why, "muted small", "div")
+        if evidence.hosts:
+            show_hosts(evidence.hosts)
+        if evidence.runs:
+            show_runs(evidence.runs)
+        if evidence.facts and not (evidence.runs and evidence.check is Check.TRIAL):
             with box("", "dl"):
                 for label, value in evidence.facts.items():
                     text(label, tag="dt")
                     text(value, tag="dd")
+
+
+def _where(finding: Finding) -> str:
+    if not finding.line:
+        return ""
+    return f"Line {finding.line}:{finding.column}: " if finding.column else f"Line {finding.line}: "
+
+
+def _anchor(check: Check) -> str:
+    return f"check-{check.replace('_', '-')}"
+
+
+def _go_to(check: Check) -> None:
+    ui.run_javascript(
+        f"document.getElementById('{_anchor(check)}')?.scrollIntoView({{block: 'start'}})"
+    )
 
 
 def _status(evidence: Evidence) -> tuple[str, Tone]:

@@ -15,6 +15,7 @@ from ui.diff_view import DiffView, Mode
 from ui.pages.evidence import show_evidence, show_headline
 from ui.pages.facts import show_facts
 from ui.pages.history import show_history
+from ui.pages.probation import show_probation
 from ui.parts import (
     attributes,
     blank,
@@ -187,6 +188,7 @@ class RequestView:
                 show_history(self._visit, request)
 
     def _changes(self, request: RequestDetail) -> None:
+        show_probation(request.probation)
         show_headline(request)
         if hidden := hidden_characters(request):
             callout(

@@ -15,6 +15,7 @@ from ui.diff import FileDiff, plain_file
 from ui.diff_view import DiffView
 from ui.frame import Top
 from ui.pages.executions import latest_executions
+from ui.pages.probation import show_probation
 from ui.pages.receipt import show_receipt
 from ui.pages.switches import tool_switches
 from ui.parts import box, link, state_badge, text
@@ -72,6 +73,7 @@ def _show(visit: Visit, top: Top, shown: _Shown) -> None:
             state_badge(APPROVALS[tool.approval])
         text(tool.description, "notes", "p")
     tool_switches(visit, tool)
+    show_probation(tool.probation)
     _facts(visit, tool)
     if tool.released is not None:
         show_receipt(visit, shown.receipt)

@@ -34,13 +34,16 @@ export default {
     },
     notesAt(file, row) {
       const notes = (this.notes[file.path] ?? []).filter((note) => row[RIGHT] !== null && note.line === row[RIGHT]);
-      return notes.map((note) =>
-        h("tr", { class: "note" }, [
-          h("td", { colspan: this.columns(file).length }, [
-            h("div", { class: ["note-box", note.level], role: "note" }, [h("strong", note.title), h("span", note.text)]),
-          ]),
+      if (!notes.length) return [];
+      // What only informs is said in one line.
+      const boxes = notes.map((note) =>
+        h("div", { class: ["note-box", note.level], role: "note" }, [
+          h("strong", note.column ? `${note.title} (column ${note.column})` : note.title),
+          h("span", note.text),
+          note.why && note.level !== "low" && h("em", note.why),
         ]),
       );
+      return [h("tr", { class: "note" }, [h("td", { colspan: this.columns(file).length }, boxes)])];
     },
     single(file, side, row) {
       const mode = this.modeOf(file);

@@ -17,7 +17,7 @@ from mcpbox.domain.manifests import Granted, Manifest
 from mcpbox.domain.people import Principal, PrincipalKind, Scope
 from mcpbox.domain.secrets import HeldSecret
 from mcpbox.domain.servers import DesiredState, IsolationMode
-from sandbox.contract import BoundSecret, ErrorKind, RunError, RunResult
+from sandbox.contract import BoundSecret, EgressRecord, ErrorKind, RunError, RunResult
 from tests.service.gateway.factories import a_callable, a_version, soon
 from tests.service.gateway.running import text_of
 from tests.service.gateway.world import World
@@ -345,3 +345,18 @@ async def test_calls_run_at_the_same_time(bench: Bench) -> None:
 
     assert (await soon(first)).structured_content == {"sum": 3}
     assert (await soon(second)).structured_content == {"sum": 4}
+
+
+async def test_a_host_that_the_code_does_not_name_is_logged_with_the_call(bench: Bench) -> None:
+    bench.world.sandbox.result = RunResult(
+        ok=True,
+        result=1,
+        egress=(
+            EgressRecord(method="GET", host="evil.example", refused="Not granted."),
+            EgressRecord(method="GET", host="a.org", status=200),
+        ),
+    )
+
+    await bench.call(a=1)
+
+    assert (await bench.logged()).undeclared == ("evil.example",)

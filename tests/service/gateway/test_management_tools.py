@@ -183,6 +183,20 @@ async def test_broken_code_is_answered_with_line_and_column(connect: Connect) ->
     assert "async def main" in report["problems"][0]["message"]
 
 
+async def test_what_reviewers_will_be_shown_of_code_is_told_when_it_is_checked(
+    connect: Connect,
+) -> None:
+    code = "async def main(to: str) -> str:\n    return (await http.get(to)).text\n"
+
+    async with connect() as client:
+        report = await call(client, "mcpbox_validate_code", code=code)
+
+    assert report["valid"]
+    found = {finding["rule"]: finding for finding in report["findings"]}
+    assert found["host-at-run-time"]["line"] == 2
+    assert found["host-at-run-time"]["why"]
+
+
 async def test_code_is_accepted_under_both_of_its_names(connect: Connect) -> None:
     async with connect() as client:
         server = await call(client, "mcpbox_create_server", name="calc")

@@ -42,6 +42,7 @@ from mcpbox.domain.tools import (
 )
 from mcpbox.policies.narrowing import may_switch
 from mcpbox.policies.review import RequestFacts, may_withdraw
+from mcpbox.policies.static import read_code
 from mcpbox.sandbox_client import OnOutput
 from mcpbox.store.changes import Topic
 from mcpbox.usecases.development import Development, trial_of
@@ -250,7 +251,8 @@ class InMemoryDevelopment(Development):
         self._world = world
 
     async def validate(self, code: str, server_id: ServerId | None = None) -> SourceReport:
-        return read_source(code)
+        report = read_source(code)
+        return report.model_copy(update={"findings": read_code(code).findings})
 
     async def trial(
         self,

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -69,6 +69,7 @@ class InMemorySandbox(SandboxClient):
         *,
         limits: RunLimits | None = None,
         trial: bool = False,
+        secret_names: Iterable[str] = (),
         on_output: OnOutput | None = None,
         secrets: Mapping[str, BoundSecret] | None = None,
     ) -> RunResult:
