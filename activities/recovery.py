@@ -72,12 +72,15 @@ class RestoredServers(RecoveryActivities):
 
     @activity.defn
     async def restore_server(self, given: RestoreServer) -> None:
+        now = utc_now()
         with final_domain_errors():
             async with transaction(self._sessions) as session:
                 tools = await load_callables(session, given.server_id)
         async with heartbeating():
             problems = [
-                problem for tool in tools if may_list(tool) and (problem := await self._try(tool))
+                problem
+                for tool in tools
+                if may_list(tool, now) and (problem := await self._try(tool))
             ]
         if problems:
             told = " ".join(problems[:_TOLD])

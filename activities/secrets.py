@@ -8,6 +8,7 @@ from temporalio import activity
 from activities.errors import final_domain_errors
 from activities.grants import end_of, start_timers
 from activities.subjects import secret
+from activities.telling import tell_of_request
 from activities.words import counted
 from mcpbox.domain.audit import Action
 from mcpbox.domain.base import utc_now
@@ -16,6 +17,7 @@ from mcpbox.domain.errors import Conflict
 from mcpbox.domain.evidence import Check, Evidence, Finding, Risk, Status
 from mcpbox.domain.ids import Digest
 from mcpbox.domain.manifests import Manifest
+from mcpbox.domain.notices import Event
 from mcpbox.domain.people import SYSTEM
 from mcpbox.domain.requests import SecretSubject, State
 from mcpbox.domain.secrets import Secret
@@ -66,6 +68,7 @@ class BoundSecrets(SecretActivities):
                     await session.flush()
                     await announce(session, Topic.CATALOG, row.server_id)
                     await announce(session, Topic.REQUESTS, given.request_id)
+                    await tell_of_request(session, row, Event.REQUEST_APPLIED)
                     await add_event(
                         session,
                         actor=SYSTEM.label,
