@@ -133,7 +133,8 @@ async def test_i10_an_edit_behind_our_back_is_found_and_named(
 ) -> None:
     await write(application, 3)
     connection = await owner(database)
-    victim: int = await connection.fetchval("SELECT max(sequence) - 1 FROM audit_events")
+    victim = await connection.fetchval("SELECT max(sequence) - 1 FROM audit_events")
+    assert isinstance(victim, int)
     await connection.close()
 
     await forge(
