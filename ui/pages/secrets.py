@@ -64,8 +64,11 @@ async def _set(visit: Visit, secret: Secret) -> None:
                 f"It is sent to {', '.join(secret.hosts)}, and nobody sees it again.", "muted", "p"
             )
             value = ui.input(password=True).classes("field mono").mark("secret-value")
-            value.props(f"outlined dense autofocus autocomplete=off maxlength={VALUE_MAX_LENGTH}")
-            attributes(value, {"aria-label": f"Value of {secret.name}"})
+            value.props("outlined dense autofocus autocomplete=off")
+            attributes(
+                value,
+                {"aria-label": f"Value of {secret.name}", "maxlength": str(VALUE_MAX_LENGTH)},
+            )
         with box("sheet-foot"):
             button("Cancel", on_click=lambda: dialog.submit(None))
             confirm = button("Set", kind="primary", on_click=lambda: dialog.submit(value.value))

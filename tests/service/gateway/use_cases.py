@@ -8,19 +8,16 @@ from uuid import uuid4
 from gateway.definition import UseCases
 from gateway.parts import Parts
 from mcpbox.domain.base import Page, PageRequest, utc_now
-from mcpbox.domain.digests import digest_of, digest_of_access, digest_of_ask
+from mcpbox.domain.digests import digest_of, digest_of_ask
 from mcpbox.domain.errors import Conflict, NameTaken, NotFound
 from mcpbox.domain.evidence import Risk
 from mcpbox.domain.extraction import read_source
-from mcpbox.domain.hosts import HostAccess
 from mcpbox.domain.ids import RequestId, ServerId, ToolId, VersionId
 from mcpbox.domain.manifests import Needs, needs_beyond
 from mcpbox.domain.modules import Requirement
 from mcpbox.domain.narrowing import Narrowing, Standing, Switch
 from mcpbox.domain.people import Principal
-from mcpbox.domain.releases import ReleasedVersion
 from mcpbox.domain.requests import (
-    HostSubject,
     Kind,
     ModuleSubject,
     Outcome,
@@ -28,7 +25,6 @@ from mcpbox.domain.requests import (
     RequestSummary,
     State,
 )
-from mcpbox.domain.secrets import Secret
 from mcpbox.domain.servers import DesiredState, ServerModules, ServerSummary
 from mcpbox.domain.sources import SourceReport, Trial
 from mcpbox.domain.tools import (
@@ -47,13 +43,11 @@ from mcpbox.sandbox_client import OnOutput
 from mcpbox.store.changes import Topic
 from mcpbox.usecases.development import Development, trial_of
 from mcpbox.usecases.names import checked_name
-from mcpbox.usecases.network import Network
-from mcpbox.usecases.releases import Releases
 from mcpbox.usecases.requests import Requests, require_grantable
-from mcpbox.usecases.secrets import Secrets
 from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.tools import Tools, content_from
 from sandbox.contract import Bundle
+from tests.service.gateway.grant_twins import InMemoryNetwork, InMemoryReleases, InMemorySecrets
 from tests.service.gateway.world import World
 
 
@@ -386,73 +380,6 @@ class InMemoryRequests(Requests):
         may_withdraw(facts, by).require()
         self._world.put_request(request, State.WITHDRAWN)
         return Outcome(request_id=request_id, state=State.WITHDRAWN, state_reason=reason)
-
-
-class InMemoryNetwork(Network):
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    async def request_access(
-        self,
-        by: Principal,
-        server_id: ServerId,
-        access: HostAccess,
-        *,
-        days: int | None = None,
-        justification: str,
-    ) -> RequestSummary:
-        server = await InMemoryServers(self._world).get(server_id)
-        subject = HostSubject(
-            server_id=server_id, server_name=server.name, access=access, days=days
-        )
-        now = utc_now()
-        request = RequestDetail(
-            id=RequestId(uuid4()),
-            workflow_id=f"host_grant/{server_id}",
-            kind=Kind.HOST_GRANT,
-            state=State.AWAITING_DECISION,
-            state_reason="",
-            server_id=server_id,
-            server_name=server.name,
-            title=subject.title,
-            access=access,
-            days=days,
-            digest=digest_of_access(server_id, access, days=days),
-            requester=by.label,
-            notes=justification,
-            quorum=1,
-            risk=Risk.HIGH,
-            created_at=now,
-            updated_at=now,
-            expires_at=now + timedelta(days=7),
-            needs=Needs(),
-            evidence=[],
-            decisions=[],
-            history=[],
-        )
-        self._world.put_request(request, State.AWAITING_DECISION)
-        return request
-
-
-class InMemoryReleases(Releases):
-    """Knows what was written; nothing here is released."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    async def versions(self, tool_id: ToolId) -> list[ReleasedVersion]:
-        tool = await InMemoryTools(self._world).get(tool_id)
-        return [ReleasedVersion(version=tool.current)]
-
-
-class InMemorySecrets(Secrets):
-    """No server has one."""
-
-    def __init__(self) -> None:
-        return
-
-    async def list(self, server_id: ServerId) -> list[Secret]:
-        return []
 
 
 def _version(tool_id: ToolId, content: VersionContent, number: int, by: Principal) -> ToolVersion:
