@@ -123,6 +123,9 @@ class Calls:
         on_output: OnOutput | None,
     ) -> CallToolResult:
         redactor = self._redactor()
+        if redactor is not None and tool.secrets:
+            values = (secret.value.get_secret_value() for secret in tool.secrets.values())
+            redactor = redactor.knowing(values)
         if redactor is not None and on_output is not None:
             on_output = RedactedOutput(redactor, on_output)
         flight = _Flight(tool, line.principal, anyio.CancelScope())

@@ -24,12 +24,17 @@ class Redactor:
 
     def __init__(self, *, values: Iterable[str] = (), prefixes: Iterable[str] = ()) -> None:
         """``prefixes``: any word that begins with one is cut."""
+        self._prefixes = tuple(prefixes)
         known = sorted({v for v in values if len(v) >= SHORTEST_VALUE}, key=len, reverse=True)
         words = [rf"(?:{_any_of(_LOOK_SO)}){_WORD}{{16,}}"]
-        if configured := sorted(set(prefixes)):
+        if configured := sorted(set(self._prefixes)):
             words.append(rf"(?:{_any_of(configured)})[^\s\"'<>]+")
         parts = [*map(re.escape, known), _PRIVATE_KEY, rf"(?<![A-Za-z0-9])(?:{'|'.join(words)})"]
         self._pattern = re.compile("|".join(parts))
+
+    def knowing(self, values: Iterable[str]) -> "Redactor":
+        """The same, which cuts these values too."""
+        return Redactor(values=values, prefixes=self._prefixes)
 
     def text(self, text: str) -> str:
         return self._pattern.sub(CUT, text)

@@ -19,6 +19,7 @@ from mcpbox.domain.requests import (
     HostSubject,
     Kind,
     ModuleSubject,
+    SecretSubject,
     State,
     Verdict,
 )
@@ -102,9 +103,9 @@ async def _asked_for(
         return _grant_asked_for(row, held)
     manifest = Manifest.model_validate(version.manifest)
     released = await _released_manifest(session, row)
+    new_secrets = _beyond(manifest.secret_names, held.secrets)
     new_hosts = needs_beyond(manifest, held.hosts).hosts
     new_modules = _beyond(manifest.modules, held.modules)
-    new_secrets = _beyond(manifest.secret_names, released.secret_names if released else ())
     return {
         "new_hosts": new_hosts,
         "new_modules": new_modules,
@@ -113,18 +114,26 @@ async def _asked_for(
         "subset_of_released": released is not None
         and not new_hosts
         and not new_modules
+        and not new_secrets
         and _within(manifest, released),
     }
 
 
 def _grant_asked_for(row: RequestRow, held: Granted) -> dict[str, Any]:
     """It is about nothing else, so it is shown; more of what is granted already is more too."""
-    if row.kind == Kind.MODULE_GRANT:
-        asked = ModuleSubject.model_validate(row.subject)
-        return {"new_modules": (asked.requirement.module,)}
-    access = HostSubject.model_validate(row.subject).access
-    within = any(_is_within(access, grant) for grant in held.hosts)
-    return {"new_hosts": () if within else (str(access),)}
+    match row.kind:
+        case Kind.MODULE_GRANT:
+            asked = ModuleSubject.model_validate(row.subject)
+            return {"new_modules": (asked.requirement.module,)}
+        case Kind.HOST_GRANT:
+            access = HostSubject.model_validate(row.subject).access
+            within = any(_is_within(access, grant) for grant in held.hosts)
+            return {"new_hosts": () if within else (str(access),)}
+        case Kind.SECRET_BINDING:
+            return {"new_secrets": (SecretSubject.model_validate(row.subject).name,)}
+        case _:
+            # Of a kind that rules know nothing about yet: they must not approve it.
+            return {"unshown": (row.kind,)}
 
 
 def _is_within(access: HostAccess, grant: str) -> bool:

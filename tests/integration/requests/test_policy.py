@@ -196,6 +196,25 @@ async def test_a_public_host_is_granted_by_the_setting_and_a_private_one_is_not(
     assert (await asked_for("db.internal", State.AWAITING_DECISION)).decisions == []
 
 
+async def test_a_secret_is_for_people_whatever_the_settings(office: Office) -> None:
+    settings = SecuritySettings(
+        tool_approval_mode=AUTO,
+        module_approval_mode=AUTO,
+        network_access_policy=NetworkAccess.ALLOW_ALL_PUBLIC,
+    )
+    await policy_in_force(office, ReviewPolicy(settings=settings))
+    server_id = (await office.draft()).server_id
+    await office.secrets.create(AUTHOR, server_id, "API_KEY", ["api.example.com"])
+    request = await office.secrets.request(
+        AUTHOR, server_id, "API_KEY", justification="For a test."
+    )
+
+    waiting = await office.when(request, State.AWAITING_DECISION)
+    assert waiting.decisions == []
+    facts = ReviewFacts.model_validate((await row_of(office, waiting)).facts)
+    assert facts.new_secrets == ("API_KEY",)
+
+
 async def test_a_version_that_may_do_no_more_takes_the_lighter_path(office: Office) -> None:
     await policy_in_force(office, ReviewPolicy(sticky=Sticky(path=LighterPath.AUTOMATIC)))
     tool = await office.draft(NAMES)

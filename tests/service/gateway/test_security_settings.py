@@ -4,8 +4,11 @@ import json
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
+from mcpbox.domain.manifests import Granted, Manifest
 from mcpbox.domain.review_policy import Redaction, RemoteEditing
+from mcpbox.domain.secrets import HeldSecret
 from mcpbox.policies.redaction import CUT
 from sandbox.contract import ErrorKind, RunError, RunResult
 from tests.reviewing import eventually
@@ -98,6 +101,22 @@ async def test_a_secret_in_the_output_is_neither_shown_nor_kept(
     [execution] = world.executions
     assert SECRET not in execution.model_dump_json()
     assert CUT in execution.model_dump_json()
+
+
+async def test_the_value_of_a_secret_of_the_server_is_cut_wherever_it_comes_back(
+    gateway: RunningGateway, world: World
+) -> None:
+    held = HeldSecret(value=SecretStr("open-sesame-17"), hosts=("a.org",))
+    version = a_version(manifest=Manifest(secret_names=("KEY",)))
+    world.release(
+        a_callable(version, granted=Granted(secrets=frozenset({"KEY"})), secrets={"KEY": held})
+    )
+    await gateway.caught_up()
+    world.sandbox.result = RunResult(ok=True, result="it is open-sesame-17", duration_ms=1)
+    async with gateway.client(ERA) as client:
+        answered = await client.call_tool("calc__add", {"a": 1})
+
+    assert text_of(answered) == f'"it is {CUT}"'
 
 
 async def test_output_is_shown_as_it_is_where_an_admin_said_so(

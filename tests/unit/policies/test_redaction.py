@@ -30,6 +30,12 @@ def test_what_is_or_looks_like_a_secret_is_cut(text: str, shown: str) -> None:
     assert REDACTOR.text(text) == shown
 
 
+def test_values_can_be_added_for_one_call() -> None:
+    knowing = REDACTOR.knowing(["opensesame!"])
+    assert knowing.text("opensesame! acme-1") == f"{CUT} {CUT}"
+    assert REDACTOR.text("opensesame!") == "opensesame!"
+
+
 def test_json_is_cut_at_any_depth_and_in_its_names() -> None:
     value = {"hunter2hunter2": [{"deep": "acme-9"}, 1, None, True], "n": 1.5}
     assert REDACTOR.json(value) == {CUT: [{"deep": CUT}, 1, None, True], "n": 1.5}
