@@ -1,10 +1,11 @@
 """What isolation costs: the sandbox service alone, beside its own floors."""
 
 import asyncio
+import json
 import os
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import get_args
 
@@ -13,11 +14,17 @@ from benchmarks.forks import ForkFloor, measure_forks
 from benchmarks.neighbours import Neighbour, measure_neighbours
 from benchmarks.processes import members, resident_bytes
 from benchmarks.samples import BenchmarkFailed, Latency, latency_of
-from benchmarks.sandbox_service import SandboxClient, SandboxService, client_of, running_sandbox
+from benchmarks.sandbox_service import (
+    Connection,
+    SandboxClient,
+    SandboxService,
+    client_of,
+    running_sandbox,
+)
 from benchmarks.tool import ANSWER, ARGUMENTS, CODE
 from sandbox.admission import Admission
 from sandbox.bundles import Registered
-from sandbox.contract import Bundle, CheckRequest, IsolationMode
+from sandbox.contract import Bundle, CheckRequest, IsolationMode, RunRequest
 from sandbox.hosts import HostGrants
 from sandbox.pinned import ConnectionPools
 from sandbox.pool import Pool
@@ -67,8 +74,8 @@ async def measure_isolation(loads: Sequence[Load], *, rounds: int, forks: int) -
     with running_sandbox() as service:
         async with client_of(service) as client:
             idle_mib = _pool_mib(service)
-            lanes = await _lanes(service, client)
-            by_load = {load.name: await measure(lanes, load, rounds=rounds) for load in loads}
+            async with _lanes(service, client) as lanes:
+                by_load = {load.name: await measure(lanes, load, rounds=rounds) for load in loads}
             burst = await _burst(service, client)
     found = {
         lane.name: {load: by_lane[lane.name] for load, by_lane in by_load.items()} for lane in lanes
@@ -89,24 +96,44 @@ async def measure_isolation(loads: Sequence[Load], *, rounds: int, forks: int) -
     )
 
 
-async def _lanes(service: SandboxService, client: SandboxClient) -> list[Lane]:
-    processes = {"sandbox": service.pid}
+@asynccontextmanager
+async def _lanes(service: SandboxService, client: SandboxClient) -> AsyncGenerator[list[Lane]]:
+    async with AsyncExitStack() as stack:
+        entering = (stack.enter_async_context(Connection(service)) for _ in range(MANY))
+        connections = [await one for one in entering]
+        yield [
+            Lane("health", [_asking(one) for one in connections], {"sandbox": service.pid}),
+            await _runs("call", IsolationMode.CALL, service, client, connections),
+            await _runs("release", IsolationMode.RELEASE, service, client, connections),
+        ]
 
-    def runs(name: str, isolation: IsolationMode) -> Lane:
-        bundle = service.released(Bundle(code=CODE, isolation=isolation))
 
-        async def run() -> None:
-            result = await client.run(bundle, ARGUMENTS)
-            if result.result != ANSWER:
-                raise BenchmarkFailed(f"The sandbox answered {result}.")
+async def _runs(
+    name: str,
+    isolation: IsolationMode,
+    service: SandboxService,
+    client: SandboxClient,
+    connections: Sequence[Connection],
+) -> Lane:
+    bundle = service.released(Bundle(code=CODE, isolation=isolation))
+    await client.run(bundle, ARGUMENTS)
+    asked = RunRequest(bundle_key=bundle.key, arguments=ARGUMENTS)
+    calls = [_asking(connection, asked) for connection in connections]
+    return Lane(name, calls, {"sandbox": service.pid})
 
-        return Lane(name, [run] * MANY, processes)
 
-    return [
-        Lane("health", [client.health] * MANY, processes),
-        runs("call", IsolationMode.CALL),
-        runs("release", IsolationMode.RELEASE),
-    ]
+def _asking(
+    connection: Connection, asked: RunRequest | None = None
+) -> Callable[[], Awaitable[None]]:
+    request = connection.request_of(asked)
+    expected = b"" if asked is None else f'"result":{json.dumps(ANSWER)}'.replace(" ", "").encode()
+
+    async def ask() -> None:
+        answer = await connection.ask(request)
+        if expected not in answer:
+            raise BenchmarkFailed(f"The sandbox answered {answer[:500]!r}.")
+
+    return ask
 
 
 async def _burst(service: SandboxService, client: SandboxClient) -> Burst:

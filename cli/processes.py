@@ -66,8 +66,12 @@ def family(roots: Collection[int]) -> list[Process]:
 def kill(process: Process) -> None:
     """SIGKILL, unless the pid belongs to somebody else by now."""
     if find_process(process.pid) == process:
-        with suppress(ProcessLookupError, PermissionError):
-            os.kill(process.pid, signal.SIGKILL)
+        send_signal(process, signal.SIGKILL)
+
+
+def send_signal(process: Process, wanted: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(process.pid, wanted)
 
 
 def find_process(pid: int) -> Process | None:

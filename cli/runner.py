@@ -143,9 +143,9 @@ class ServiceRunner:
                 processes.kill(relative)
 
     def _ask_to_stop(self, process: asyncio.subprocess.Process) -> None:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.send_signal(self._service.stop_signal)
+        # Not by its own method, which may reap it: how it ended would then be lost.
+        if found := processes.find_process(process.pid):
+            processes.send_signal(found, self._service.stop_signal)
 
     async def _run_once(self) -> bool:
         """One life of the process; whether it was a good one."""
@@ -183,7 +183,7 @@ class ServiceRunner:
             self._reached.set()
         elif not ended.done():
             self._say(f"not ready within {self._service.ready_within.total_seconds():.0f} s")
-            process.kill()
+            self.kill()
         code = await ended
         self._say(f"ended with {_meaning(code)}")
         return ready and time.monotonic() - since >= self._patience.stable.total_seconds()

@@ -4,8 +4,7 @@ import asyncio
 import math
 import time
 from collections import Counter, OrderedDict, deque
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Any
 
 from sandbox.contract import BusyLimit
@@ -27,12 +26,22 @@ class Busy(Exception):
 
 
 class Turn:
-    """A place among those that run."""
+    """A place among those that run, for as long as the ``async with`` lasts."""
 
-    def __init__(self, server: str) -> None:
+    def __init__(self, admission: "Admission", server: str) -> None:
+        self._admission = admission
+        self._began_at = 0.0
         self.server = server
         self.process_gone: asyncio.Future[Any] | None = None
         """Set it where a process of its own serves the job: its memory is not free before."""
+
+    async def __aenter__(self) -> "Turn":
+        """Raises: Busy."""
+        self._began_at = await self._admission.begin(self.server)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._admission.end(self, self._began_at)
 
 
 class Admission:
@@ -75,9 +84,11 @@ class Admission:
         self.running = 0
         self.waiting = 0
 
-    @asynccontextmanager
-    async def turn(self, server: str = "") -> AsyncGenerator[Turn]:
-        """Raises: Busy."""
+    def turn(self, server: str = "") -> Turn:
+        return Turn(self, server)
+
+    async def begin(self, server: str) -> float:
+        """When it was given a place. Raises: Busy."""
         came_at = began_at = self._clock()
         if self._may_run(server):
             self._occupy(server)
@@ -86,14 +97,22 @@ class Admission:
             began_at = self._clock()
         if self._on_waited is not None:
             self._on_waited(began_at - came_at)
-        turn = Turn(server)
         self.running += 1
-        try:
-            yield turn
-        finally:
-            self.running -= 1
-            self._mean_s += _WEIGHT_OF_NEWEST * (self._clock() - began_at - self._mean_s)
-            self._leave(turn)
+        return began_at
+
+    def end(self, turn: Turn, began_at: float) -> None:
+        """At once, for a dead process frees its memory soon; but not when too many are dying."""
+        self.running -= 1
+        self._mean_s += _WEIGHT_OF_NEWEST * (self._clock() - began_at - self._mean_s)
+        gone = turn.process_gone
+        if gone is None or gone.done():
+            self._vacate(turn.server)
+        elif self._ending < max(MAY_BE_ENDING, self._max_running):
+            self._ending += 1
+            gone.add_done_callback(lambda _: self._ended())
+            self._vacate(turn.server)
+        else:
+            gone.add_done_callback(lambda _: self._vacate(turn.server))
 
     async def _wait(self, server: str) -> None:
         self._require_room(server)
@@ -135,18 +154,6 @@ class Admission:
     def _occupy(self, server: str) -> None:
         self._taken += 1
         self._taken_of[server] += 1
-
-    def _leave(self, turn: Turn) -> None:
-        """At once, for a dead process frees its memory soon; but not when too many are dying."""
-        gone = turn.process_gone
-        if gone is None or gone.done():
-            self._vacate(turn.server)
-        elif self._ending < max(MAY_BE_ENDING, self._max_running):
-            self._ending += 1
-            gone.add_done_callback(lambda _: self._ended())
-            self._vacate(turn.server)
-        else:
-            gone.add_done_callback(lambda _: self._vacate(turn.server))
 
     def _ended(self) -> None:
         self._ending -= 1

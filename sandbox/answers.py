@@ -1,12 +1,13 @@
 """How the service answers: JSON, and what went wrong as title and detail."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import ExceptionHandler
+from starlette.types import Message, Receive, Scope, Send
 
 from sandbox.admission import Busy
 from sandbox.cancelling import Duplicate
@@ -83,7 +84,7 @@ def _on_bug(_: Request, __: Exception) -> Response:
     return _problem(500, "Internal error", "The sandbox service failed; its log says why.")
 
 
-HANDLERS: dict[Any, ExceptionHandler] = {
+HANDLERS: dict[Any, Callable[[Request, Exception], Response]] = {
     Problem: _on_problem,
     NotApproved: _on_not_approved,
     Busy: _on_busy,
@@ -94,3 +95,31 @@ HANDLERS: dict[Any, ExceptionHandler] = {
     HTTPException: _on_http,
     Exception: _on_bug,
 }
+
+
+async def answer(
+    endpoint: Callable[[Request], Awaitable[Response]], scope: Scope, receive: Receive, send: Send
+) -> None:
+    """As Starlette would, without its router and middleware, for what every call passes.
+
+    Raises: what has no handler, and what happens once the answer has begun.
+    """
+    begun = False
+
+    async def sending(message: Message) -> None:
+        nonlocal begun
+        begun = True
+        await send(message)
+
+    request = Request(scope, receive, send)
+    try:
+        response = await endpoint(request)
+        await response(scope, receive, sending)
+    except Exception as error:
+        handler = next((HANDLERS[kind] for kind in type(error).__mro__ if kind in HANDLERS), None)
+        if handler is None or begun:
+            raise
+        response = handler(request, error)
+        await response(scope, receive, send)
+        if handler is _on_bug:
+            raise

@@ -18,17 +18,19 @@ class Stop:
     def __init__(self) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self.task = task
+        self._task = task
         self._asked = False
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Its run has ended; the answer may still be on its way."""
 
     def ask(self) -> None:
         self._asked = True
-        self.task.cancel()
+        self._task.cancel()
 
     def accept(self) -> bool:
         """Whether the task was cancelled by this; if so, it may go on."""
         if self._asked:
-            self.task.uncancel()
+            self._task.uncancel()
         return self._asked
 
 
@@ -49,6 +51,7 @@ class Cancelling:
             return RunResult(ok=False, error=CANCELLED)
         finally:
             del self._stops[run_id]
+            stop.over.set_result(None)
 
     async def cancel(self, run_id: str) -> bool:
         """Returns when its child is killed; ``False`` when nothing of this name runs."""
@@ -56,5 +59,5 @@ class Cancelling:
         if stop is None:
             return False
         stop.ask()
-        await asyncio.wait((stop.task,))
+        await asyncio.wait((stop.over,))
         return True

@@ -54,6 +54,11 @@ class Channel:
             if frame.kind == Kind.JOB:
                 return frame.payload
 
+    def wait_for_end(self) -> None:
+        """Until the service hangs up, or kills: dying takes time that its answer would wait for."""
+        while os.read(self._fd, _READ_BYTES):
+            pass
+
     def send(self, kind: Kind, stream: int, payload: bytes = b"") -> None:
         data = pack(kind, stream, payload)
         sent = 0

@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
-from typing import Any
 
 from sandbox.broker import Session
 from sandbox.cancelling import Stop
@@ -62,7 +61,7 @@ async def exchange(
     child.listen(listener.take)
     child.send(Kind.JOB, 0, job.to_bytes())
     try:
-        await _first_of((report, child.hung_up), wall_s, child.give_way)
+        await _first_of(report, child.hung_up, wall_s, child.give_way)
     except asyncio.CancelledError:
         if stop is None or not stop.accept():
             raise
@@ -80,20 +79,42 @@ async def exchange(
 
 
 async def _first_of(
-    futures: tuple[asyncio.Future[Any], ...], within_s: float, keep_going: Callable[[], None]
+    report: asyncio.Future[bytes],
+    hung_up: asyncio.Future[None],
+    within_s: float,
+    keep_going: Callable[[], None],
 ) -> None:
-    """``keep_going`` is called now and then while it lasts longer than most calls do."""
-    now = asyncio.get_running_loop().time
-    deadline = now() + within_s
-    step_s = _SHORT_CALL_S
-    while (left_s := deadline - now()) > 0:
-        done, _ = await asyncio.wait(
-            futures, timeout=min(step_s, left_s), return_when=asyncio.FIRST_COMPLETED
-        )
-        if done:
+    """``keep_going`` is called now and then while it lasts longer than most calls do.
+
+    Every call passes here, so it is one future and one timer.
+    """
+    loop = asyncio.get_running_loop()
+    over: asyncio.Future[None] = loop.create_future()
+    deadline = loop.time() + within_s
+
+    def end(_: object) -> None:
+        if not over.done():
+            over.set_result(None)
+
+    def look(step_s: float) -> asyncio.TimerHandle:
+        return loop.call_at(min(loop.time() + step_s, deadline), look_again)
+
+    def look_again() -> None:
+        nonlocal timer
+        if loop.time() >= deadline:
+            end(None)
             return
         keep_going()
-        step_s = _LONG_CALL_STEP_S
+        timer = look(_LONG_CALL_STEP_S)
+
+    timer = look(_SHORT_CALL_S)
+    report.add_done_callback(end)
+    hung_up.add_done_callback(end)
+    try:
+        await over
+    finally:
+        timer.cancel()
+        hung_up.remove_done_callback(end)
 
 
 class _Listener:

@@ -24,7 +24,8 @@ _MEMORY_BYTES = 2**30
 """What importing may take; and then a call, whatever more its limits say."""
 _ALLOWANCE_BYTES = 256 * 2**20
 """On top of a call's memory, where each child imports for itself."""
-ENVIRONMENT = {
+FOREIGN_ENVIRONMENT = {
+    "LD_BIND_NOW": "1",
     **dict.fromkeys(
         words("""
         MKL_NUM_THREADS NUMEXPR_MAX_THREADS NUMEXPR_NUM_THREADS OMP_NUM_THREADS

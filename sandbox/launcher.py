@@ -30,9 +30,9 @@ from sandbox.control import (
     receive_report,
     send_spawn,
 )
-from sandbox.foreign import ENVIRONMENT, ForeignModules
+from sandbox.foreign import FOREIGN_ENVIRONMENT, ForeignModules
 from sandbox.lockdown.cgroups import Cgroup, NoCgroup, family_of
-from sandbox.zygote import BOOTSTRAP, Order
+from sandbox.zygote import BOOTSTRAP, ENVIRONMENT, Order
 
 _START_TIMEOUT_S = 60.0
 _IMPORT_TIMEOUT_S = 30.0
@@ -257,7 +257,7 @@ def _start(
         process = subprocess.Popen(  # noqa: S603  our own interpreter and code
             [sys.executable, "-I", "-S", "-B", "-X", "utf8", "-c", BOOTSTRAP, *arguments],
             pass_fds=[zygote_end.fileno()],
-            env=ENVIRONMENT if foreign else {},
+            env=FOREIGN_ENVIRONMENT if foreign else ENVIRONMENT,
             cwd="/",
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

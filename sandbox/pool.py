@@ -3,8 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from sandbox.child import Child, ChildFailed
@@ -22,6 +21,25 @@ log = logging.getLogger(__name__)
 
 class Unavailable(Exception):
     """No child can be had now."""
+
+
+class Loan:
+    """One child for one job; cleaned up and replaced after the answer is on its way."""
+
+    def __init__(self, pool: "Pool") -> None:
+        self._pool = pool
+        self._child: Child | None = None
+
+    async def __aenter__(self) -> Child:
+        """Raises: Unavailable."""
+        self._child = await self._pool.begin()
+        return self._child
+
+    async def __aexit__(self, failed: type[BaseException] | None, *_: object) -> None:
+        assert self._child is not None
+        if failed is not None:
+            self._child.kill()
+        self._pool.end(self._child)
 
 
 class Pool:
@@ -87,36 +105,27 @@ class Pool:
         if self._zygote is not None:
             await self._zygote.stop()
 
-    @asynccontextmanager
-    async def child(self) -> AsyncGenerator[Child]:
-        """One child for one job; cleaned up and replaced after the answer is on its way.
+    def child(self) -> "Loan":
+        return Loan(self)
 
-        Raises: Unavailable.
-        """
+    async def begin(self) -> Child:
+        """Raises: Unavailable."""
         self.in_use += 1
         try:
-            child = await self._take()
+            return await self._take()
         except BaseException:
             self.in_use -= 1
             raise
-        given_up = True
-        try:
-            yield child
-            given_up = False
-        finally:
-            self.in_use -= 1
-            child.listen(None)
-            if given_up:
-                child.kill()
-            asyncio.get_running_loop().call_later(_CLEAN_UP_DELAY_S, self._replace, child)
+
+    def end(self, child: Child) -> None:
+        self.in_use -= 1
+        child.listen(None)
+        asyncio.get_running_loop().call_later(_CLEAN_UP_DELAY_S, self._replace, child)
 
     async def lend(self) -> Child:
         """For as long as the caller wants it, who then closes it. Raises: Unavailable."""
-        self.in_use += 1
-        try:
-            child = await self._take()
-        finally:
-            self.in_use -= 1
+        child = await self.begin()
+        self.in_use -= 1
         asyncio.get_running_loop().call_later(_CLEAN_UP_DELAY_S, self._refill)
         return child
 

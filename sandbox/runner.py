@@ -1,9 +1,8 @@
 """One job, from a ready child to its result."""
 
 import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from pydantic import Base64Bytes, BaseModel, ValidationError
 
@@ -44,6 +43,18 @@ class _Checked(BaseModel):
     compiled: Base64Bytes = b""
 
 
+class _Run(NamedTuple):
+    """What is asked of :meth:`Runner.run`."""
+
+    registered: Registered
+    arguments: dict[str, Any]
+    limits: RunLimits
+    guarded: bool
+    secrets: Secrets
+    on_output: Callable[[bytes], None] | None
+    stop: Stop | None
+
+
 class Runner:
     def __init__(
         self,
@@ -75,51 +86,61 @@ class Runner:
 
         Raises: Busy, Unavailable. When cancelled, the child is killed.
         """
-        place = None
-        if registered.bundle.isolation is IsolationMode.RELEASE:
-            place = Place(registered.owner, limits.memory_bytes, guarded)
+        run = _Run(registered, arguments or {}, limits, guarded, secrets, on_output, stop)
+        bundle = registered.bundle
         try:
-            async with self._child(registered.bundle, place, limits.cpu_s) as (child, resident):
-                job = Job(
-                    **self._code(registered.bundle.code, resident),
-                    modules=list(registered.bundle.modules),
-                    arguments=arguments or {},
-                    limits=_of_child(limits),
-                    guarded=guarded,
-                    secrets=dict(secrets.given),
-                    call=new_call(),
-                    resident=resident is not None and resident.watched,
-                )
-                session = Session(
-                    child,
-                    self._connections,
-                    registered.grants,
-                    owner=registered.owner,
-                    wall_s=limits.wall_s,
-                    secrets=secrets,
-                    caps=self._caps,
-                )
-                started = time.perf_counter()
-                try:
-                    answer, stdout = await exchange(
-                        child, job, limits.wall_s, session, on_output=on_output, stop=stop
-                    )
-                finally:
-                    session.close()
-                verdict = verdict_on(answer, limits, resident.cpu_before_s if resident else 0.0)
-                if resident is not None:
-                    resident.fit = not verdict.last
-                spent_ms = (time.perf_counter() - started) * 1000
-                return RunResult(
-                    ok=verdict.ok,
-                    result=verdict.result,
-                    error=verdict.error,
-                    stdout=stdout,
-                    duration_ms=round(spent_ms, 3),
-                    egress=session.records(),
-                )
+            async with self._admission.turn(bundle.server) as turn:
+                pool = await self._pools.pool_for(bundle)
+                if bundle.isolation is IsolationMode.RELEASE:
+                    place = Place(registered.owner, limits.memory_bytes, guarded)
+                    async with self._residents.resident(pool, place, limits.cpu_s) as resident:
+                        return await self._served(run, resident.child, resident)
+                async with pool.child() as child:
+                    turn.process_gone = child.exited
+                    return await self._served(run, child)
         except ModulesFailed as error:
             return RunResult(ok=False, error=RunError(kind=ErrorKind.CRASHED, message=str(error)))
+
+    async def _served(self, run: _Run, child: Child, resident: Resident | None = None) -> RunResult:
+        registered, limits = run.registered, run.limits
+        job = Job(
+            **self._code(registered.bundle.code, resident),
+            modules=list(registered.bundle.modules),
+            arguments=run.arguments,
+            limits=_of_child(limits),
+            guarded=run.guarded,
+            secrets=dict(run.secrets.given),
+            call=new_call(),
+            resident=resident is not None and resident.watched,
+        )
+        session = Session(
+            child,
+            self._connections,
+            registered.grants,
+            owner=registered.owner,
+            wall_s=limits.wall_s,
+            secrets=run.secrets,
+            caps=self._caps,
+        )
+        started = time.perf_counter()
+        try:
+            answer, stdout = await exchange(
+                child, job, limits.wall_s, session, on_output=run.on_output, stop=run.stop
+            )
+        finally:
+            session.close()
+        verdict = verdict_on(answer, limits, resident.cpu_before_s if resident else 0.0)
+        if resident is not None:
+            resident.fit = not verdict.last
+        spent_ms = (time.perf_counter() - started) * 1000
+        return RunResult(
+            ok=verdict.ok,
+            result=verdict.result,
+            error=verdict.error,
+            stdout=stdout,
+            duration_ms=round(spent_ms, 3),
+            egress=session.records(),
+        )
 
     async def check(self, request: CheckRequest, *, server: str = "") -> tuple[CheckFinding, ...]:
         """In a child, as hostile source may crash the parser.
@@ -133,8 +154,11 @@ class Runner:
             check_only=True,
             call=new_call(),
         )
-        async with self._child(Bundle(code="", server=server)) as (child, _):
-            answer, _ = await exchange(child, job, _CHECK_LIMITS.wall_s, None)
+        async with self._admission.turn(server) as turn:
+            pool = await self._pools.pool_for(Bundle(code="", server=server))
+            async with pool.child() as child:
+                turn.process_gone = child.exited
+                answer, _ = await exchange(child, job, _CHECK_LIMITS.wall_s, None)
         if isinstance(answer, Ended) and answer.was_interrupted:
             raise Unavailable("The check was interrupted; try again.")
         if isinstance(answer, bytes):
@@ -168,21 +192,6 @@ class Runner:
             return {}
         compiled = self._compiled.find(source)
         return {"code": source} if compiled is None else {"compiled": compiled}
-
-    @asynccontextmanager
-    async def _child(
-        self, bundle: Bundle, place: Place | None = None, cpu_s: int = 0
-    ) -> AsyncGenerator[tuple[Child, Resident | None]]:
-        """A resident of ``place``, or, without one, a child for this job alone."""
-        async with self._admission.turn(bundle.server) as turn:
-            pool = await self._pools.pool_for(bundle)
-            if place is not None:
-                async with self._residents.resident(pool, place, cpu_s) as resident:
-                    yield resident.child, resident
-                return
-            async with pool.child() as child:
-                turn.process_gone = child.exited
-                yield child, None
 
 
 def _of_child(limits: RunLimits) -> Limits:

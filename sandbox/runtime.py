@@ -39,7 +39,8 @@ _MAX_PENDING_CHARACTERS = 4096
 _ENCODER = json.JSONEncoder(default=as_json)
 _HARMLESS = frozenset({"raised", "bad_result"})
 """Failures after which a process is as good as before."""
-_WARM_UPS = 2
+_WARM_UPS = 10
+"""So often that the interpreter has specialized the code: children then need not write to it."""
 _FILE = "<tool>"
 _MODULE = "tool"
 
@@ -75,9 +76,11 @@ def live(fd: int, *, address_space_bytes: int | None, prewarm: bool) -> None:
         if job.check_only:
             channel.send(Kind.RESULT, job.call, _check(job))
         else:
-            channel.send(Kind.RESULT, job.call, tool.serve(job, channel, _client()))
+            channel.send(Kind.RESULT, job.call, tool.serve(job, channel, _CLIENTS.pop()))
         if not job.resident or tool.spoiled:
+            channel.wait_for_end()
             return
+        _CLIENTS.append(_new_client())
 
 
 def _check(job: Job) -> bytes:
@@ -97,13 +100,9 @@ def _compiled(source: str) -> bytes:
         return b""
 
 
-def _client() -> httpx.AsyncClient:
-    """The first one is inherited; each later call gets its own, without the cookies of another."""
-    return (
-        _CLIENTS.pop()
-        if _CLIENTS
-        else httpx.AsyncClient(transport=BrokerTransport(), trust_env=False)
-    )
+def _new_client() -> httpx.AsyncClient:
+    """One for each call, without the cookies of another."""
+    return httpx.AsyncClient(transport=BrokerTransport(), trust_env=False)
 
 
 def _warm_up() -> None:
@@ -317,4 +316,5 @@ class _Output(io.TextIOBase):
 _LOOP = ToolLoop()
 _BUILTINS = safe_builtins(frozenset())
 _OUTPUT = _Output()
-_CLIENTS = [httpx.AsyncClient(transport=BrokerTransport(), trust_env=False)]
+_CLIENTS = [_new_client()]
+"""That of the next call, made before it comes."""

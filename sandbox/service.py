@@ -12,9 +12,10 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sandbox.admission import Admission
-from sandbox.answers import HANDLERS, Problem, as_json
+from sandbox.answers import HANDLERS, Problem, answer, as_json
 from sandbox.bodies import parsed
 from sandbox.bundles import Bundles, Registered
 from sandbox.cancelling import Cancelling, Stop
@@ -77,8 +78,8 @@ class Service:
         self._cancelling = Cancelling()
         self._instance = uuid4().hex
 
-    def asgi(self) -> Starlette:
-        return Starlette(
+    def asgi(self) -> ASGIApp:
+        others = Starlette(
             routes=[
                 Route("/runs", self.runs, methods=["POST"]),
                 Route("/health", self.health),
@@ -90,6 +91,14 @@ class Service:
             ],
             exception_handlers=HANDLERS,
         )
+
+        async def asgi(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "http" and scope["path"] == "/runs" and scope["method"] == "POST":
+                await answer(self.runs, scope, receive, send)
+            else:
+                await others(scope, receive, send)
+
+        return asgi
 
     async def health(self, _: Request) -> Response:
         health = self._isolation.health(

@@ -28,26 +28,33 @@ async def while_connected(receive: Receive, work: Coroutine[Any, Any, Answer]) -
 
     Most calls are over before it is worth to look. Raises: ClientDisconnect.
     """
-    working = asyncio.ensure_future(work)
+    task = asyncio.current_task()
+    assert task is not None
     watching: list[asyncio.Future[Message]] = []
+    over = False
 
     def watch() -> None:
         hung_up = asyncio.ensure_future(receive())
-        hung_up.add_done_callback(lambda _: working.cancel())
+        hung_up.add_done_callback(stop)
         watching.append(hung_up)
+
+    def stop(_: object) -> None:
+        if not over:
+            task.cancel()
 
     timer = asyncio.get_running_loop().call_later(_SHORT_CALL_S, watch)
     try:
-        return await working
+        return await work
     except asyncio.CancelledError:
         if any(hung_up.done() for hung_up in watching):
+            task.uncancel()
             raise ClientDisconnect from None
         raise
     finally:
+        over = True
         timer.cancel()
         for hung_up in watching:
             hung_up.cancel()
-        await _ended(working)
 
 
 class EventStream(Response):

@@ -6,8 +6,6 @@ import signal
 from collections.abc import Iterable
 from typing import Any, NamedTuple, cast
 
-from pydantic import BaseModel, ConfigDict
-
 from sandbox.cancelling import CANCELLED
 from sandbox.contract import ErrorKind, RunError, RunLimits
 from sandbox.control import Exited
@@ -21,6 +19,7 @@ _HARMLESS = frozenset({ErrorKind.RAISED, ErrorKind.BAD_RESULT})
 """Failures after which a process is as good as before."""
 
 
+_FIELDS = frozenset({"ok", "result", "error", "last"})
 _CONTAINERS = frozenset({dict, list})
 _JSON = json.JSONDecoder(parse_constant=lambda _: None)
 """NaN and infinities become null."""
@@ -33,9 +32,7 @@ class Verdict(NamedTuple):
     last: bool = True
 
 
-class _Report(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class _Report(NamedTuple):
     ok: bool
     result: Any = None
     error: RunError | None = None
@@ -63,7 +60,7 @@ def _checked(raw: bytes) -> Verdict:
         given: object = _JSON.decode(text)
         if "\\ud" in text.lower():  # a lone surrogate cannot be sent on
             json.dumps(given, ensure_ascii=False).encode()
-        report = _Report.model_validate(given)
+        report = _report_of(given)
     except UnicodeEncodeError:
         message = (
             "The result is not JSON that can be sent on: a text in it holds half a character (a "
@@ -79,6 +76,23 @@ def _checked(raw: bytes) -> Verdict:
         return Verdict(ok=True, result=report.result, last=report.last)
     error = _told(report.error)
     return Verdict(ok=False, error=error, last=report.last or error.kind not in _HARMLESS)
+
+
+def _report_of(given: object) -> _Report:
+    """Raises: ValueError."""
+    if not isinstance(given, dict):
+        raise ValueError("it is no object")  # noqa: TRY004  as other unfit reports
+    said = cast("dict[str, Any]", given)
+    flags = (said.get("ok"), said.get("last", False))
+    if any(type(flag) is not bool for flag in flags) or not said.keys() <= _FIELDS:
+        raise ValueError("it is no report")
+    error = said.get("error")
+    return _Report(
+        ok=said["ok"],
+        result=said.get("result"),
+        error=None if error is None else RunError.model_validate(error),
+        last=said.get("last", False),
+    )
 
 
 def _told(error: RunError | None) -> RunError:

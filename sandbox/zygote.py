@@ -34,6 +34,8 @@ from sandbox.preload import preload, preload_time_zones
 from sandbox.transports import replace_transports
 
 CHILD_FD = 3
+ENVIRONMENT = {"LD_BIND_NOW": "1"}
+"""Nothing of the service's own; what each child would look up of a library, and write, is done."""
 BOOTSTRAP = """
 import json, sys
 sys.path += json.loads(sys.argv[2])["import_paths"]

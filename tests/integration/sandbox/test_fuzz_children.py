@@ -123,9 +123,11 @@ class Mortal(Child):
 class OneChild(Pool):
     current: Child
 
-    @asynccontextmanager
-    async def child(self) -> AsyncGenerator[Child]:
-        yield self.current
+    async def begin(self) -> Child:
+        return self.current
+
+    def end(self, child: Child) -> None:
+        """It serves the next job too."""
 
 
 @pytest.fixture(scope="module")

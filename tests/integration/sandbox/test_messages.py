@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 
 import pytest
 
@@ -114,11 +113,9 @@ loop["again"]["again"] = [loop["again"]]
 class Watched(Pool):
     latest: Child
 
-    @asynccontextmanager
-    async def child(self) -> AsyncGenerator[Child]:
-        async with super().child() as child:
-            self.latest = child
-            yield child
+    async def begin(self) -> Child:
+        self.latest = await super().begin()
+        return self.latest
 
 
 @pytest.mark.parametrize(

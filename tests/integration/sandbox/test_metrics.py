@@ -65,6 +65,9 @@ async def _count(directory: Path, web: Web) -> None:
         during = await numbers(service)
         held.cancel()
         await asyncio.wait((held,))
+        async with asyncio.timeout(10):  # that it hung up is seen a moment later
+            while (await service.health()).running:
+                pass
         await service.run(ONE)
         after = await numbers(service)
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import cache
+from typing import cast
 from urllib.parse import unquote
 
 BIG_BYTES = 11 * 2**20
@@ -23,12 +24,22 @@ class Web:
         self.release = asyncio.Event()
         self.asked: list[str] = []
         self._answer = answer
+        self._serving: set[asyncio.Task[None]] = set()
 
     @property
     def origin(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    async def hang_up(self) -> None:
+        """On all that are still being served."""
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = cast("asyncio.Task[None]", asyncio.current_task())
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             method, target, _ = head[0].split(" ")
@@ -99,6 +110,7 @@ async def serving(web: Web) -> AsyncGenerator[Web]:
     web.port = server.sockets[0].getsockname()[1]
     async with server:
         yield web
+    await web.hang_up()
 
 
 def _response(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
