@@ -178,8 +178,11 @@ class Runner:
         Raises: Busy, Unavailable, UnknownModuleSet.
         """
         try:
-            async with self._child(bundle):
-                return None
+            async with self._admission.turn(bundle.server) as turn:
+                pool = await self._pools.pool_for(bundle)
+                async with pool.child() as child:
+                    turn.process_gone = child.exited
+                    return None
         except ModulesFailed as error:
             return RunError(kind=ErrorKind.CRASHED, message=str(error))
 
