@@ -12,6 +12,7 @@ from api import (
     auth,
     catalog,
     codec,
+    delegations,
     executions,
     grants,
     metrics,
@@ -63,6 +64,7 @@ def build_api(
     for module in (
         auth,
         requests,
+        delegations,
         review_policy,
         catalog,
         grants,

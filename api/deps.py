@@ -24,6 +24,7 @@ from mcpbox.usecases.recovery import Recoveries
 from mcpbox.usecases.releases import Releases
 from mcpbox.usecases.requests import Requests
 from mcpbox.usecases.review_policy import ReviewPolicies
+from mcpbox.usecases.reviewing import Reviewing
 from mcpbox.usecases.secrets import Secrets
 from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.tool_switches import ToolSwitches
@@ -57,6 +58,7 @@ class Parts:
     grants: Grants
     releases: Releases
     secrets: Secrets
+    reviewing: Reviewing
     receipts: Receipts
     executions: Executions
     audit: Audit

@@ -8,6 +8,7 @@ from mcpbox.store.counts import (
     audit_events_by_action,
     automatic_decisions,
     executions_by_outcome,
+    forced_by_review,
     requests_by_state,
 )
 from mcpbox.store.notices import deliveries_by_outcome
@@ -24,6 +25,7 @@ async def metrics(parts: PartsDep) -> Response:
     async with transaction(parts.sessions) as session:
         requests = await requests_by_state(session)
         automatic = await automatic_decisions(session)
+        forced = await forced_by_review(session)
         executions = await executions_by_outcome(session)
         events = await audit_events_by_action(session)
         recoveries = await recoveries_by_state(session)
@@ -43,6 +45,14 @@ async def metrics(parts: PartsDep) -> Response:
     )
     for verdict, count in automatic.items():
         automatic_gauge.labels(verdict).set(count)
+    forced_gauge = Gauge(
+        "mcpbox_break_glass",
+        "Approvals that one admin forced, by whether another person has reviewed them.",
+        ["review"],
+        registry=registry,
+    )
+    for review, count in forced.items():
+        forced_gauge.labels(review).set(count)
     executions_gauge = Gauge(
         "mcpbox_executions",
         "Executions in the log by origin and outcome.",

@@ -31,6 +31,7 @@ from mcpbox.usecases.recovery import Recoveries
 from mcpbox.usecases.releases import Releases
 from mcpbox.usecases.requests import Requests
 from mcpbox.usecases.review_policy import ReviewPolicies
+from mcpbox.usecases.reviewing import Reviewing
 from mcpbox.usecases.secrets import Secrets
 from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.tool_switches import ToolSwitches
@@ -96,6 +97,7 @@ def build_parts(settings: Settings) -> Parts:
         grants=Grants(sessions),
         releases=Releases(sessions, requests),
         secrets=Secrets(sessions, requests, Vault(settings.required_encryption_key)),
+        reviewing=Reviewing(sessions, requests),
         receipts=Receipts(sessions, ReceiptSigner(settings.required_encryption_key)),
         executions=Executions(sessions),
         audit=Audit(sessions, AnchorSigner(settings.required_encryption_key)),

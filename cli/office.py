@@ -22,6 +22,7 @@ from mcpbox.usecases.people import People
 from mcpbox.usecases.recovery import Recoveries
 from mcpbox.usecases.requests import Requests
 from mcpbox.usecases.review_policy import ReviewPolicies
+from mcpbox.usecases.reviewing import Reviewing
 from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.tool_switches import ToolSwitches
 from mcpbox.usecases.tools import Tools
@@ -33,6 +34,7 @@ class Office:
 
     sessions: Sessions
     requests: Requests
+    reviewing: Reviewing
     clients: Clients
     servers: Servers
     grants: Grants
@@ -69,6 +71,7 @@ async def open_office(settings: Settings) -> AsyncGenerator[Office]:
         yield Office(
             sessions,
             requests,
+            Reviewing(sessions, requests),
             Clients(sessions),
             Servers(sessions),
             Grants(sessions),

@@ -3,10 +3,12 @@
 import asyncio
 import difflib
 from collections.abc import Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from uuid import UUID, uuid4
 
 import typer
+from pydantic import BaseModel, ValidationError
 
 from cli.configuration import load_settings
 from cli.output import echo, echo_json, errors_reported
@@ -18,7 +20,10 @@ from mcpbox.domain.modules import PinnedWheel, WheelLock
 from mcpbox.domain.probation import ProbationTerms
 from mcpbox.domain.requests import (
     Channel,
+    CommentDraft,
     DecisionDraft,
+    LineComment,
+    Outcome,
     RequestDetail,
     RequestSummary,
     State,
@@ -40,6 +45,7 @@ SeenDigest = Annotated[
 As = Annotated[str, typer.Option("--as", help="The user who decides.")]
 Reason = Annotated[str, typer.Option("--reason", help="The author reads it.")]
 T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
 _SHORTEST_DIGEST = 12
 
 
@@ -75,6 +81,8 @@ def show(request_id: RequestArgument, *, json: Json = False) -> None:
         return
     for line in (*_asked(request), *_grants(request), *_risk(request)):
         echo(line)
+    for line in _said(request):
+        echo(line)
     for piece in request.evidence:
         for line in _evidence(piece):
             echo(line)
@@ -98,14 +106,32 @@ def approve(
     max_error_rate: Annotated[
         float | None, typer.Option(min=0, max=0.99, help="More withdraws it: 0.2 is every fifth.")
     ] = None,
+    without: Annotated[
+        list[str] | None, typer.Option(help="A need that you refuse; may be repeated.")
+    ] = None,
+    break_glass: Annotated[
+        bool,
+        typer.Option(
+            "--break-glass", help="Force it, as an admin alone; somebody reviews it afterwards."
+        ),
+    ] = False,
     who: As = "admin",
     json: Json = False,
 ) -> None:
     """Approve exactly the digest that you read, for good or on probation."""
     limits = {"hours": hours, "calls": calls, "max_error_rate": max_error_rate}
     given = {name: limit for name, limit in limits.items() if limit is not None}
-    probation = ProbationTerms.model_validate(given) if given else None
-    _decide(request_id, Verdict.APPROVE, digest, reason, who, as_json=json, probation=probation)
+    _decide(
+        request_id,
+        Verdict.APPROVE,
+        digest,
+        reason,
+        who,
+        as_json=json,
+        refused=tuple(without or ()),
+        break_glass=break_glass,
+        probation=ProbationTerms.model_validate(given) if given else None,
+    )
 
 
 @app.command()
@@ -127,11 +153,118 @@ def request_changes(
     *,
     digest: SeenDigest,
     reason: Reason,
+    at: Annotated[
+        list[str] | None,
+        typer.Option(help="A remark at a line, as LINE:TEXT; may be repeated."),
+    ] = None,
     who: As = "admin",
     json: Json = False,
 ) -> None:
     """Keep it open, and tell the author what to change."""
-    _decide(request_id, Verdict.REQUEST_CHANGES, digest, reason, who, as_json=json)
+    with errors_reported():
+        comments = tuple(_line_comment(remark) for remark in at or ())
+    _decide(
+        request_id, Verdict.REQUEST_CHANGES, digest, reason, who, as_json=json, comments=comments
+    )
+
+
+@app.command()
+def retract(request_id: RequestArgument, *, who: As = "admin", json: Json = False) -> None:
+    """Take your own vote back, as long as nothing is decided."""
+
+    async def retract(office: "Office") -> None:
+        person = await office.person(who)
+        outcome = await office.requests.retract(person, Channel.CLI, RequestId(request_id))
+        _tell(outcome, as_json=json)
+
+    _run(retract)
+
+
+@app.command()
+def comment(
+    request_id: RequestArgument,
+    remark: Annotated[str, typer.Argument(metavar="TEXT")],
+    *,
+    line: Annotated[int | None, typer.Option(help="The line of the code it is about.")] = None,
+    who: As = "admin",
+) -> None:
+    """Say something about it without deciding; its author reads it."""
+    with errors_reported():
+        draft = _checked(CommentDraft, text=remark, line=line)
+
+    async def comment(office: "Office") -> None:
+        await office.requests.comment(await office.person(who), RequestId(request_id), draft)
+
+    _run(comment)
+    echo("The comment is on record.")
+
+
+@app.command()
+def assign(
+    request_id: RequestArgument,
+    to: Annotated[str, typer.Argument(metavar="USER")],
+    *,
+    who: As = "admin",
+) -> None:
+    """Ask a person to decide it; others still may."""
+
+    async def assign(office: "Office") -> None:
+        await office.reviewing.assign(await office.person(who), RequestId(request_id), to)
+
+    _run(assign)
+    echo(f"{to} is asked to decide it.")
+
+
+@app.command()
+def withdraw(
+    request_id: RequestArgument, *, reason: Reason = "", who: As = "admin", json: Json = False
+) -> None:
+    """End a request that nobody has decided; for admins."""
+
+    async def withdraw(office: "Office") -> None:
+        person = await office.person(who)
+        outcome = await office.requests.withdraw(person, RequestId(request_id), reason)
+        _tell(outcome, as_json=json)
+
+    _run(withdraw)
+
+
+@app.command()
+def reviewed(
+    request_id: RequestArgument, *, note: Annotated[str, typer.Option()] = "", who: As = "admin"
+) -> None:
+    """Say that you looked at an approval that somebody else forced."""
+
+    async def review(office: "Office") -> None:
+        person = await office.person(who)
+        await office.reviewing.review_afterwards(person, RequestId(request_id), note)
+
+    _run(review)
+    echo("It is reviewed.")
+
+
+@app.command()
+def delegate(
+    deputy: Annotated[str | None, typer.Argument(help="Who decides for you meanwhile.")] = None,
+    *,
+    until: Annotated[datetime | None, typer.Option(help="When you are back, in UTC.")] = None,
+    end: Annotated[bool, typer.Option("--end", help="You are back already.")] = False,
+    who: As = "admin",
+) -> None:
+    """Name your deputy while you are away, or show who stands in for whom."""
+
+    async def delegate(office: "Office") -> None:
+        person = await office.person(who)
+        if end:
+            await office.reviewing.end_delegation(person)
+        elif deputy and until:
+            await office.reviewing.delegate(person, deputy, until.replace(tzinfo=UTC))
+        elif deputy:
+            raise Invalid("--until is missing: say when you are back.")
+        for one in await office.reviewing.delegations(person):
+            echo(f"{one.deputy} stands in for {one.delegator} until {one.until:%Y-%m-%d %H:%M} UTC")
+
+    _run(delegate)
 
 
 def _asked(request: RequestDetail) -> Iterator[str]:
@@ -175,7 +308,7 @@ def _decide(
     who: str,
     *,
     as_json: bool,
-    probation: ProbationTerms | None = None,
+    **more: Any,
 ) -> None:
     async def decide(office: "Office") -> None:
         request = await office.requests.get(RequestId(request_id))
@@ -184,16 +317,37 @@ def _decide(
             verdict=verdict,
             reason=reason,
             seen_digest=_seen(request, digest),
-            probation=probation,
+            **more,
         )
         person = await office.person(who)
         outcome = await office.requests.decide(person, Channel.CLI, request.id, draft)
-        if as_json:
-            echo_json(outcome.model_dump(mode="json"))
-        else:
-            echo(f"It is {outcome.state} now. {outcome.state_reason}".rstrip())
+        _tell(outcome, as_json=as_json)
 
     _run(decide)
+
+
+def _tell(outcome: Outcome, *, as_json: bool) -> None:
+    if as_json:
+        echo_json(outcome.model_dump(mode="json"))
+    else:
+        echo(f"It is {outcome.state} now. {outcome.state_reason}".rstrip())
+
+
+def _line_comment(remark: str) -> LineComment:
+    """Raises: Invalid: it is not ``LINE:TEXT``."""
+    line, _, words = remark.partition(":")
+    if not line.isdecimal():
+        raise Invalid("--at: write the line, a colon and the remark, as in '12:Name the unit.'")
+    return _checked(LineComment, line=int(line), text=words.strip())
+
+
+def _checked(model: type[M], **fields: object) -> M:
+    """Raises: Invalid: which field, and what is wrong with it."""
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        problem = error.errors(include_input=False, include_url=False)[0]
+        raise Invalid(f"{problem['loc'][0]}: {problem['msg']}") from error
 
 
 def _seen(request: RequestDetail, digest: str) -> Digest:
@@ -231,6 +385,15 @@ def _grants(request: RequestDetail) -> Iterator[str]:
             yield f"grants     {noun}{name}"
     if request.lock is not None:
         yield from _packages(request.lock, request.installed)
+
+
+def _said(request: RequestDetail) -> Iterator[str]:
+    for vote in request.decisions:
+        taken = " (taken back)" if vote.retracted_at else ""
+        yield f"round {vote.round}    {vote.reviewer}: {vote.verdict} {vote.reason}{taken}".rstrip()
+    for remark in request.comments:
+        place = f"line {remark.line}: " if remark.line else ""
+        yield f"comment    {remark.author}: {place}{remark.text}"
 
 
 def _packages(lock: WheelLock, installed: WheelLock | None) -> Iterator[str]:

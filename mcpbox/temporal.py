@@ -57,6 +57,8 @@ class Message(StrEnum):
     OPENED = "opened"
     DECIDE = "decide"
     WITHDRAW = "withdraw"
+    REVISE = "revise"
+    RETRACT = "retract"
     SUPERSEDE = "supersede"
     RESOLVE = "resolve"
     AGAIN = "again"

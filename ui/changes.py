@@ -2,21 +2,23 @@
 
 import json
 
-from mcpbox.domain.evidence import Finding
+from mcpbox.domain.evidence import Finding, Risk
 from mcpbox.domain.modules import WheelLock
 from mcpbox.domain.requests import RequestDetail
 from mcpbox.domain.texts import hidden_in
-from mcpbox.domain.tools import VersionContent
+from mcpbox.domain.tools import ToolVersion, VersionContent
 from ui.diff import FileDiff, diff_file
 from ui.diff_view import Notes
+from ui.words import who
 
 
-def changed_files(request: RequestDetail) -> list[FileDiff]:
+def changed_files(request: RequestDetail, against: int | None = None) -> list[FileDiff]:
     """Everything that the digest covers and that differs from the released version.
 
+    ``against``: number of an earlier round, to compare with that instead.
     Slow for long programs: run it beside the event loop.
     """
-    before, after = request.released, request.proposed
+    before, after = _version_of(request, against), request.proposed
     if after is None:
         return _changed_packages(request)
     packages = _changed_packages(request)
@@ -27,12 +29,20 @@ def changed_files(request: RequestDetail) -> list[FileDiff]:
     return [file for file in (code, contract, *packages) if file.status != "same"]
 
 
-def compared_with(request: RequestDetail) -> str:
+def compared_with(request: RequestDetail, against: int | None = None) -> str:
+    if against is not None:
+        return f"Changes since round {against}"
     if request.released is not None:
         return f"Changes against version {request.released.number}, which runs now"
     if request.installed is not None:
         return f"Changes against what {request.server_name} has now"
     return "All of it is new"
+
+
+def _version_of(request: RequestDetail, number: int | None) -> ToolVersion | None:
+    if number is None:
+        return request.released
+    return next((one.version for one in request.rounds if one.number == number), None)
 
 
 def _changed_packages(request: RequestDetail) -> list[FileDiff]:
@@ -71,13 +81,18 @@ def contract_of(version: VersionContent) -> str:
 
 
 def notes_of(request: RequestDetail) -> Notes:
-    """Findings at their line of the proposed code; those of another version are left out."""
+    """Findings and remarks at their line of the code; those on another version are left out."""
     found: list[Finding] = [
         finding
         for evidence in request.evidence
         if evidence.digest == request.digest
         for finding in evidence.findings
         if finding.line
+    ]
+    found += [
+        Finding(level=Risk.LOW, title=who(comment.author)[1], text=comment.text, line=comment.line)
+        for comment in request.comments
+        if comment.line and comment.digest == request.digest
     ]
     return {code_path(request): found}
 

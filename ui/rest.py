@@ -1,9 +1,10 @@
 """The panel's only way to data: our REST API, acting with one visitor's own token."""
 
 import asyncio
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, Literal, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -13,16 +14,20 @@ from mcpbox.domain.base import Page
 from mcpbox.domain.dry_runs import DryRun, Proposal
 from mcpbox.domain.executions import Execution, Overview
 from mcpbox.domain.grants import Grant
+from mcpbox.domain.ids import RequestId
 from mcpbox.domain.narrowing import Switch
 from mcpbox.domain.notices import NewTarget, ReceivedNotice, Target, TargetDraft, Unread
 from mcpbox.domain.people import Role
 from mcpbox.domain.receipts import ReleaseReceipt
 from mcpbox.domain.recovery import Recovery, RecoveryOutcome, ResolveDraft
 from mcpbox.domain.requests import (
+    Comment,
+    CommentDraft,
     DecisionDraft,
     Outcome,
     RequestDetail,
     RequestSummary,
+    ReviewAfterwards,
     State,
 )
 from mcpbox.domain.review_policy import PolicyChange, PolicyVersion
@@ -108,6 +113,16 @@ class System(BaseModel):
     services: tuple[ServiceState, ...]
 
 
+class BatchAnswer(BaseModel):
+    """What became of one approval of a batch."""
+
+    model_config = ConfigDict(frozen=True)
+
+    request_id: RequestId
+    outcome: Outcome | None
+    refusal: str = ""
+
+
 class Session(BaseModel):
     """What signing in answers, as far as the panel uses it."""
 
@@ -140,9 +155,16 @@ class Rest:
         return await self._ask("GET", "system", System)
 
     async def requests(
-        self, states: tuple[State, ...], *, page: int = 1, page_size: int = 50
+        self,
+        states: tuple[State, ...],
+        *,
+        review_afterwards: ReviewAfterwards | None = None,
+        page: int = 1,
+        page_size: int = 50,
     ) -> Page[RequestSummary]:
         query: Query = {"state": list(states), "page": page, "page_size": page_size}
+        if review_afterwards is not None:
+            query["review_afterwards"] = review_afterwards
         return await self._ask("GET", "requests", Page[RequestSummary], query)
 
     async def request(self, request_id: UUID) -> RequestDetail:
@@ -169,6 +191,31 @@ class Rest:
     async def try_policy(self, proposal: Proposal) -> DryRun:
         body = proposal.model_dump(mode="json")
         return await self._ask("POST", "review-policy/dry-run", DryRun, body=body)
+
+    async def retract(self, request_id: UUID) -> Outcome:
+        return await self._ask("DELETE", f"requests/{request_id}/decisions/mine", Outcome)
+
+    async def comment(self, request_id: UUID, draft: CommentDraft) -> Comment:
+        body = draft.model_dump(mode="json")
+        return await self._ask("POST", f"requests/{request_id}/comments", Comment, body=body)
+
+    async def assign(self, request_id: UUID, username: str) -> RequestSummary:
+        path, body = f"requests/{request_id}/assignee", {"username": username}
+        return await self._ask("PUT", path, RequestSummary, body=body)
+
+    async def review_afterwards(self, request_id: UUID, note: str) -> RequestSummary:
+        path, body = f"requests/{request_id}/review-afterwards", {"note": note}
+        return await self._ask("POST", path, RequestSummary, body=body)
+
+    async def approve_batch(
+        self, requests: Sequence[RequestSummary], reason: str
+    ) -> list[BatchAnswer]:
+        items = [
+            {"request_id": str(one.id), "id": str(uuid4()), "seen_digest": one.digest}
+            for one in requests
+        ]
+        body = {"items": items, "reason": reason}
+        return await self._ask("POST", "requests/batch-approvals", list[BatchAnswer], body=body)
 
     async def servers(self, *, page: int = 1, page_size: int = 50) -> Page[ServerSummary]:
         query: Query = {"page": page, "page_size": page_size}

@@ -12,7 +12,9 @@ from mcpbox.domain.anchors import Anchor
 from mcpbox.domain.base import DomainModel
 from mcpbox.domain.evidence import Check, Risk, Status
 from mcpbox.domain.ids import Digest, GrantId, ReleaseId, RequestId
+from mcpbox.domain.manifests import Needs
 from mcpbox.domain.requests import Channel, DecisionDraft, RequestDraft, State, Subject
+from mcpbox.domain.review import ReviewTerms
 
 
 class OpenRequest(DomainModel):
@@ -51,6 +53,30 @@ class PresentedRequest(DomainModel):
     """What is decided about, where only the evidence could tell; ``None``: what was asked."""
     risk: Risk
     evidence: tuple[EvidenceLine, ...]
+    terms: ReviewTerms = ReviewTerms()
+    authors: frozenset[str] = frozenset()
+    owners: frozenset[str] = frozenset()
+    needs: Needs = Needs()
+
+
+class Carried(DomainModel):
+    """What one run of a request hands to the next, so that no history grows without end."""
+
+    opened_at: datetime
+    round: int
+    subject: Subject
+    digest: Digest
+    state: State
+    state_reason: str
+    presented: PresentedRequest
+    reminded: int
+    escalated: bool
+
+
+class StartRequest(RequestDraft):
+    """The workflow's input: what a face sends, and what an earlier run of it knew."""
+
+    carried: Carried | None = None
 
 
 class RecordDecision(DomainModel):
@@ -62,9 +88,37 @@ class RecordDecision(DomainModel):
     decided_at: datetime
 
 
-class RecordedDecision(DomainModel):
+class RecordRetraction(DomainModel):
+    request_id: RequestId
+    reviewer: str
+    channel: Channel
+    retracted_at: datetime
+
+
+class Standing(DomainModel):
+    """Where a request stands once something was recorded."""
+
     state: State
     state_reason: str = ""
+
+
+class RecordRevision(DomainModel):
+    request_id: RequestId
+    round: int
+    subject: Subject
+    digest: Digest
+    by: str
+    """Label."""
+    notes: str
+    revised_at: datetime
+
+
+class Remind(DomainModel):
+    request_id: RequestId
+    number: int
+    """Of the reminder, counted from 1; 0 for an escalation."""
+    escalate_to: tuple[str, ...] = ()
+    due_at: datetime
 
 
 class RecordRefusal(DomainModel):
@@ -116,7 +170,21 @@ class RequestActivities(ABC):
 
     @activity.defn
     @abstractmethod
-    async def record_decision(self, given: RecordDecision) -> RecordedDecision: ...
+    async def record_decision(self, given: RecordDecision) -> Standing: ...
+
+    @activity.defn
+    @abstractmethod
+    async def record_retraction(self, given: RecordRetraction) -> Standing: ...
+
+    @activity.defn
+    @abstractmethod
+    async def record_revision(self, given: RecordRevision) -> None:
+        """Begins a round: the votes of older ones stay on record and count no more."""
+
+    @activity.defn
+    @abstractmethod
+    async def remind(self, given: Remind) -> None:
+        """The deciders, or those whom it is escalated to."""
 
     @activity.defn
     @abstractmethod
@@ -124,7 +192,8 @@ class RequestActivities(ABC):
 
     @activity.defn
     @abstractmethod
-    async def close_request(self, given: CloseRequest) -> None: ...
+    async def close_request(self, given: CloseRequest) -> Standing:
+        """Where it stands then: what has ended before stays as it is (I2)."""
 
 
 class PublishActivities(ABC):

@@ -14,7 +14,7 @@ def _after_publish(state: State) -> str:
         case State.AWAITING_DECISION:
             return "A person has to decide; ask again later."
         case State.CHANGES_REQUESTED:
-            return "Change the tool with mcpbox_update_tool, then mcpbox_request_publish again."
+            return "Change the tool with mcpbox_update_tool, then call mcpbox_revise_request."
         case State.APPROVED | State.APPLYING:
             return "It was approved and is being applied; the tool appears in a moment."
         case State.APPLIED:

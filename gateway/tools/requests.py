@@ -1,4 +1,4 @@
-"""Management tools to ask for a publication and to follow it. None of them decides: that is I3."""
+"""Management tools to ask for a publication, revise and follow it. None decides: that is I3."""
 
 from datetime import datetime
 
@@ -22,6 +22,8 @@ from mcpbox.domain.modules import Requirement
 from mcpbox.domain.requests import (
     REASON_MAX_LENGTH,
     TERMINAL,
+    Comment,
+    CommentDraft,
     Decision,
     Kind,
     RequestDetail,
@@ -32,6 +34,7 @@ from mcpbox.domain.requests import (
 from mcpbox.domain.texts import JsonObject, Text
 from mcpbox.domain.tools import Approval, ToolDetail
 from mcpbox.policies.probation import in_words
+from mcpbox.policies.review import standing_votes
 
 _MODULE_MAX_LENGTH = 100
 _MODULES_MAX = 20
@@ -113,19 +116,102 @@ async def request_publish(caller: Caller, given: RequestPublishInput) -> Request
     )
 
 
+class ReviseRequestInput(ToolInput):
+    request_id: RequestId = Field(
+        description="From mcpbox_get_tool_status or mcpbox_list_pending_requests."
+    )
+    notes: Text = Field(
+        default="",
+        max_length=REASON_MAX_LENGTH,
+        description="For the reviewer: how the new version answers what they asked for.",
+    )
+
+
+class RevisedRequest(Done):
+    request_id: RequestId
+    version: int
+    round: int
+    state: State
+
+
+async def revise_request(caller: Caller, given: ReviseRequestInput) -> RevisedRequest:
+    """Put a tool's newest version in place of the one that an open request of yours is about.
+
+    The request keeps its thread; votes on the older version count no more. Change the tool with
+    mcpbox_update_tool first.
+    """
+    request = await caller.use_cases.requests.revise(
+        caller.principal, given.request_id, notes=given.notes
+    )
+    return RevisedRequest(
+        request_id=request.id,
+        version=request.version_number or 0,
+        round=request.round,
+        state=request.state,
+        message=f"Round {request.round} asks for version {request.version_number}.",
+        next="A person has to decide; follow it with mcpbox_get_tool_status.",
+    )
+
+
+class CommentInput(ToolInput):
+    request_id: RequestId = Field(
+        description="From mcpbox_get_tool_status or mcpbox_list_pending_requests."
+    )
+    text: Text = Field(min_length=1, max_length=REASON_MAX_LENGTH)
+    line: int | None = Field(
+        default=None, ge=1, le=1_000_000, description="Of the code that the request is about."
+    )
+
+
+class Commented(Done):
+    request_id: RequestId
+
+
+async def comment_on_request(caller: Caller, given: CommentInput) -> Commented:
+    """Answer the reviewers of a request of your own, without changing what is asked."""
+    await caller.use_cases.requests.comment(
+        caller.principal, given.request_id, CommentDraft(text=given.text, line=given.line)
+    )
+    return Commented(
+        request_id=given.request_id,
+        message="The reviewers see your comment.",
+        next="Follow the request with mcpbox_get_tool_status.",
+    )
+
+
+class CommentView(BaseModel):
+    author: str
+    text: str
+    line: int | None
+    on_this_version: bool = Field(description="false: it is about an earlier round.")
+
+    @classmethod
+    def of(cls, comment: Comment, request: RequestDetail) -> "CommentView":
+        return cls(
+            author=comment.author,
+            text=comment.text,
+            line=comment.line,
+            on_this_version=comment.digest == request.digest,
+        )
+
+
 class DecisionView(BaseModel):
     verdict: Verdict
     reviewer: str
     reason: str
     decided_at: datetime
+    round: int
+    counts: bool = Field(description="false: it was taken back, or is about an earlier round.")
 
     @classmethod
-    def of(cls, decision: Decision) -> "DecisionView":
+    def of(cls, decision: Decision, request: RequestDetail) -> "DecisionView":
         return cls(
             verdict=decision.verdict,
             reviewer=decision.reviewer,
             reason=decision.reason,
             decided_at=decision.decided_at,
+            round=decision.round,
+            counts=decision.round == request.round and decision.retracted_at is None,
         )
 
 
@@ -141,6 +227,7 @@ class RequestView(BaseModel):
     state_reason: str = Field(description="Why it is in this state, in words.")
     requester: str
     notes: str
+    round: int = Field(description="Counted from 1; a revision begins the next.")
     risk: Risk | None = Field(description="null until the evidence is complete.")
     created_at: datetime
     updated_at: datetime
@@ -161,6 +248,7 @@ class RequestView(BaseModel):
             state_reason=request.state_reason,
             requester=request.requester,
             notes=request.notes,
+            round=request.round,
             risk=request.risk,
             created_at=request.created_at,
             updated_at=request.updated_at,
@@ -185,6 +273,7 @@ class ToolStatusOutput(ToolOutput):
     decisions: list[DecisionView] = Field(description="On that request, oldest first.")
     denial_reason: str | None
     requested_changes: list[str] = Field(description="What reviewers want changed.")
+    comments: list[CommentView] = Field(description="On that request, oldest first.")
     missing_hosts: list[str] = Field(description="Hosts that approving would grant besides.")
     probation: str | None = Field(
         description="For how long it was approved, or how that ended; null: for good."
@@ -193,6 +282,9 @@ class ToolStatusOutput(ToolOutput):
     checks: list[CheckView] = Field(description="What was checked for the reviewers.")
     findings: list[FindingView] = Field(
         description="What the checks found; mend what can be mended before a person asks."
+    )
+    refused: list[str] = Field(
+        description="What was not granted when the rest was approved: do without it."
     )
 
 
@@ -210,14 +302,16 @@ async def get_tool_status(caller: Caller, given: ToolStatusInput) -> ToolStatusO
         current_version=tool.current_version,
         released_version=tool.released_version,
         request=RequestView.of(request) if request else None,
-        decisions=[DecisionView.of(decision) for decision in request.decisions] if request else [],
+        decisions=[DecisionView.of(one, request) for one in request.decisions] if request else [],
         denial_reason=_denial_reason(request),
         requested_changes=_requested_changes(request),
+        comments=[CommentView.of(one, request) for one in request.comments] if request else [],
         missing_hosts=list(request.needs.hosts) if request else [],
         probation=None if tool.probation is None else in_words(tool.probation),
         risk_score=request.score.points if request and request.score else None,
         checks=checks_of(request.evidence) if request else [],
         findings=findings_of(request.evidence) if request else [],
+        refused=_refused(request),
         next=_after_status(tool, request),
     )
 
@@ -234,8 +328,15 @@ def _requested_changes(request: RequestDetail | None) -> list[str]:
     return _reasons(request, Verdict.REQUEST_CHANGES) or [request.state_reason]
 
 
+def _refused(request: RequestDetail | None) -> list[str]:
+    if request is None or request.granted is None:
+        return []
+    return [item for item in request.needs.items if item not in request.granted.items]
+
+
 def _reasons(request: RequestDetail, verdict: Verdict) -> list[str]:
-    return [decision.reason for decision in request.decisions if decision.verdict is verdict]
+    votes = standing_votes(request.decisions, request.round)
+    return [vote.reason for vote in votes if vote.verdict is verdict]
 
 
 def _after_status(tool: ToolDetail, request: RequestDetail | None) -> str:
@@ -244,6 +345,11 @@ def _after_status(tool: ToolDetail, request: RequestDetail | None) -> str:
     if tool.held_back:
         return tool.held_back
     if request is not None and request.version_number == tool.current_version:
+        if request.state is State.APPLIED and (refused := _refused(request)):
+            return (
+                f"It was approved without {', '.join(refused)}: change the code so that it does "
+                "not need that, then ask again."
+            )
         if request.state is State.APPLIED and not tool.enabled:
             return "It is approved but disabled: mcpbox_update_tool with enabled true brings it."
         if request.state is State.APPLIED:
@@ -346,6 +452,20 @@ REQUEST_TOOLS = (
         ListRequestsOutput,
         list_pending_requests,
         read_only=True,
+    ),
+    ToolDefinition(
+        "mcpbox_revise_request",
+        "Revise a request",
+        ReviseRequestInput,
+        RevisedRequest,
+        revise_request,
+    ),
+    ToolDefinition(
+        "mcpbox_comment_on_request",
+        "Answer the reviewers",
+        CommentInput,
+        Commented,
+        comment_on_request,
     ),
     ToolDefinition(
         "mcpbox_withdraw_request",

@@ -1,6 +1,6 @@
 """What code needs beyond plain computing: extracted from it, never declared alone."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from mcpbox.domain.base import DomainModel
@@ -35,6 +35,18 @@ class Needs(DomainModel):
 
     def __bool__(self) -> bool:
         return bool(self.hosts or self.modules or self.secrets)
+
+    @property
+    def items(self) -> tuple[str, ...]:
+        """Everything that it names, as a reviewer refuses it."""
+        return tuple(item for values in self.model_dump().values() for item in values)
+
+    def without(self, refused: Collection[str]) -> "Needs":
+        kept = {
+            noun: tuple(item for item in values if item not in refused)
+            for noun, values in self.model_dump().items()
+        }
+        return Needs.model_validate(kept)
 
 
 class Granted(DomainModel):

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from mcpbox.domain.base import DomainModel
-from mcpbox.domain.ids import ClientId, UserId
+from mcpbox.domain.ids import ClientId, DelegationId, UserId
 
 
 class Role(StrEnum):
@@ -30,6 +30,13 @@ class PrincipalKind(StrEnum):
     """A rule of the review policy; made by us when it matches, never by a face."""
 
 
+class Delegator(DomainModel):
+    """A person who is away, and what their deputy may do for them."""
+
+    name: str
+    roles: frozenset[Role]
+
+
 class Principal(DomainModel):
     """An authenticated identity, as the face that authenticated it made it."""
 
@@ -40,6 +47,8 @@ class Principal(DomainModel):
     """People only."""
     scopes: frozenset[Scope] = frozenset()
     """Clients only."""
+    stands_in_for: tuple[Delegator, ...] = ()
+    """Whose deputy the person is now; by name."""
 
     @property
     def label(self) -> str:
@@ -67,3 +76,14 @@ class Client(DomainModel):
     created_at: datetime
     last_seen_at: datetime | None = None
     revoked_at: datetime | None = None
+
+
+class Delegation(DomainModel):
+    """While the delegator is away, the deputy decides with the delegator's roles."""
+
+    id: DelegationId
+    delegator: str
+    """User name, as the next one."""
+    deputy: str
+    until: datetime
+    created_at: datetime

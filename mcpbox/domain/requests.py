@@ -11,16 +11,30 @@ from mcpbox.domain.base import DomainModel
 from mcpbox.domain.evidence import Evidence, Risk, RiskScore
 from mcpbox.domain.grants import DAYS_MAX
 from mcpbox.domain.hosts import HostAccess
-from mcpbox.domain.ids import DecisionId, Digest, RequestId, ServerId, ToolId, VersionId
+from mcpbox.domain.ids import (
+    CommentId,
+    DecisionId,
+    Digest,
+    RequestId,
+    ServerId,
+    ToolId,
+    VersionId,
+)
 from mcpbox.domain.manifests import Needs
 from mcpbox.domain.modules import Requirement, WheelLock
 from mcpbox.domain.people import Principal
 from mcpbox.domain.probation import Probation, ProbationTerms
+from mcpbox.domain.review import ReviewTerms
 from mcpbox.domain.secrets import SecretName
 from mcpbox.domain.texts import Text
 from mcpbox.domain.tools import ToolVersion, callable_name
+from mcpbox.domain.verdicts import Verdict
 
 REASON_MAX_LENGTH = 2000
+LINE_COMMENTS_MAX = 50
+BREAK_GLASS_REASON_MIN_LENGTH = 10
+BATCH_MAX = 50
+_REFUSED_MAX = 100
 _CHOSEN_ID_MAX_LENGTH = 200
 _DIGEST_MAX_LENGTH = 100
 
@@ -68,12 +82,6 @@ TERMINAL = frozenset(
         State.EXPIRED,
     }
 )
-
-
-class Verdict(StrEnum):
-    APPROVE = "approve"
-    DENY = "deny"
-    REQUEST_CHANGES = "request_changes"
 
 
 class Channel(StrEnum):
@@ -280,6 +288,13 @@ ChosenId = Annotated[DecisionId, BeforeValidator(_as_uuid)]
 """A UUID, or any other text, which stands for a UUID that is always the same."""
 
 
+class LineComment(DomainModel):
+    """A remark at one line of the code that the decision is about."""
+
+    line: int = Field(ge=1, le=1_000_000)
+    text: Text = Field(min_length=1, max_length=REASON_MAX_LENGTH)
+
+
 class DecisionDraft(DomainModel):
     """What a reviewer sends; identity and time are added by us, never by the sender."""
 
@@ -297,6 +312,18 @@ class DecisionDraft(DomainModel):
         default=None,
         description="When approving a publication: for how long, before people are asked again.",
     )
+    comments: tuple[LineComment, ...] = Field(
+        default=(), max_length=LINE_COMMENTS_MAX, description="Remarks at lines of the code."
+    )
+    refused: tuple[Text, ...] = Field(
+        default=(),
+        max_length=_REFUSED_MAX,
+        description="When approving: items of the request's needs that are not granted.",
+    )
+    break_glass: bool = Field(
+        default=False,
+        description="An admin alone forces the approval; another person reviews it afterwards.",
+    )
 
 
 class Decision(DecisionDraft):
@@ -305,6 +332,40 @@ class Decision(DecisionDraft):
     """User name of the person."""
     channel: Channel
     decided_at: datetime
+    round: int = 1
+    """Only votes of the request's present round count."""
+    on_behalf_of: str | None = None
+    """User name of the person whose right was used, by their deputy."""
+    retracted_at: datetime | None = None
+
+
+class Comment(DomainModel):
+    id: CommentId
+    request_id: RequestId
+    author: str
+    """Label of the principal."""
+    text: str
+    line: int | None = None
+    """Of the code with this digest; ``None``: about the request as a whole."""
+    digest: Digest
+    round: int
+    decision_id: DecisionId | None = None
+    """Of the decision that it came with."""
+    commented_at: datetime
+
+
+class CommentDraft(DomainModel):
+    text: Text = Field(min_length=1, max_length=REASON_MAX_LENGTH)
+    line: int | None = Field(
+        default=None, ge=1, le=1_000_000, description="Of the code as it is shown now."
+    )
+
+
+class ReviewAfterwards(StrEnum):
+    """What became of an approval that one admin forced."""
+
+    OPEN = "open"
+    REVIEWED = "reviewed"
 
 
 class DecideCommand(DomainModel):
@@ -320,6 +381,22 @@ class WithdrawCommand(DomainModel):
 
     by: Principal
     reason: Text = Field(default="", max_length=REASON_MAX_LENGTH)
+
+
+class ReviseCommand(DomainModel):
+    """Payload of the update ``revise``: a newer version on the same request."""
+
+    by: Principal
+    subject: Subject
+    digest: Digest
+    notes: Text = Field(default="", max_length=REASON_MAX_LENGTH)
+
+
+class RetractCommand(DomainModel):
+    """Payload of the update ``retract``: take one's own vote back."""
+
+    by: Principal
+    channel: Channel
 
 
 class RequestSummary(DomainModel):
@@ -357,6 +434,12 @@ class RequestSummary(DomainModel):
     quorum: int
     risk: Risk | None
     """``None`` until the evidence is complete or marked as missing."""
+    round: int = 1
+    """Counted from 1; every revision begins the next."""
+    assignee: str | None = None
+    """User name of the person who was asked to decide."""
+    review_afterwards: ReviewAfterwards | None = None
+    """Of approvals that one admin forced."""
     created_at: datetime
     updated_at: datetime
     expires_at: datetime
@@ -370,6 +453,17 @@ class HistoryEntry(DomainModel):
     detail: str
 
 
+class Round(DomainModel):
+    """What was asked in one round of a request."""
+
+    number: int
+    digest: Digest
+    version: ToolVersion | None
+    """Of requests to publish."""
+    notes: str
+    opened_at: datetime
+
+
 class RequestDetail(RequestSummary):
     proposed: ToolVersion | None = None
     released: ToolVersion | None = None
@@ -381,10 +475,23 @@ class RequestDetail(RequestSummary):
     """Of the release that it made, where the approval was not for good."""
     needs: Needs
     """What approving grants besides: hosts that the server does not hold yet."""
+    granted: Needs | None = None
+    """The part of the needs that was approved; ``None``: all of it, or nothing is decided."""
+    terms: ReviewTerms | None = None
+    """Frozen when it is presented; ``None`` until then."""
+    authors: frozenset[str] = frozenset()
+    """Labels of those who made the request or wrote its version."""
+    owners: frozenset[str] = frozenset()
+    """User names of the people whose clients these are."""
+    escalated: bool = False
     evidence: list[Evidence]
     score: RiskScore | None = None
     """Why the risk is what it is; ``None`` as long as that is not known."""
     decisions: list[Decision]
+    comments: tuple[Comment, ...] = ()
+    """Oldest first."""
+    rounds: tuple[Round, ...] = ()
+    """Oldest first; the last one is the present."""
     history: list[HistoryEntry]
     """Oldest first; refused attempts to decide are in it, with the reason."""
 

@@ -9,7 +9,7 @@ from pydantic import Field, PlainSerializer
 
 from mcpbox.domain.base import DomainModel
 from mcpbox.domain.people import Role
-from mcpbox.domain.requests import Verdict
+from mcpbox.domain.verdicts import Verdict
 
 
 class Separation(StrEnum):

@@ -29,6 +29,12 @@ async def clients(session: AsyncSession) -> list[Client]:
     return [client_of(row) for row in rows]
 
 
+async def owners_of(session: AsyncSession, names: Iterable[str]) -> set[str]:
+    """User names of those who own any of these clients."""
+    found = select(ClientRow.owner).where(ClientRow.name.in_(list(names)))
+    return set(await session.scalars(found))
+
+
 async def mark_seen(session: AsyncSession, client_ids: Iterable[ClientId], at: datetime) -> None:
     await session.execute(
         update(ClientRow).where(ClientRow.id.in_(list(client_ids))).values(last_seen_at=at)

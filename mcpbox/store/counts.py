@@ -5,7 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcpbox.domain.audit import Action
 from mcpbox.domain.executions import ExecutionOutcome, Origin
-from mcpbox.domain.requests import Channel, State, Verdict
+from mcpbox.domain.requests import Channel, ReviewAfterwards, State, Verdict
 from mcpbox.store.tables import AuditRow, DecisionRow, ExecutionRow, RequestRow
 
 
@@ -23,6 +23,16 @@ async def automatic_decisions(session: AsyncSession) -> dict[str, int]:
         .group_by(DecisionRow.verdict)
     )
     return {Verdict.APPROVE: 0, Verdict.DENY: 0, **dict(row.tuple() for row in rows)}
+
+
+async def forced_by_review(session: AsyncSession) -> dict[str, int]:
+    """Approvals that one admin forced, by whether somebody has reviewed them."""
+    rows = await session.execute(
+        select(RequestRow.review_afterwards, func.count())
+        .where(RequestRow.review_afterwards.is_not(None))
+        .group_by(RequestRow.review_afterwards)
+    )
+    return {**dict.fromkeys(ReviewAfterwards, 0), **{str(found): count for found, count in rows}}
 
 
 async def executions_by_outcome(session: AsyncSession) -> dict[tuple[str, str], int]:

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import any_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, any_, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from mcpbox.domain.ids import UserId
-from mcpbox.domain.people import Principal, PrincipalKind, Role, User
-from mcpbox.store.tables import SessionRow, UserRow
+from mcpbox.domain.ids import DelegationId, UserId
+from mcpbox.domain.people import Delegation, Delegator, Principal, PrincipalKind, Role, User
+from mcpbox.store.tables import DelegationRow, SessionRow, UserRow
 
 
 async def find_user(session: AsyncSession, username: str) -> UserRow | None:
@@ -23,7 +23,49 @@ async def any_user(session: AsyncSession) -> bool:
 async def find_reviewer(session: AsyncSession, username: str) -> Principal | None:
     """The principal of an active user, with the roles it has now."""
     row = await find_user(session, username)
-    return principal_of(row) if row is not None and row.active else None
+    if row is None or not row.active:
+        return None
+    return await with_delegators(session, principal_of(row))
+
+
+async def with_delegators(session: AsyncSession, person: Principal) -> Principal:
+    """The same person, with those whose deputy they are now. A deputy's deputy is nobody's."""
+    rows = await session.scalars(
+        select(UserRow)
+        .join(DelegationRow, DelegationRow.delegator == UserRow.username)
+        .where(DelegationRow.deputy == person.name, _is_running(), UserRow.active)
+        .order_by(UserRow.username)
+        .distinct()
+    )
+    away = tuple(
+        Delegator(name=row.username, roles=frozenset(Role(role) for role in row.roles))
+        for row in rows
+    )
+    return person.model_copy(update={"stands_in_for": away}) if away else person
+
+
+async def delegations(session: AsyncSession, username: str) -> list[Delegation]:
+    """Running ones, of this person and to this person; oldest first."""
+    rows = await session.scalars(
+        select(DelegationRow)
+        .where(
+            or_(DelegationRow.delegator == username, DelegationRow.deputy == username),
+            _is_running(),
+        )
+        .order_by(DelegationRow.created_at)
+    )
+    return [delegation_of(row) for row in rows]
+
+
+async def end_delegations(session: AsyncSession, delegator: str, now: datetime) -> list[Delegation]:
+    """All that are running; which ones those were."""
+    rows = await session.scalars(
+        update(DelegationRow)
+        .where(DelegationRow.delegator == delegator, _is_running())
+        .values(ended_at=now)
+        .returning(DelegationRow)
+    )
+    return [delegation_of(row) for row in rows]
 
 
 async def count_with_any_role(session: AsyncSession, roles: Iterable[Role]) -> int:
@@ -92,3 +134,17 @@ def user_of(row: UserRow) -> User:
         active=row.active,
         created_at=row.created_at,
     )
+
+
+def delegation_of(row: DelegationRow) -> Delegation:
+    return Delegation(
+        id=DelegationId(row.id),
+        delegator=row.delegator,
+        deputy=row.deputy,
+        until=row.until,
+        created_at=row.created_at,
+    )
+
+
+def _is_running() -> ColumnElement[bool]:
+    return and_(DelegationRow.ended_at.is_(None), DelegationRow.until > func.now())

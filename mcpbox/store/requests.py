@@ -12,12 +12,21 @@ from sqlalchemy.orm import aliased
 from mcpbox.domain.base import Page, PageRequest
 from mcpbox.domain.errors import NotFound
 from mcpbox.domain.evidence import Check, Evidence, Finding, HostUse, Risk, Status, TrialRun
-from mcpbox.domain.ids import DecisionId, Digest, RequestId, ServerId, ToolId, VersionId
+from mcpbox.domain.ids import (
+    CommentId,
+    DecisionId,
+    Digest,
+    RequestId,
+    ServerId,
+    ToolId,
+    VersionId,
+)
 from mcpbox.domain.manifests import Needs
 from mcpbox.domain.probation import ProbationTerms
 from mcpbox.domain.requests import (
     TERMINAL,
     Channel,
+    Comment,
     Decision,
     GrantSubject,
     HostSubject,
@@ -25,16 +34,28 @@ from mcpbox.domain.requests import (
     ModuleSubject,
     RequestDetail,
     RequestSummary,
+    ReviewAfterwards,
+    Round,
     SecretSubject,
     State,
     Subject,
     Verdict,
     VersionSubject,
 )
+from mcpbox.domain.review import ReviewTerms
 from mcpbox.domain.tools import callable_name
+from mcpbox.policies.review import standing_votes
 from mcpbox.policies.risk import score_of
 from mcpbox.store import audit, modules, probations
-from mcpbox.store.tables import DecisionRow, EvidenceRow, RequestRow, ServerRow, VersionRow
+from mcpbox.store.tables import (
+    CommentRow,
+    DecisionRow,
+    EvidenceRow,
+    RequestRow,
+    RoundRow,
+    ServerRow,
+    VersionRow,
+)
 from mcpbox.store.tools import find_version_of
 
 Released = aliased(VersionRow, name="released_version")
@@ -47,9 +68,12 @@ async def requests(
     page: PageRequest,
     states: Sequence[State] = (),
     tool_id: UUID | None = None,
+    review_afterwards: ReviewAfterwards | None = None,
 ) -> Page[RequestSummary]:
     """Newest first; no states means all of them."""
     found = _requests()
+    if review_afterwards is not None:
+        found = found.where(RequestRow.review_afterwards == review_afterwards)
     if states:
         found = found.where(RequestRow.state.in_(states))
     if tool_id is not None:
@@ -85,6 +109,13 @@ async def get_request(session: AsyncSession, request_id: UUID) -> RequestDetail:
         installed=None if installed == lock else installed,
         probation=await probations.of_request(session, request_id),
         needs=Needs.model_validate(row.needs),
+        granted=None if row.granted is None else Needs.model_validate(row.granted),
+        terms=ReviewTerms.model_validate(row.terms) if row.terms else None,
+        authors=frozenset(row.authors),
+        owners=frozenset(row.owners),
+        escalated=row.escalated_at is not None,
+        comments=await comments_of(session, request_id),
+        rounds=await rounds_of(session, request_id),
         evidence=evidence,
         # Nothing is added to the evidence once the risk is known.
         score=None if row.risk is None else score_of(evidence),
@@ -115,6 +146,37 @@ async def attempts(session: AsyncSession, workflow_ids_begin: str) -> list[Reque
         .order_by(RequestRow.created_at)
     )
     return list(rows)
+
+
+async def open_publications(session: AsyncSession, tool_id: UUID) -> list[RequestRow]:
+    """Requests to publish the tool that have not ended, newest first."""
+    rows = await session.scalars(
+        select(RequestRow)
+        .where(
+            RequestRow.tool_id == tool_id,
+            RequestRow.kind == Kind.PUBLISH,
+            RequestRow.state.not_in(TERMINAL),
+        )
+        .order_by(RequestRow.created_at.desc())
+    )
+    return list(rows)
+
+
+async def denied_publication(
+    session: AsyncSession, tool_id: UUID, digest: Digest
+) -> RequestRow | None:
+    """The newest request about exactly this version, if it was denied or vetoed."""
+    row = await session.scalar(
+        select(RequestRow)
+        .where(
+            RequestRow.tool_id == tool_id,
+            RequestRow.kind == Kind.PUBLISH,
+            RequestRow.digest == digest,
+        )
+        .order_by(RequestRow.created_at.desc())
+        .limit(1)
+    )
+    return row if row is not None and row.state in (State.DENIED, State.VETOED) else None
 
 
 async def open_workflows(session: AsyncSession, tool_id: UUID) -> list[str]:
@@ -175,15 +237,64 @@ async def decisions_of(session: AsyncSession, request_id: UUID) -> list[Decision
             if row.probation is None
             else ProbationTerms.model_validate(row.probation),
             decided_at=row.decided_at,
+            refused=tuple(row.refused),
+            break_glass=row.break_glass,
+            round=row.round,
+            on_behalf_of=row.on_behalf_of,
+            retracted_at=row.retracted_at,
         )
         for row in rows
     ]
 
 
+async def comments_of(session: AsyncSession, request_id: UUID) -> tuple[Comment, ...]:
+    """Oldest first."""
+    rows = await session.scalars(
+        select(CommentRow)
+        .where(CommentRow.request_id == request_id)
+        .order_by(CommentRow.commented_at, CommentRow.line)
+    )
+    return tuple(
+        Comment(
+            id=CommentId(row.id),
+            request_id=RequestId(row.request_id),
+            author=row.author,
+            text=row.text,
+            line=row.line,
+            digest=Digest(row.digest),
+            round=row.round,
+            decision_id=None if row.decision_id is None else DecisionId(row.decision_id),
+            commented_at=row.commented_at,
+        )
+        for row in rows
+    )
+
+
+async def rounds_of(session: AsyncSession, request_id: UUID) -> tuple[Round, ...]:
+    """Oldest first."""
+    rows = await session.execute(
+        select(RoundRow, VersionRow)
+        .outerjoin(VersionRow, VersionRow.id == RoundRow.version_id)
+        .where(RoundRow.request_id == request_id)
+        .order_by(RoundRow.number)
+    )
+    return tuple(
+        Round(
+            number=row.number,
+            digest=Digest(row.digest),
+            version=find_version_of(version),
+            notes=row.notes,
+            opened_at=row.opened_at,
+        )
+        for row, version in rows
+    )
+
+
 async def approvers(session: AsyncSession, request_id: UUID) -> str:
     """Names of those whose newest vote approves, in the order they decided."""
-    votes = {one.reviewer: one.verdict for one in await decisions_of(session, request_id)}
-    return ", ".join(name for name, verdict in votes.items() if verdict is Verdict.APPROVE)
+    row = await session.get_one(RequestRow, request_id)
+    votes = standing_votes(await decisions_of(session, request_id), row.round)
+    return ", ".join(vote.reviewer for vote in votes if vote.verdict is Verdict.APPROVE)
 
 
 async def evidence_of(session: AsyncSession, request_id: UUID) -> list[Evidence]:
@@ -243,6 +354,11 @@ def _summary(found: _Found) -> dict[str, Any]:
         "notes": row.notes,
         "quorum": row.quorum,
         "risk": None if row.risk is None else Risk(row.risk),
+        "round": row.round,
+        "assignee": row.assignee,
+        "review_afterwards": (
+            None if row.review_afterwards is None else ReviewAfterwards(row.review_afterwards)
+        ),
         "created_at": row.created_at,
         "updated_at": row.updated_at,
         "expires_at": row.expires_at,

@@ -198,6 +198,14 @@ class RequestRow(Row):
     """The review policy in force when it opened; it is judged by that one."""
     facts: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     """What it was judged by, a :class:`mcpbox.domain.review_policy.ReviewFacts`, once presented."""
+    round: Mapped[int] = mapped_column(server_default="1")
+    terms: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
+    """A :class:`mcpbox.domain.review.ReviewTerms`, once it is presented."""
+    authors: Mapped[list[str]] = mapped_column(server_default="{}")
+    owners: Mapped[list[str]] = mapped_column(server_default="{}")
+    assignee: Mapped[str | None]
+    escalated_at: Mapped[datetime | None]
+    review_afterwards: Mapped[str | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     expires_at: Mapped[datetime]
@@ -229,6 +237,50 @@ class DecisionRow(Row):
     channel: Mapped[str]
     probation: Mapped[dict[str, Any] | None]
     decided_at: Mapped[datetime]
+    round: Mapped[int] = mapped_column(server_default="1")
+    refused: Mapped[list[str]] = mapped_column(server_default="{}")
+    break_glass: Mapped[bool] = mapped_column(server_default="false")
+    on_behalf_of: Mapped[str | None]
+    retracted_at: Mapped[datetime | None]
+
+
+class RoundRow(Row):
+    """What was asked in one round; the evidence of a round that is over is kept with it."""
+
+    __tablename__ = "request_rounds"
+
+    request_id: Mapped[UUID] = mapped_column(ForeignKey("change_requests.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    version_id: Mapped[UUID | None] = mapped_column(ForeignKey("tool_versions.id"))
+    digest: Mapped[str]
+    notes: Mapped[str]
+    opened_at: Mapped[datetime]
+    evidence: Mapped[list[dict[str, Any]]]
+
+
+class CommentRow(Row):
+    __tablename__ = "request_comments"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    request_id: Mapped[UUID] = mapped_column(ForeignKey("change_requests.id"), index=True)
+    author: Mapped[str]
+    text: Mapped[str]
+    line: Mapped[int | None]
+    digest: Mapped[str]
+    round: Mapped[int]
+    decision_id: Mapped[UUID | None]
+    commented_at: Mapped[datetime]
+
+
+class DelegationRow(Row):
+    __tablename__ = "delegations"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    delegator: Mapped[str] = mapped_column(ForeignKey("users.username"))
+    deputy: Mapped[str] = mapped_column(ForeignKey("users.username"), index=True)
+    until: Mapped[datetime]
+    created_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
 
 
 class EvidenceRow(Row):

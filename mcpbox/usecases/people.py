@@ -135,9 +135,9 @@ class People:
         """With the roles as they are now. Raises: Unauthenticated."""
         async with transaction(self._sessions) as session:
             found = await people.find_session(session, token_hash(access_token), utc_now())
-        if found is None:
-            raise Unauthenticated("The session has ended; log in again.")
-        return people.principal_of(found[1])
+            if found is None:
+                raise Unauthenticated("The session has ended; log in again.")
+            return await people.with_delegators(session, people.principal_of(found[1]))
 
     def _require_patience(self, username: str) -> None:
         recent = self._failures.get(username, ())

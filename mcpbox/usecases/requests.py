@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import structlog
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
 from mcpbox import temporal
+from mcpbox.domain.audit import Action
 from mcpbox.domain.base import Page, PageRequest, utc_now
 from mcpbox.domain.digests import digest_of_ask
 from mcpbox.domain.errors import (
@@ -21,22 +23,28 @@ from mcpbox.domain.errors import (
     RequestFinished,
     Unavailable,
 )
-from mcpbox.domain.ids import Digest, RequestId, ServerId, ToolId
+from mcpbox.domain.ids import CommentId, Digest, RequestId, ServerId, ToolId
 from mcpbox.domain.modules import Requirement
 from mcpbox.domain.nesting import ARGUMENTS_MAX_DEPTH, nests_deeper_than
 from mcpbox.domain.people import SYSTEM, Principal
 from mcpbox.domain.requests import (
     Channel,
+    Comment,
+    CommentDraft,
     DecideCommand,
     DecisionDraft,
     GrantSubject,
     HostSubject,
+    Kind,
     ModuleSubject,
     Outcome,
     PublishSubject,
     RequestDetail,
     RequestDraft,
     RequestSummary,
+    RetractCommand,
+    ReviewAfterwards,
+    ReviseCommand,
     SecretSubject,
     State,
     Subject,
@@ -48,14 +56,24 @@ from mcpbox.domain.requests import (
 )
 from mcpbox.domain.tools import ToolDetail
 from mcpbox.policies.releases import may_publish_again
-from mcpbox.policies.review import RequestFacts, may_decide, may_withdraw
+from mcpbox.policies.review import (
+    facts_of,
+    may_comment,
+    may_decide,
+    may_retract,
+    may_revise,
+    may_withdraw,
+)
 from mcpbox.store import modules, releases, requests, servers, tools
+from mcpbox.store.audit import add_event
+from mcpbox.store.changes import Topic, announce
 from mcpbox.store.session import Sessions, transaction
-from mcpbox.store.tables import RequestRow
+from mcpbox.store.tables import CommentRow, RequestRow
 from mcpbox.temporal import Message, TemporalGate, WorkerSilent
 from sandbox.contract import DEFAULT_MODULES
 
 _SAMPLE_MAX_BYTES = 64 * 1024
+_COMMENTS_MAX = 1000
 _OPENING_PATIENCE = timedelta(seconds=3)
 log = structlog.get_logger()
 
@@ -98,9 +116,18 @@ class Requests:
             current = await releases.get_released_version(session, tool_id, tool.current.id)
             may_publish_again(current).require()
             earlier = await requests.attempts(session, workflow_ids_begin(subject, digest))
+            denied = await requests.denied_publication(session, tool_id, digest)
+            waiting = await requests.open_publications(session, tool_id)
             if sample_arguments is not None:
                 await tools.keep_sample(session, tool.current.id, sample_arguments)
-        attempt = _publication_attempt(tool, subject, earlier)
+        attempt = _publication_attempt(tool, subject, earlier, denied)
+        for row in waiting:
+            if row.digest == digest and row.round > 1:
+                return await self.get(RequestId(row.id))
+            if row.state == State.CHANGES_REQUESTED and row.requester == by.label:
+                return await self.revise(
+                    by, RequestId(row.id), notes=notes, requirements=requirements
+                )
         return await self.ask_people(by, subject, digest, attempt, notes, tool.released_version)
 
     async def request_module(
@@ -141,7 +168,7 @@ class Requests:
         request = await self.get(request_id)
         if not any(decision.id == draft.id for decision in request.decisions):
             # Asked here too, so that a refusal costs Temporal nothing.
-            may_decide(_facts(request), by, draft).require()
+            may_decide(facts_of(request), by, draft, channel).require()
         command = DecideCommand(draft=draft, reviewer=by, channel=channel)
         try:
             return await self._ask(
@@ -150,10 +177,80 @@ class Requests:
         except WorkerSilent as error:
             return await self._recorded_at_least(request_id, draft, error)
 
+    async def revise(
+        self,
+        by: Principal,
+        request_id: RequestId,
+        *,
+        notes: str = "",
+        requirements: Sequence[Requirement] = (),
+    ) -> RequestSummary:
+        """Ask for the newest version of the tool instead, in a new round of the same request.
+
+        ``requirements``: modules that it imports and its server does not have yet.
+
+        Raises: NotFound; Refused; Conflict; Invalid: it is not about a tool; Unavailable.
+        """
+        request = await self.get(request_id)
+        if request.kind is not Kind.PUBLISH or request.tool_id is None:
+            raise Invalid("Only a request to publish is revised; ask anew for what you need.")
+        async with transaction(self._sessions) as session:
+            tool = await tools.get_tool(session, request.tool_id)
+            held = await modules.requirements_of(session, tool.server_id)
+        digest = tool.current.digest
+        may_revise(facts_of(request), by, digest).require()
+        command = ReviseCommand(
+            by=by, subject=_publication_of(tool, requirements, held), digest=digest, notes=notes
+        )
+        await self._ask(request, Message.REVISE, command)
+        return await self.get(request_id)
+
+    async def retract(self, by: Principal, channel: Channel, request_id: RequestId) -> Outcome:
+        """Take one's own vote back, as long as nothing is decided.
+
+        Raises: NotFound; Refused; Conflict: no vote of theirs counts; Unavailable.
+        """
+        request = await self.get(request_id)
+        may_retract(facts_of(request), by).require()
+        return await self._ask(request, Message.RETRACT, RetractCommand(by=by, channel=channel))
+
+    async def comment(self, by: Principal, request_id: RequestId, draft: CommentDraft) -> Comment:
+        """It moves nothing, so the workflow is not asked and its history does not grow.
+
+        Raises: NotFound; Refused; Conflict: there are too many already.
+        """
+        request = await self.get(request_id)
+        may_comment(facts_of(request), by).require()
+        if len(request.comments) >= _COMMENTS_MAX:
+            raise Conflict(f"A request holds at most {_COMMENTS_MAX} comments; decide or withdraw.")
+        comment = Comment(
+            id=CommentId(uuid4()),
+            request_id=request_id,
+            author=by.label,
+            text=draft.text,
+            line=draft.line,
+            digest=request.digest,
+            round=request.round,
+            commented_at=utc_now(),
+        )
+        async with transaction(self._sessions) as session:
+            session.add(CommentRow(**comment.model_dump()))
+            await session.flush()
+            await announce(session, Topic.REQUESTS, request_id)
+            await add_event(
+                session,
+                actor=by.label,
+                action=Action.REQUEST_COMMENTED,
+                subject=requests.subject_of(request_id),
+                detail=draft.text if draft.line is None else f"line {draft.line}: {draft.text}",
+                at=comment.commented_at,
+            )
+        return comment
+
     async def withdraw(self, by: Principal, request_id: RequestId, reason: str = "") -> Outcome:
         """Raises: NotFound; Refused; RequestFinished; Unavailable."""
         request = await self.get(request_id)
-        may_withdraw(_facts(request), by).require()
+        may_withdraw(facts_of(request), by).require()
         command = WithdrawCommand(by=by, reason=reason)
         return await self._ask(request, Message.WITHDRAW, command)
 
@@ -169,11 +266,15 @@ class Requests:
                 log.warning("request.not_withdrawn", workflow_id=workflow_id, reason=str(error))
 
     async def list(
-        self, states: Sequence[State], page: PageRequest, tool_id: ToolId | None = None
+        self,
+        states: Sequence[State],
+        page: PageRequest,
+        tool_id: ToolId | None = None,
+        review_afterwards: ReviewAfterwards | None = None,
     ) -> Page[RequestSummary]:
         """Newest first; no states means all of them."""
         async with transaction(self._sessions) as session:
-            return await requests.requests(session, page, states, tool_id)
+            return await requests.requests(session, page, states, tool_id, review_afterwards)
 
     async def ask_people(
         self,
@@ -201,6 +302,10 @@ class Requests:
             alive = await self._open(draft, workflow_id)
             async with transaction(self._sessions) as session:
                 projected = await requests.find_request(session, draft.id)
+            if alive and projected and projected.round > 1 and projected.digest != digest:
+                # It has been revised since, so this digest needs a request of its own.
+                attempt += 1
+                continue
             if alive or (projected is not None and projected.state.terminal):
                 return projected or _not_projected_yet(draft, workflow_id, released_number)
             # Terminated in Temporal, which runs no code: the next attempt closes its row.
@@ -239,7 +344,7 @@ class Requests:
         self,
         request: RequestSummary,
         message: Message,
-        command: DecideCommand | WithdrawCommand,
+        command: DecideCommand | WithdrawCommand | ReviseCommand | RetractCommand,
         *,
         update_id: str | None = None,
     ) -> Outcome:
@@ -278,10 +383,6 @@ def require_grantable(requirement: Requirement) -> None:
         )
 
 
-def _facts(request: RequestSummary) -> RequestFacts:
-    return RequestFacts(state=request.state, digest=request.digest, requester=request.requester)
-
-
 def _publication_of(
     tool: ToolDetail, requirements: Sequence[Requirement], held: Sequence[Requirement]
 ) -> PublishSubject:
@@ -306,7 +407,10 @@ def _publication_of(
 
 
 def _publication_attempt(
-    tool: ToolDetail, subject: PublishSubject, earlier: Sequence[RequestRow]
+    tool: ToolDetail,
+    subject: PublishSubject,
+    earlier: Sequence[RequestRow],
+    denied: RequestRow | None,
 ) -> int:
     """What was decided about a digest stays decided; what is open is asked again.
 
@@ -315,17 +419,14 @@ def _publication_attempt(
     version = tool.current
     if tool.released is not None and tool.released.digest == version.digest:
         raise Conflict(f"Version {version.number} of {tool.callable_name!r} is released.")
-    last = earlier[-1] if earlier else None
     # What a check missed may be brought with it now; what people denied stays denied.
     brings_more = bool(subject.requirements) and (
-        last is not None and requests.subject_in(last) != subject
+        denied is not None and requests.subject_in(denied) != subject
     )
-    if last is not None and (
-        last.state == State.DENIED or (last.state == State.VETOED and not brings_more)
-    ):
-        word = "denied" if last.state == State.DENIED else "vetoed by a check"
+    if denied is not None and (denied.state == State.DENIED or not brings_more):
+        word = "denied" if denied.state == State.DENIED else "vetoed by a check"
         raise Conflict(
-            f"This exact version was {word}: {last.state_reason or 'no reason was given'} "
+            f"This exact version was {word}: {denied.state_reason or 'no reason was given'} "
             "Change the tool with mcpbox_update_tool, then ask again."
         )
     return attempt_after(earlier)

@@ -12,9 +12,10 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
 from mcpbox import temporal
-from mcpbox.domain.requests import Outcome, RequestDraft
+from mcpbox.domain.requests import Outcome
 from mcpbox.payloads import data_converter
 from workflows.change_request import ChangeRequestWorkflow
+from workflows.contracts import StartRequest
 from workflows.grant_end import GrantEndWorkflow
 from workflows.interceptor import OneSignalArgument
 
@@ -47,6 +48,9 @@ def test_every_way_a_request_can_end_is_recorded() -> None:
         "restored",
         "rolled_back",
         "secret_bound",
+        "forced",
+        "retracted_and_applied",
+        "revised_and_applied",
         "superseded_after_changes_requested",
         "vetoed",
         "withdrawn",
@@ -63,13 +67,13 @@ class Changed(ChangeRequestWorkflow):
     """The same, with a timer in front."""
 
     @workflow.init
-    def __init__(self, draft: RequestDraft) -> None:
-        super().__init__(draft)
+    def __init__(self, start: StartRequest) -> None:
+        super().__init__(start)
 
     @workflow.run
-    async def run(self, draft: RequestDraft) -> Outcome:
+    async def run(self, start: StartRequest) -> Outcome:
         await workflow.sleep(1)
-        return await super().run(draft)
+        return await super().run(start)
 
 
 async def test_an_incompatible_change_would_be_noticed() -> None:

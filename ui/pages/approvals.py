@@ -4,8 +4,9 @@ from nicegui import events, ui
 
 from mcpbox.domain.base import Page
 from mcpbox.domain.ids import RequestId
-from mcpbox.domain.requests import RequestSummary, Verdict
+from mcpbox.domain.requests import BATCH_MAX, RequestSummary, Verdict
 from ui.frame import Top
+from ui.pages.batch import ask_for_batch
 from ui.pages.decide import ask_for_decision
 from ui.pages.queue import LISTS, QueueList, show_queue
 from ui.pages.request import RequestView
@@ -68,7 +69,9 @@ class _Approvals:
         rows: list[RequestSummary] = []
         answer: Page[RequestSummary] | None = None
         for number in range(1, self._pages + 1):
-            answer = await self._visit.rest.requests(self._list.states, page=number)
+            answer = await self._visit.rest.requests(
+                self._list.states, review_afterwards=self._list.review_afterwards, page=number
+            )
             rows += answer.items
         self._rows = rows
         self._total = answer.total if answer else 0
@@ -88,6 +91,7 @@ class _Approvals:
                 on_pick=self._visit.steady(self._pick),
                 on_list=self._visit.steady(self._switch_list),
                 on_more=self._visit.steady(self._more),
+                on_batch=self._visit.steady(self._approve_batch),
             )
 
     async def _show_detail(self) -> None:
@@ -200,6 +204,14 @@ class _Approvals:
             await self._show_detail()
         except ApiProblem as problem:
             self._visit.show_problem(problem)
+
+    async def _approve_batch(self, requests: list[RequestSummary]) -> None:
+        if not self._busy:
+            self._busy = True
+            try:
+                await ask_for_batch(self._visit, requests[:BATCH_MAX])
+            finally:
+                self._busy = False
 
     async def _help(self) -> None:
         self._busy = True

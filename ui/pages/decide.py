@@ -8,9 +8,11 @@ from nicegui import ui
 
 from mcpbox.domain.ids import DecisionId
 from mcpbox.domain.requests import (
+    LINE_COMMENTS_MAX,
     REASON_MAX_LENGTH,
     DecisionDraft,
     Kind,
+    LineComment,
     Outcome,
     RequestDetail,
     State,
@@ -77,6 +79,7 @@ _NAMED = {
     Kind.ROLLBACK: "tool",
     Kind.RESTORE: "tool",
 }
+_LAST_LINE = 1_000_000
 
 
 async def ask_for_decision(visit: Visit, request: RequestDetail, verdict: Verdict) -> bool:
@@ -84,14 +87,16 @@ async def ask_for_decision(visit: Visit, request: RequestDetail, verdict: Verdic
     # Not inside the shown request, which may be built anew while the visitor types.
     with visit.client.content:
         probation = ProbationChoice()
-        reason = await _ask(request, verdict, probation)
-    if reason is None:
+        said = await _ask(request, verdict, probation)
+    if said is None:
         return False
     draft = DecisionDraft(
         id=DecisionId(uuid4()),
         verdict=verdict,
-        reason=reason,
+        reason=said.reason,
         seen_digest=request.digest,
+        comments=said.comments,
+        refused=said.refused,
         probation=probation.terms,
     )
     try:
@@ -104,8 +109,16 @@ async def ask_for_decision(visit: Visit, request: RequestDetail, verdict: Verdic
     return True
 
 
-async def _ask(request: RequestDetail, verdict: Verdict, probation: ProbationChoice) -> str | None:
-    """The reason, or ``None`` when the visitor thought better of it or left."""
+class _Said(NamedTuple):
+    reason: str
+    comments: tuple[LineComment, ...]
+    refused: tuple[str, ...]
+
+
+async def _ask(
+    request: RequestDetail, verdict: Verdict, probation: ProbationChoice
+) -> _Said | None:
+    """What the visitor decides, or ``None`` when the visitor thought better of it or left."""
     manner = _MANNERS[verdict]
     name = request.title
     careful = verdict is Verdict.APPROVE and needs_typed_name(request.risk)
@@ -130,6 +143,7 @@ async def _ask(request: RequestDetail, verdict: Verdict, probation: ProbationCho
                 show_consequences(request)
                 if request.proposed is not None:
                     probation.show()
+            grants = _grants(request) if verdict is Verdict.APPROVE else {}
             typed = _typed_name(expected, request.kind) if careful else None
             text(manner.reason_label, "label", "div")
             reason = ui.textarea(
@@ -142,21 +156,72 @@ async def _ask(request: RequestDetail, verdict: Verdict, probation: ProbationCho
             )
             attributes(reason, {"aria-label": manner.reason_label})
             (typed or reason).props("autofocus")
+            remarks = (
+                _Remarks() if verdict is Verdict.REQUEST_CHANGES and request.proposed else None
+            )
         with box("sheet-foot"):
             button("Cancel", on_click=lambda: dialog.submit(None))
 
             def submit() -> None:
-                if reason.validate():
-                    dialog.submit((reason.value or "").strip())
+                if not reason.validate():
+                    return
+                refused = tuple(item for item, kept in grants.items() if not kept.value)
+                comments = remarks.written if remarks else ()
+                dialog.submit(_Said((reason.value or "").strip(), comments, refused))
 
             confirm = button(VERDICTS[verdict], kind=manner.button, on_click=submit)
             confirm.mark("confirm")
             if typed:
                 confirm.bind_enabled_from(typed, "value", partial(_is_name, expected))
-    answer: str | None = await dialog
+    answer: _Said | None = await dialog
     if not dialog.is_deleted:
         dialog.delete()
     return answer
+
+
+def _grants(request: RequestDetail) -> dict[str, ui.checkbox]:
+    """``{item of the needs: whether it is granted}``; what is left out, the LLM is told."""
+    if not request.needs:
+        return {}
+    text("Grant with it", "label", "div")
+    with box("grants"):
+        return {
+            item: ui.checkbox(item, value=True).props("dense").mark(f"grant {item}")
+            for item in request.needs.items
+        }
+
+
+class _Remarks:
+    """Remarks at lines of the code, as many as the visitor wants."""
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[ui.input, ui.input]] = []
+        text("At lines of the code", "label", "div")
+        self._place = box("remarks")
+        button("Add a remark", kind="ghost", on_click=self._add).mark("add-remark")
+
+    @property
+    def written(self) -> tuple[LineComment, ...]:
+        """Those that have a line and a text."""
+        given = [
+            ((line.value or "").strip(), (said.value or "").strip()) for line, said in self._rows
+        ]
+        return tuple(
+            LineComment(line=int(line), text=said[:REASON_MAX_LENGTH])
+            for line, said in given
+            if line.isdecimal() and 0 < int(line) <= _LAST_LINE and said
+        )
+
+    def _add(self) -> None:
+        if len(self._rows) == LINE_COMMENTS_MAX:
+            return
+        with self._place, box("remark"):
+            line = ui.input(placeholder="Line").classes("field mono").mark("remark-line")
+            said = ui.input(placeholder="What about it").classes("field").mark("remark-text")
+        for element, label in ((line, "Line"), (said, "Remark")):
+            element.props("outlined dense autocomplete=off")
+            attributes(element, {"aria-label": label})
+        self._rows.append((line, said))
 
 
 def _complaint(manner: _Manner, value: str | None) -> str | None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from mcpbox.domain.evidence import Risk
 from mcpbox.domain.ids import RequestId
-from mcpbox.domain.requests import RequestSummary, State
+from mcpbox.domain.requests import RequestSummary, ReviewAfterwards, State
 from ui.parts import attributes, box, button, choice, link, risk_badge, text
 from ui.visit import Visit
 from ui.words import STATES, change_of, who
@@ -23,6 +23,8 @@ class QueueList(NamedTuple):
     states: tuple[State, ...]
     counted: str
     """What the number above the list says."""
+    review_afterwards: ReviewAfterwards | None = None
+    """Only approvals that one admin forced."""
 
 
 LISTS = (
@@ -41,6 +43,7 @@ LISTS = (
         ),
         "closed",
     ),
+    QueueList("Forced", (), "to review afterwards", ReviewAfterwards.OPEN),
 )
 
 
@@ -55,6 +58,7 @@ def show_queue(
     on_pick: Callable[[RequestId], Awaitable[None]],
     on_list: Callable[[QueueList], Awaitable[None]],
     on_more: Callable[[], Awaitable[None]],
+    on_batch: Callable[[list[RequestSummary]], Awaitable[None]],
 ) -> None:
     with box("queue-head"):
         with box("line-row"):
@@ -65,6 +69,10 @@ def show_queue(
         with box("seg", role="group", aria_label="State of the requests"):
             for one in LISTS:
                 choice(one.label, on=one is shown, on_click=partial(on_list, one))
+        harmless = [row for row in rows if _is_harmless(row)]
+        if len(harmless) > 1 and visit.visitor.may_decide:
+            label = f"Approve {len(harmless)} of low risk…"
+            button(label, name="check", on_click=partial(on_batch, harmless)).mark("batch")
     if not rows:
         return
     with box("queue-cols", aria_hidden="true"):
@@ -102,6 +110,10 @@ def _row(
             text(_about(row), "sub ellipsis")
         risk_badge(row.risk)
         visit.stamp(row.created_at, "when")
+
+
+def _is_harmless(row: RequestSummary) -> bool:
+    return row.state is State.AWAITING_DECISION and row.risk is Risk.LOW
 
 
 def _about(row: RequestSummary) -> str:

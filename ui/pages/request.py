@@ -8,13 +8,14 @@ from nicegui import run
 from nicegui.element import Element
 
 from mcpbox.domain.ids import Digest, RequestId
-from mcpbox.domain.requests import RequestDetail, Verdict
+from mcpbox.domain.requests import RequestDetail, ReviewAfterwards, Verdict
 from ui.changes import changed_files, compared_with, hidden_characters, notes_of
 from ui.diff import FileDiff
 from ui.diff_view import DiffView, Mode
 from ui.pages.evidence import show_evidence, show_headline
 from ui.pages.facts import show_facts
 from ui.pages.history import show_history
+from ui.pages.more import approvals_of, show_forced, show_more
 from ui.pages.probation import show_probation
 from ui.parts import (
     attributes,
@@ -49,6 +50,7 @@ _ACTIONS = (
     (Verdict.REQUEST_CHANGES, "plain", "undo-2", "C"),
     (Verdict.APPROVE, "primary", "check", "A"),
 )
+_RELEASED = "What runs now"
 _NO_RIGHT = "Only a reviewer or an admin can decide; your role lets you read."
 
 
@@ -67,6 +69,8 @@ class RequestView:
         self._tab = _TABS[0]
         self._mode: Mode | None = None
         """As the visitor chose; a lock, whose lines are long, is not split by itself."""
+        self._against: int | None = None
+        """The round that is compared with; ``None``: the released version."""
         self._files: list[FileDiff] = []
         self._compared: tuple[RequestId, Digest] | None = None
         self._wanted: RequestId | None = None
@@ -78,6 +82,7 @@ class RequestView:
         request = await self._visit.rest.request(request_id)
         files = self._files
         if self.request is None or (request.id, request.digest) != self._compared:
+            self._against = None
             files = await run.io_bound(changed_files, request) or []
         if self._wanted != request_id or request == self.request:
             return  # the visitor has moved on, or sees it already
@@ -111,8 +116,11 @@ class RequestView:
                     self._actions()
                 else:
                     state_badge(STATES[request.state])
+                show_more(self._visit, request)
         if request.state.decidable and not self._visit.visitor.may_decide:
             text(_NO_RIGHT, "why-not", "p")
+        if request.review_afterwards is ReviewAfterwards.OPEN:
+            show_forced(self._visit, request)
         self._meta(request)
 
     def _meta(self, request: RequestDetail) -> None:
@@ -131,8 +139,16 @@ class RequestView:
                 with box("", "span"):
                     icon("history", "i-14")
                     text(f"expires {until(request.expires_at, datetime.now(UTC))}")
+            if request.round > 1:
+                with box("", "span"):
+                    icon("undo-2", "i-14")
+                    text(f"round {request.round}")
+            if request.assignee and request.state.decidable:
+                with box("", "span"):
+                    icon("user", "i-14")
+                    text(f"asked of {request.assignee}")
             if request.quorum > 1:
-                given = sum(d.verdict is Verdict.APPROVE for d in request.decisions)
+                given = approvals_of(request)
                 with box("", "span"):
                     icon("user", "i-14")
                     text(f"{given} of {request.quorum} approvals")
@@ -204,7 +220,9 @@ class RequestView:
                 text("The author says", tag="h2")
                 text(request.notes.strip(), "notes", "p")
         with box("bar"):
-            text(compared_with(request), "grow", "h2")
+            text(compared_with(request, self._against), "grow", "h2")
+            if request.round > 1 and request.proposed is not None:
+                self._rounds(request)
             if any(file.status == "changed" for file in self._files):
                 with box("seg", role="group", aria_label="Layout of the diff") as layout:
                     self._layout_choices(layout, self._layout(request))
@@ -212,6 +230,23 @@ class RequestView:
             blank("file-code-2", "Nothing differs", "It is what runs now.")
             return
         self._diff = DiffView(self._files, notes=notes_of(request), mode=self._layout(request))
+
+    def _rounds(self, request: RequestDetail) -> None:
+        """The interdiff: what changed since reviewers last looked."""
+        earlier = [one.number for one in request.rounds if one.number < request.round][-3:]
+        with box("seg", role="group", aria_label="What it is compared with"):
+            for number in (None, *earlier):
+                choice(
+                    _RELEASED if number is None else f"Round {number}",
+                    on=number == self._against,
+                    on_click=partial(self._compare, request, number),
+                )
+
+    async def _compare(self, request: RequestDetail, number: int | None) -> None:
+        with self._visit.client:
+            self._against = number
+            self._files = await run.io_bound(changed_files, request, number) or []
+            self._show_tab()
 
     def _layout(self, request: RequestDetail) -> Mode:
         return self._mode or ("unified" if request.lock else "split")

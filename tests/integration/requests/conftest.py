@@ -40,6 +40,7 @@ from mcpbox.usecases.grants import Grants
 from mcpbox.usecases.network import Network
 from mcpbox.usecases.releases import Releases
 from mcpbox.usecases.requests import Requests
+from mcpbox.usecases.reviewing import Reviewing
 from mcpbox.usecases.secrets import Secrets
 from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.tools import Tools
@@ -55,6 +56,7 @@ AUTHOR = Principal(
     kind=PrincipalKind.CLIENT, name="laptop", scopes=frozenset({Scope.AUTHOR, Scope.CALL})
 )
 ANA = Principal(kind=PrincipalKind.PERSON, name="ana", roles=frozenset({Role.REVIEWER}))
+ADA = Principal(kind=PrincipalKind.PERSON, name="ada", roles=frozenset({Role.ADMIN}))
 VIC = Principal(kind=PrincipalKind.PERSON, name="vic", roles=frozenset({Role.VIEWER}))
 VAULT = Vault(SecretStr("a5" * 32))
 _FAST = [
@@ -90,6 +92,7 @@ class Office:
     secrets: Secrets
     callables: Callables
     sandbox: SandboxClient
+    reviewing: Reviewing
     development: Development
 
     async def draft(
@@ -171,7 +174,7 @@ async def office(
                 active=True,
                 created_at=NOW,
             )
-            for person in (ANA, VIC)
+            for person in (ADA, ANA, VIC)
         )
     with local_index() as index:
         sources = PackageSources(PackageIndex(index.index_url), PyPI(index.base), OSV(index.base))
@@ -191,6 +194,7 @@ async def office(
                 Secrets(database.sessions, requests, VAULT),
                 Callables(database.sessions, VAULT),
                 sandbox,
+                Reviewing(database.sessions, requests),
                 Development(database.sessions, sandbox),
             )
     await sandbox.aclose()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -10,6 +11,7 @@ from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
 from mcpbox.domain.audit import Action
+from mcpbox.domain.base import PageRequest, utc_now
 from mcpbox.domain.errors import (
     Conflict,
     DomainError,
@@ -18,21 +20,36 @@ from mcpbox.domain.errors import (
     RequestFinished,
     StaleDigest,
 )
+from mcpbox.domain.ids import DecisionId
 from mcpbox.domain.people import Principal, PrincipalKind, Role
 from mcpbox.domain.requests import (
     Channel,
+    CommentDraft,
     DecideCommand,
     DecisionDraft,
+    LineComment,
     Outcome,
     RequestSummary,
+    ReviewAfterwards,
     State,
     Verdict,
 )
 from mcpbox.domain.tools import Approval
+from mcpbox.store import people
+from mcpbox.store.grants import HOST, live_grants
 from mcpbox.temporal import Message
+from mcpbox.usecases.reviewing import BatchItem
 from tests.factories import OTHER_DIGEST
-from tests.integration.requests.conftest import ANA, AUTHOR, VIC, Office, a_decision
+from tests.integration.requests.conftest import ADA, ANA, AUTHOR, VIC, Office, a_decision
 from tests.reviewing import eventually
+
+BETTER = "async def main(a: int = 2) -> int:\n    return a\n"
+TWO_HOSTS = """import httpx
+
+async def main() -> list[int]:
+    urls = ("https://a.example/", "https://b.example/")
+    return [httpx.get(url).status_code for url in urls]
+"""
 
 
 async def test_approving_releases_the_version_and_answers_when_it_is_done(office: Office) -> None:
@@ -60,22 +77,181 @@ async def test_denying_releases_nothing_and_tells_the_author_why(office: Office)
     assert (await office.tools.get(tool.id)).approval is Approval.REJECTED
 
 
-async def test_requested_changes_keep_it_open_until_a_newer_version_takes_its_place(
+async def test_a_revision_goes_on_with_the_same_request_and_older_votes_count_no_more(
     office: Office,
 ) -> None:
     tool = await office.draft()
     request = await office.asked(tool)
-    await office.decide(request, Verdict.REQUEST_CHANGES)
+    remark = LineComment(line=1, text="Name the unit.")
+    asks = a_decision(request, Verdict.REQUEST_CHANGES).model_copy(update={"comments": (remark,)})
+    await office.decide(request, draft=asks)
     assert (await office.tools.get(tool.id)).approval is Approval.REJECTED
 
-    revised = await office.tools.update(
-        AUTHOR, tool.id, code="async def main(a: int = 2) -> int:\n    return a\n"
-    )
-    newer = await office.asked(revised)
+    await office.tools.update(AUTHOR, tool.id, code=BETTER)
+    again = await office.requests.request_publish(AUTHOR, tool.id, notes="In metres.")
+    second = await office.when(request, State.AWAITING_DECISION)
 
-    older = await office.when(request, State.SUPERSEDED)
-    assert "v2" in older.state_reason
-    assert (await office.decide(newer)).state is State.APPLIED
+    assert (again.id, second.round) == (request.id, 2)
+    assert [one.number for one in second.rounds] == [1, 2]
+    assert [one.version.number for one in second.rounds if one.version] == [1, 2]
+    assert [(one.line, one.digest) for one in second.comments] == [(1, request.digest)]
+    with pytest.raises(StaleDigest):
+        await office.decide(request)
+    assert (await office.decide(second)).state is State.APPLIED
+    assert (await office.tools.get(tool.id)).released_version == 2
+    assert len((await office.requests.get(request.id)).decisions) == 2
+
+
+async def test_only_the_requester_revises_and_only_with_something_new(office: Office) -> None:
+    tool = await office.draft()
+    request = await office.asked(tool)
+    stranger = AUTHOR.model_copy(update={"name": "stranger"})
+    with pytest.raises(Conflict, match="Nothing differs"):
+        await office.requests.revise(AUTHOR, request.id)
+    await office.tools.update(AUTHOR, tool.id, code=BETTER)
+
+    with pytest.raises(Refused):
+        await office.requests.revise(stranger, request.id)
+
+    assert (await office.requests.get(request.id)).round == 1
+
+
+async def test_a_version_that_was_revised_away_can_be_asked_for_again(office: Office) -> None:
+    """Its workflow id is taken by the request that has moved on to another digest."""
+    tool = await office.draft()
+    request = await office.asked(tool)
+    await office.tools.update(AUTHOR, tool.id, code=BETTER)
+    await office.requests.revise(AUTHOR, request.id)
+    await office.when(request, State.AWAITING_DECISION)
+    back = await office.tools.update(AUTHOR, tool.id, code=tool.current.code)
+
+    fresh = await office.asked(back)
+
+    assert fresh.id != request.id
+    await office.when(request, State.SUPERSEDED)
+
+
+async def test_a_vote_is_taken_back_while_nothing_is_decided(office: Office) -> None:
+    request = await office.asked()
+    await office.decide(request, Verdict.REQUEST_CHANGES)
+
+    outcome = await office.requests.retract(ANA, Channel.API, request.id)
+
+    assert outcome.state is State.AWAITING_DECISION
+    [vote] = (await office.requests.get(request.id)).decisions
+    assert vote.retracted_at is not None
+    with pytest.raises(Conflict, match="no vote"):
+        await office.requests.retract(ANA, Channel.API, request.id)
+
+
+async def test_what_is_refused_of_a_bundle_is_not_granted(office: Office) -> None:
+    request = await office.asked(await office.draft(TWO_HOSTS))
+    unasked = a_decision(request).model_copy(update={"refused": ("c.example",)})
+    with pytest.raises(Invalid, match="does not need"):
+        await office.decide(request, draft=unasked)
+    draft = a_decision(request).model_copy(update={"refused": ("b.example",)})
+
+    outcome = await office.decide(request, draft=draft)
+
+    assert outcome.state is State.APPLIED
+    found = await office.requests.get(request.id)
+    assert found.granted is not None
+    assert found.granted.hosts == ("a.example",)
+    async with office.database.sessions.begin() as session:
+        held = await live_grants(session, request.server_id, HOST)
+    assert list(held) == ["a.example"]
+
+
+async def test_a_comment_is_on_record_and_costs_no_history(office: Office) -> None:
+    request = await office.asked()
+    before = len((await office.workflow(request).fetch_history()).events)
+
+    for by in (ANA, AUTHOR):
+        await office.requests.comment(by, request.id, CommentDraft(text="Why?", line=2))
+
+    found = await office.requests.get(request.id)
+    assert [one.author for one in found.comments] == [ANA.label, AUTHOR.label]
+    assert len((await office.workflow(request).fetch_history()).events) == before
+    stranger = AUTHOR.model_copy(update={"name": "stranger"})
+    with pytest.raises(Refused):
+        await office.requests.comment(stranger, request.id, CommentDraft(text="Me too."))
+
+
+async def test_break_glass_is_for_an_admin_with_a_reason_and_somebody_else_looks_afterwards(
+    office: Office,
+) -> None:
+    request = await office.asked()
+    forced = a_decision(request, reason="Production is down.").model_copy(
+        update={"break_glass": True}
+    )
+    with pytest.raises(Refused, match="Only an admin"):
+        await office.decide(request, draft=forced)
+    with pytest.raises(Invalid, match="10 characters"):
+        await office.decide(request, by=ADA, draft=forced.model_copy(update={"reason": "Now!"}))
+
+    outcome = await office.decide(request, by=ADA, draft=forced)
+
+    assert outcome.state is State.APPLIED
+    waiting = await office.requests.list((), PageRequest(), review_afterwards=ReviewAfterwards.OPEN)
+    assert request.id in [one.id for one in waiting.items]
+    actions = [entry.action for entry in (await office.requests.get(request.id)).history]
+    assert Action.REQUEST_BREAK_GLASS in actions
+    with pytest.raises(Refused, match="another person"):
+        await office.reviewing.review_afterwards(ADA, request.id, "Fine.")
+    reviewed = await office.reviewing.review_afterwards(ANA, request.id, "Fine.")
+    assert reviewed.review_afterwards is ReviewAfterwards.REVIEWED
+
+
+async def test_a_deputy_decides_for_who_is_away_and_is_named_so(office: Office) -> None:
+    request = await office.asked()
+    with pytest.raises(Refused):
+        await office.decide(request, by=VIC)
+    await office.reviewing.delegate(ANA, VIC.name, utc_now() + timedelta(days=1))
+    async with office.database.sessions.begin() as session:
+        deputy = await people.find_reviewer(session, VIC.name)
+    assert deputy is not None
+
+    outcome = await office.decide(request, by=deputy)
+
+    assert outcome.state is State.APPLIED
+    [vote] = (await office.requests.get(request.id)).decisions
+    assert (vote.reviewer, vote.on_behalf_of) == (VIC.name, ANA.name)
+    await office.reviewing.end_delegation(ANA)
+    with pytest.raises(Refused):
+        await office.decide(await office.asked(), by=VIC)
+
+
+async def test_a_request_is_handed_to_somebody_who_may_decide_it(office: Office) -> None:
+    request = await office.asked()
+
+    assert (await office.reviewing.assign(ANA, request.id, ADA.name)).assignee == ADA.name
+    with pytest.raises(Invalid, match="may not decide"):
+        await office.reviewing.assign(ANA, request.id, VIC.name)
+
+
+async def test_a_batch_approves_what_is_of_low_risk_and_says_why_not_the_rest(
+    office: Office,
+) -> None:
+    low, risky = await office.asked(), await office.asked(await office.draft(TWO_HOSTS))
+    stale = await office.asked()
+    items = [
+        BatchItem(request_id=one.id, id=DecisionId(uuid4()), seen_digest=digest)
+        for one, digest in (
+            (low, low.digest),
+            (risky, risky.digest),
+            (stale, OTHER_DIGEST),
+        )
+    ]
+
+    answers = await office.reviewing.approve_batch(ANA, Channel.API, items, "Read them.")
+
+    assert [answer.outcome and answer.outcome.state for answer in answers] == [
+        State.APPLIED,
+        None,
+        None,
+    ]
+    assert "low risk" in answers[1].refusal
+    assert "digest" in answers[2].refusal
 
 
 async def test_i2_a_repeated_decision_id_changes_nothing(office: Office) -> None:

@@ -15,16 +15,17 @@ from temporalio.client import WorkflowHistory
 from mcpbox.domain.base import PageRequest, utc_now
 from mcpbox.domain.hosts import HostAccess
 from mcpbox.domain.modules import Requirement
-from mcpbox.domain.requests import RequestSummary, State, Verdict
+from mcpbox.domain.requests import Channel, RequestSummary, State, Verdict
 from mcpbox.store.tables import ReleaseRow, VersionRow
 from mcpbox.temporal import Message
-from tests.integration.requests.conftest import AUTHOR, Office
+from tests.integration.requests.conftest import ADA, ANA, AUTHOR, Office, a_decision
 from tests.replay.test_histories import replayer
 
 DIRECTORY = Path(__file__).parents[2] / "replay" / "histories"
 _PROCESS = re.compile(r"\d+@[\w.-]+")
 """The process and the machine that made a history, in identities and names of queues."""
 _RECORDER = "recorder"
+OTHER_AUTHOR = AUTHOR.model_copy(update={"name": "desktop"})
 
 
 async def applied(office: Office) -> RequestSummary:
@@ -53,8 +54,33 @@ async def superseded_after_changes_requested(office: Office) -> RequestSummary:
     request = await office.asked(tool)
     await office.decide(request, Verdict.REQUEST_CHANGES)
     newer = await office.tools.update(AUTHOR, tool.id, description="Counts better.")
-    await office.asked(newer)
+    await office.requests.request_publish(OTHER_AUTHOR, newer.id)
     return await office.when(request, State.SUPERSEDED)
+
+
+async def revised_and_applied(office: Office) -> RequestSummary:
+    tool = await office.draft()
+    request = await office.asked(tool)
+    await office.decide(request, Verdict.REQUEST_CHANGES)
+    await office.tools.update(AUTHOR, tool.id, description="Counts better.")
+    await office.requests.revise(AUTHOR, request.id)
+    await office.decide(await office.when(request, State.AWAITING_DECISION))
+    return request
+
+
+async def retracted_and_applied(office: Office) -> RequestSummary:
+    request = await office.asked()
+    await office.decide(request, Verdict.REQUEST_CHANGES)
+    await office.requests.retract(ANA, Channel.API, request.id)
+    await office.decide(request)
+    return request
+
+
+async def forced(office: Office) -> RequestSummary:
+    request = await office.asked()
+    draft = a_decision(request, reason="Production is down.")
+    await office.decide(request, by=ADA, draft=draft.model_copy(update={"break_glass": True}))
+    return request
 
 
 async def vetoed(office: Office) -> RequestSummary:
@@ -174,6 +200,9 @@ PATHS: list[Callable[[Office], Awaitable[RequestSummary]]] = [
     restored,
     rolled_back,
     secret_bound,
+    forced,
+    retracted_and_applied,
+    revised_and_applied,
     superseded_after_changes_requested,
     vetoed,
     withdrawn,

@@ -12,17 +12,20 @@ from mcpbox.domain.digests import digest_of, digest_of_ask
 from mcpbox.domain.errors import Conflict, NameTaken, NotFound
 from mcpbox.domain.evidence import Risk
 from mcpbox.domain.extraction import read_source
-from mcpbox.domain.ids import RequestId, ServerId, ToolId, VersionId
+from mcpbox.domain.ids import CommentId, RequestId, ServerId, ToolId, VersionId
 from mcpbox.domain.manifests import Needs, needs_beyond
 from mcpbox.domain.modules import Requirement
 from mcpbox.domain.narrowing import Narrowing, Standing, Switch
 from mcpbox.domain.people import Principal
 from mcpbox.domain.requests import (
+    Comment,
+    CommentDraft,
     Kind,
     ModuleSubject,
     Outcome,
     RequestDetail,
     RequestSummary,
+    ReviewAfterwards,
     State,
 )
 from mcpbox.domain.servers import DesiredState, ServerModules, ServerSummary
@@ -37,7 +40,7 @@ from mcpbox.domain.tools import (
     callable_name,
 )
 from mcpbox.policies.narrowing import may_switch
-from mcpbox.policies.review import RequestFacts, may_withdraw
+from mcpbox.policies.review import facts_of, may_comment, may_revise, may_withdraw
 from mcpbox.policies.static import read_code
 from mcpbox.sandbox_client import OnOutput
 from mcpbox.store.changes import Topic
@@ -362,22 +365,61 @@ class InMemoryRequests(Requests):
         return request
 
     async def list(
-        self, states: Sequence[State], page: PageRequest, tool_id: ToolId | None = None
+        self,
+        states: Sequence[State],
+        page: PageRequest,
+        tool_id: ToolId | None = None,
+        review_afterwards: ReviewAfterwards | None = None,
     ) -> Page[RequestSummary]:
         found = [
             request
             for request in self._world.requests.values()
             if (not states or request.state in states)
             and (tool_id is None or request.tool_id == tool_id)
+            and review_afterwards in (None, request.review_afterwards)
         ]
         return page_of(found[::-1], page)
 
+    async def revise(
+        self, by: Principal, request_id: RequestId, *, notes: str = ""
+    ) -> RequestSummary:
+        request = await self.get(request_id)
+        assert request.tool_id is not None
+        tool = await InMemoryTools(self._world).get(request.tool_id)
+        may_revise(facts_of(request), by, tool.current.digest).require()
+        revised = request.model_copy(
+            update={
+                "round": request.round + 1,
+                "digest": tool.current.digest,
+                "proposed": tool.current,
+                "version_id": tool.current.id,
+                "version_number": tool.current.number,
+                "notes": notes,
+            }
+        )
+        self._world.put_request(revised, State.GATHERING)
+        return await self.get(request_id)
+
+    async def comment(self, by: Principal, request_id: RequestId, draft: CommentDraft) -> Comment:
+        request = await self.get(request_id)
+        may_comment(facts_of(request), by).require()
+        comment = Comment(
+            id=CommentId(uuid4()),
+            request_id=request_id,
+            author=by.label,
+            text=draft.text,
+            line=draft.line,
+            digest=request.digest,
+            round=request.round,
+            commented_at=utc_now(),
+        )
+        thread = request.model_copy(update={"comments": (*request.comments, comment)})
+        self._world.put_request(thread, request.state)
+        return comment
+
     async def withdraw(self, by: Principal, request_id: RequestId, reason: str = "") -> Outcome:
         request = await self.get(request_id)
-        facts = RequestFacts(
-            state=request.state, digest=request.digest, requester=request.requester
-        )
-        may_withdraw(facts, by).require()
+        may_withdraw(facts_of(request), by).require()
         self._world.put_request(request, State.WITHDRAWN)
         return Outcome(request_id=request_id, state=State.WITHDRAWN, state_reason=reason)
 

@@ -1,13 +1,24 @@
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from mcpbox.domain.errors import Conflict, Invalid, Refused, RequestFinished, StaleDigest
-from mcpbox.domain.ids import DecisionId
-from mcpbox.domain.people import SYSTEM, Principal, PrincipalKind, Role
-from mcpbox.domain.requests import TERMINAL, DecisionDraft, State, Verdict
-from mcpbox.policies.review import RequestFacts, may_decide, may_withdraw, tally
-from tests.factories import DIGEST, OTHER_DIGEST
+from mcpbox.domain.evidence import Risk
+from mcpbox.domain.ids import DecisionId, RequestId
+from mcpbox.domain.people import SYSTEM, Delegator, Principal, PrincipalKind, Role
+from mcpbox.domain.requests import TERMINAL, Channel, Decision, DecisionDraft, State, Verdict
+from mcpbox.domain.review import ReviewTerms, Separation
+from mcpbox.policies.review import (
+    RequestFacts,
+    in_whose_right,
+    may_approve_in_batch,
+    may_decide,
+    may_withdraw,
+    standing_votes,
+    tally,
+)
+from tests.factories import DIGEST, NOW, OTHER_DIGEST
 
 ANA = Principal(kind=PrincipalKind.PERSON, name="ana", roles=frozenset({Role.REVIEWER}))
 LAPTOP = Principal(kind=PrincipalKind.CLIENT, name="laptop", roles=frozenset({Role.ADMIN}))
@@ -80,3 +91,110 @@ def test_one_denial_outweighs_any_approvals(
     verdicts: list[Verdict], quorum: int, state: State
 ) -> None:
     assert tally(verdicts, quorum) is state
+
+
+AWAY = Delegator(name="ana", roles=frozenset({Role.REVIEWER}))
+BEN = Principal(kind=PrincipalKind.PERSON, name="ben", roles=frozenset({Role.VIEWER}))
+
+
+def asked(separation: Separation = Separation.OFF, **more: Any) -> RequestFacts:
+    return facts().model_copy(
+        update={
+            "terms": ReviewTerms(separation=separation, escalate_to=("ben",)),
+            "authors": frozenset({LAPTOP.label, "person:wim"}),
+            "owners": frozenset({"ana"}),
+            **more,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("separation", "who", "allowed"),
+    [
+        (Separation.OFF, "wim", True),
+        (Separation.OFF, "ana", True),
+        (Separation.AUTHOR, "wim", False),
+        (Separation.AUTHOR, "ana", True),
+        (Separation.OWNER, "wim", False),
+        (Separation.OWNER, "ana", False),
+        (Separation.OWNER, "eva", True),
+    ],
+)
+def test_duties_are_separated_as_far_as_the_terms_say(
+    separation: Separation, who: str, *, allowed: bool
+) -> None:
+    assert (
+        bool(may_decide(asked(separation), ANA.model_copy(update={"name": who}), DRAFT)) == allowed
+    )
+
+
+def test_the_terms_name_the_roles_that_decide() -> None:
+    only_admins = asked(terms=ReviewTerms(roles=frozenset({Role.ADMIN})))
+
+    assert not may_decide(only_admins, ANA, DRAFT)
+    assert may_decide(only_admins, ANA.model_copy(update={"roles": frozenset({Role.ADMIN})}), DRAFT)
+
+
+def test_whom_it_is_escalated_to_decides_once_it_is() -> None:
+    assert not may_decide(asked(), BEN, DRAFT)
+    assert may_decide(asked(escalated=True), BEN, DRAFT)
+
+
+def test_a_deputy_has_the_right_of_who_is_away_unless_it_is_used_or_separated() -> None:
+    deputy = BEN.model_copy(update={"stands_in_for": (AWAY,)})
+
+    assert in_whose_right(asked(), deputy) == "ana"
+    assert not may_decide(asked(voted=frozenset({"ana"})), deputy, DRAFT)
+    assert not may_decide(asked(Separation.OWNER), deputy, DRAFT)
+    own = deputy.model_copy(update={"roles": frozenset({Role.REVIEWER})})
+    assert in_whose_right(asked(), own) == "ben"
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({"reason": "Because it is urgent."}, None),
+        ({"reason": " too short "}, Invalid),
+        ({"reason": "Because it is urgent.", "verdict": Verdict.DENY}, Invalid),
+        ({"reason": "Because it is urgent.", "seen_digest": OTHER_DIGEST}, StaleDigest),
+    ],
+)
+def test_break_glass_is_an_approval_with_a_reason(
+    changes: dict[str, Any], kind: type[Exception] | None
+) -> None:
+    admin = ANA.model_copy(update={"roles": frozenset({Role.ADMIN}), "name": "wim"})
+    draft = DRAFT.model_copy(update={"break_glass": True, **changes})
+
+    refusal = may_decide(asked(Separation.OWNER), admin, draft).refusal
+
+    assert refusal is None if kind is None else isinstance(refusal, kind)
+    assert not may_decide(asked(), admin, draft, Channel.TEMPORAL)
+    assert not may_decide(asked(), ANA, draft)
+
+
+def a_vote(reviewer: str, verdict: Verdict = Verdict.APPROVE, **more: Any) -> Decision:
+    return Decision(
+        id=DecisionId(uuid4()),
+        verdict=verdict,
+        seen_digest=DIGEST,
+        request_id=RequestId(uuid4()),
+        reviewer=reviewer,
+        channel=Channel.API,
+        decided_at=NOW,
+        **more,
+    )
+
+
+def test_the_newest_vote_of_each_person_and_of_each_right_counts() -> None:
+    changed_mind = [a_vote("ana", Verdict.REQUEST_CHANGES), a_vote("ana")]
+    for_ana = a_vote("ben", on_behalf_of="ana")
+
+    assert standing_votes(changed_mind, 1) == changed_mind[1:]
+    assert standing_votes([for_ana, a_vote("eva"), a_vote("ana")], 1)[0].reviewer == "eva"
+    assert len(standing_votes([for_ana, a_vote("ben")], 1)) == 1
+    assert standing_votes([a_vote("ana", round=1), a_vote("ben", retracted_at=NOW)], 2) == []
+
+
+@pytest.mark.parametrize("risk", [None, *Risk])
+def test_only_what_is_of_low_risk_is_approved_in_a_batch(risk: Risk | None) -> None:
+    assert bool(may_approve_in_batch(risk)) == (risk is Risk.LOW)
