@@ -3,6 +3,7 @@
 import hashlib
 import os
 import secrets
+import threading
 from collections.abc import Sequence
 
 from cryptography.exceptions import InvalidKey, InvalidSignature, InvalidTag
@@ -18,6 +19,8 @@ _SALT_BYTES = 16
 _MEMORY_KIB = 64 * 1024
 _ITERATIONS = 3
 _LANES = 4
+_ARGON2 = threading.Lock()
+"""OpenSSL shares its threads: two who derive at once can wait for each other for ever."""
 
 
 def derive(key: SecretStr, purpose: str) -> str:
@@ -100,13 +103,15 @@ def hash_password(password: SecretStr) -> str:
         lanes=_LANES,
         memory_cost=_MEMORY_KIB,
     )
-    return kdf.derive_phc_encoded(password.get_secret_value().encode())
+    with _ARGON2:
+        return kdf.derive_phc_encoded(password.get_secret_value().encode())
 
 
 def password_matches(password: SecretStr, phc: str) -> bool:
     """As costly as :func:`hash_password`."""
     try:
-        Argon2id.verify_phc_encoded(password.get_secret_value().encode(), phc)
+        with _ARGON2:
+            Argon2id.verify_phc_encoded(password.get_secret_value().encode(), phc)
     except InvalidKey:
         return False
     return True
