@@ -381,7 +381,12 @@ class InMemoryRequests(Requests):
         return page_of(found[::-1], page)
 
     async def revise(
-        self, by: Principal, request_id: RequestId, *, notes: str = ""
+        self,
+        by: Principal,
+        request_id: RequestId,
+        *,
+        notes: str = "",
+        requirements: Sequence[Requirement] = (),
     ) -> RequestSummary:
         request = await self.get(request_id)
         assert request.tool_id is not None
