@@ -1,0 +1,231 @@
+"""The life of one request: on record, gathering, waiting for people, applied or closed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from mcpbox.domain.people import SYSTEM
+    from mcpbox.domain.requests import Outcome, State, request_id_of
+    from mcpbox.temporal import Message
+    from workflows.contracts import (
+        ApplyRequest,
+        CloseRequest,
+        Examination,
+        OpenRequest,
+        PresentRequest,
+        Remind,
+        RequestActivities,
+        Standing,
+    )
+    from workflows.kinds import STORE_TIMEOUT
+    from workflows.request_state import RequestState
+
+STORE_RETRY = RetryPolicy(
+    initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=5)
+)
+"""Without end: Postgres comes back, and nothing that was decided may be lost."""
+CHECK_RETRY = RetryPolicy(
+    initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=5)
+)
+HEARTBEAT = timedelta(seconds=10)
+
+
+class RequestLife(RequestState):
+    """What the request does by itself; messages change its state meanwhile."""
+
+    async def _live(self) -> Outcome | None:
+        """``None``: it should go on in a new run, and nothing happens to it now."""
+        if not self._recorded:
+            await self._open()
+        self._show()
+        while True:
+            if self._state is State.GATHERING:
+                await self._gather()
+            await self._wait_for_people()
+            if self._wants_a_new_run():
+                await workflow.wait_condition(
+                    lambda: workflow.all_handlers_finished() or not self._wants_a_new_run()
+                )
+                if self._wants_a_new_run():
+                    return None
+            if self._ending is not None or not self._waiting():
+                break
+        async with self._changing:
+            await self._close_or_apply()
+        self._outcome = self._so_far()
+        self._show()
+        return self._outcome
+
+    async def _open(self) -> None:
+        opened = await workflow.execute_activity_method(
+            RequestActivities.open_request,
+            OpenRequest(
+                draft=self._draft,
+                workflow_id=workflow.info().workflow_id,
+                opened_at=self._opened_at,
+            ),
+            start_to_close_timeout=STORE_TIMEOUT,
+            retry_policy=STORE_RETRY,
+            summary=self._draft.subject.label,
+        )
+        self._recorded = True
+        for workflow_id in opened.older_workflow_ids:
+            older = workflow.get_external_workflow_handle(workflow_id)
+            try:
+                await older.signal(Message.SUPERSEDE, self._draft.subject.label)
+            except ApplicationError:
+                # It has ended: by itself, which its row then says and keeps, or by a
+                # termination, which runs no code, so that its row would wait for ever.
+                await self._record_close(
+                    CloseRequest(
+                        request_id=request_id_of(workflow_id),
+                        state=State.SUPERSEDED,
+                        state_reason=superseded_by(self._draft.subject.label),
+                        actor=SYSTEM.label,
+                    )
+                )
+
+    async def _gather(self) -> None:
+        examination = self._examination()
+        checks = asyncio.gather(
+            *(self._check(check, examination) for check in self._strategy.examinations)
+        )
+        await workflow.wait_condition(lambda: checks.done() or self._ending is not None)
+        if not checks.done():
+            checks.cancel()
+            return
+        presented = await workflow.execute_activity_method(
+            RequestActivities.present_request,
+            PresentRequest(**examination.model_dump(), expected=self._strategy.expected),
+            start_to_close_timeout=STORE_TIMEOUT,
+            retry_policy=STORE_RETRY,
+        )
+        self._presented = presented
+        self._digest = presented.digest or self._digest
+        self._enter(presented.state, presented.state_reason)
+
+    async def _check(
+        self, check: Callable[[Any, Examination], Awaitable[None]], examination: Examination
+    ) -> None:
+        try:
+            await workflow.execute_activity_method(
+                check,
+                examination,
+                start_to_close_timeout=self._strategy.check_timeout,
+                schedule_to_close_timeout=self._strategy.check_patience,
+                heartbeat_timeout=HEARTBEAT,
+                retry_policy=CHECK_RETRY,
+            )
+        except ActivityError:
+            # It leaves no evidence, and that is shown as missing.
+            workflow.logger.warning("request.check_failed")
+
+    async def _wait_for_people(self) -> None:
+        while self._state.decidable and self._ending is None:
+            due_at, ring, name = self._next_alarm()
+            try:
+                await workflow.wait_condition(
+                    lambda: (
+                        self._ending is not None
+                        or not self._state.decidable
+                        or self._wants_a_new_run()
+                    ),
+                    timeout=max(due_at - workflow.now(), timedelta(milliseconds=1)),
+                    timeout_summary=name,
+                )
+            except TimeoutError:
+                await ring(due_at)
+            else:
+                return
+
+    def _next_alarm(self) -> tuple[datetime, Callable[[datetime], Awaitable[None]], str]:
+        """When, what is done then, and its name in Temporal's Web UI."""
+        terms = self._terms()
+        alarms = [(self._expires_at(), self._expire, "expiry")]
+        if self._reminded < len(terms.reminders):
+            due_at = self._opened_at + terms.reminders[self._reminded]
+            alarms.append((due_at, self._remind, "reminder"))
+        if terms.escalate_after is not None and terms.escalate_to and not self._escalated:
+            alarms.append((self._opened_at + terms.escalate_after, self._escalate, "escalation"))
+        return min(alarms, key=lambda alarm: alarm[0])
+
+    async def _expire(self, due_at: datetime) -> None:
+        self._end(State.EXPIRED, "Nobody decided in time.", SYSTEM.label)
+
+    async def _remind(self, due_at: datetime) -> None:
+        self._reminded += 1
+        await self._tell(Remind(request_id=self._draft.id, number=self._reminded, due_at=due_at))
+
+    async def _escalate(self, due_at: datetime) -> None:
+        to = self._terms().escalate_to
+        await self._tell(Remind(request_id=self._draft.id, number=0, escalate_to=to, due_at=due_at))
+        self._escalated = True
+
+    async def _tell(self, reminder: Remind) -> None:
+        await workflow.execute_activity_method(
+            RequestActivities.remind,
+            reminder,
+            start_to_close_timeout=STORE_TIMEOUT,
+            retry_policy=STORE_RETRY,
+        )
+
+    async def _close_or_apply(self) -> None:
+        if self._waiting() and self._ending is not None:
+            await self._close(self._ending)
+        elif self._state is State.VETOED:
+            await self._close(self._closing(State.VETOED, self._state_reason, SYSTEM.label))
+        elif self._state is State.APPROVED:
+            await self._apply()
+
+    async def _apply(self) -> None:
+        self._enter(State.APPLYING, self._state_reason)
+        window = self._terms().execution_window
+        examination = self._examination()
+        try:
+            await workflow.execute_activity_method(
+                self._strategy.apply,
+                ApplyRequest(**examination.model_dump()),
+                start_to_close_timeout=self._strategy.apply_timeout,
+                schedule_to_close_timeout=window,
+                heartbeat_timeout=HEARTBEAT,
+                retry_policy=STORE_RETRY,
+                summary=f"apply: {self._subject.label}",
+            )
+        except ActivityError as error:
+            if isinstance(error.cause, ApplicationError) and error.cause.non_retryable:
+                await self._close(
+                    self._closing(State.APPLY_FAILED, error.cause.message, SYSTEM.label)
+                )
+            else:
+                await self._close(self._closing(State.EXPIRED, _lapsed(window), SYSTEM.label))
+        else:
+            self._enter(State.APPLIED, self._state_reason)
+
+    async def _close(self, closing: CloseRequest) -> None:
+        standing = await self._record_close(closing)
+        self._enter(standing.state, standing.state_reason)
+
+    async def _record_close(self, closing: CloseRequest) -> Standing:
+        return await workflow.execute_activity_method(
+            RequestActivities.close_request,
+            closing,
+            start_to_close_timeout=STORE_TIMEOUT,
+            retry_policy=STORE_RETRY,
+        )
+
+
+def superseded_by(label: str) -> str:
+    return f"A newer request took its place: {label}."
+
+
+def _lapsed(window: timedelta) -> str:
+    return (
+        f"It was approved, but could not be applied within {window}; the approval has lapsed. "
+        "Nothing was changed; ask again."
+    )
