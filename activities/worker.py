@@ -21,6 +21,7 @@ from temporalio.worker.workflow_sandbox import (
 )
 
 from activities.audit import AnchoredAudit, ensure_anchor_schedule
+from activities.decisions import StoredDecisions
 from activities.evidence import GatheredEvidence, Replay
 from activities.grants import TimedGrants
 from activities.hosts import GrantedHosts
@@ -33,6 +34,7 @@ from activities.reconciliation import ReconciledRequests
 from activities.recovery import RestoredServers
 from activities.requests import StoredRequests
 from activities.retention import Retention, ensure_retention
+from activities.rounds import StoredRounds
 from activities.schedules import ensure_schedules
 from activities.secrets import BoundSecrets
 from mcpbox import logs
@@ -121,6 +123,8 @@ def activities_on(
 ) -> list[object]:
     return [
         StoredRequests(sessions),
+        StoredRounds(sessions),
+        StoredDecisions(sessions),
         ReconciledRequests(sessions),
         RestoredServers(sessions, sandbox),
         GatheredEvidence(sessions, sandbox, replay),

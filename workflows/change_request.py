@@ -29,11 +29,13 @@ with workflow.unsafe.imports_passed_through():
     from mcpbox.policies.review import may_decide, may_retract, may_revise, may_withdraw
     from mcpbox.temporal import Message
     from workflows.contracts import (
+        DecisionActivities,
         RecordDecision,
         RecordRefusal,
         RecordRetraction,
         RecordRevision,
         RequestActivities,
+        RoundActivities,
         StartRequest,
     )
     from workflows.kinds import STORE_TIMEOUT, strategy_of
@@ -138,7 +140,7 @@ class ChangeRequestWorkflow(RequestLife):
             if refusal is not None:
                 raise ApplicationError(str(refusal), type=type(refusal).__name__)
             await self._recording(
-                RequestActivities.record_revision,
+                RoundActivities.record_revision,
                 RecordRevision(
                     request_id=self._draft.id,
                     round=self._round + 1,
@@ -164,7 +166,7 @@ class ChangeRequestWorkflow(RequestLife):
         async with self._changing:
             self._require_waiting()
             standing = await self._recording(
-                RequestActivities.record_retraction,
+                DecisionActivities.record_retraction,
                 RecordRetraction(
                     request_id=self._draft.id,
                     reviewer=command.by.name,
@@ -198,7 +200,7 @@ class ChangeRequestWorkflow(RequestLife):
             self._require_waiting()
             # The same rule again, with the reviewer's roles as the database has them.
             standing = await self._recording(
-                RequestActivities.record_decision,
+                DecisionActivities.record_decision,
                 RecordDecision(
                     request_id=self._draft.id,
                     draft=draft,

@@ -166,23 +166,6 @@ class RequestActivities(ABC):
 
     @activity.defn
     @abstractmethod
-    async def present_request(self, given: PresentRequest) -> PresentedRequest: ...
-
-    @activity.defn
-    @abstractmethod
-    async def record_decision(self, given: RecordDecision) -> Standing: ...
-
-    @activity.defn
-    @abstractmethod
-    async def record_retraction(self, given: RecordRetraction) -> Standing: ...
-
-    @activity.defn
-    @abstractmethod
-    async def record_revision(self, given: RecordRevision) -> None:
-        """Begins a round: the votes of older ones stay on record and count no more."""
-
-    @activity.defn
-    @abstractmethod
     async def remind(self, given: Remind) -> None:
         """The deciders, or those whom it is escalated to."""
 
@@ -194,6 +177,31 @@ class RequestActivities(ABC):
     @abstractmethod
     async def close_request(self, given: CloseRequest) -> Standing:
         """Where it stands then: what has ended before stays as it is (I2)."""
+
+
+class RoundActivities(ABC):
+    """What a request asks for, one version of it after the other; as safe to run twice."""
+
+    @activity.defn
+    @abstractmethod
+    async def present_request(self, given: PresentRequest) -> PresentedRequest: ...
+
+    @activity.defn
+    @abstractmethod
+    async def record_revision(self, given: RecordRevision) -> None:
+        """Begins a round: the votes of older ones stay on record and count no more."""
+
+
+class DecisionActivities(ABC):
+    """Votes, by the one rule; as safe to run twice."""
+
+    @activity.defn
+    @abstractmethod
+    async def record_decision(self, given: RecordDecision) -> Standing: ...
+
+    @activity.defn
+    @abstractmethod
+    async def record_retraction(self, given: RecordRetraction) -> Standing: ...
 
 
 class PublishActivities(ABC):

@@ -21,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
         PresentRequest,
         Remind,
         RequestActivities,
+        RoundActivities,
         Standing,
     )
     from workflows.kinds import STORE_TIMEOUT
@@ -101,7 +102,7 @@ class RequestLife(RequestState):
             checks.cancel()
             return
         presented = await workflow.execute_activity_method(
-            RequestActivities.present_request,
+            RoundActivities.present_request,
             PresentRequest(**examination.model_dump(), expected=self._strategy.expected),
             start_to_close_timeout=STORE_TIMEOUT,
             retry_policy=STORE_RETRY,

@@ -1,0 +1,210 @@
+"""Decisions on a request, made and taken back under the one rule, as people's roles are now."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncSession
+from temporalio import activity
+
+from activities.errors import final_domain_errors
+from activities.telling import tell_of_request
+from mcpbox.domain.audit import Action
+from mcpbox.domain.errors import Conflict, Refused
+from mcpbox.domain.ids import Digest
+from mcpbox.domain.manifests import Needs
+from mcpbox.domain.notices import Event
+from mcpbox.domain.people import Principal, PrincipalKind
+from mcpbox.domain.requests import Decision, ReviewAfterwards, State
+from mcpbox.domain.review import ReviewTerms
+from mcpbox.policies.review import (
+    RequestFacts,
+    in_whose_right,
+    may_decide,
+    may_retract,
+    standing_votes,
+    tally,
+    who_voted,
+)
+from mcpbox.store import people, requests
+from mcpbox.store.audit import add_event
+from mcpbox.store.changes import Topic, announce
+from mcpbox.store.session import Sessions, transaction
+from mcpbox.store.tables import CommentRow, DecisionRow, RequestRow
+from workflows.contracts import DecisionActivities, RecordDecision, RecordRetraction, Standing
+
+_TELLING = (State.DENIED, State.CHANGES_REQUESTED)
+"""Decisions that lead to nothing else which is told."""
+
+
+class StoredDecisions(DecisionActivities):
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    @activity.defn
+    async def record_decision(self, given: RecordDecision) -> Standing:
+        """Asks the one rule with the reviewer's roles as they are now."""
+        draft = given.draft
+        with final_domain_errors():
+            async with transaction(self._sessions) as session:
+                row = await requests.get_request_row(session, given.request_id)
+                decided = await requests.decisions_of(session, given.request_id)
+                if any(decision.id == draft.id for decision in decided):
+                    return standing_of(row)
+                reviewer = await _reviewer(session, given.reviewer)
+                facts = _facts(row, decided)
+                may_decide(facts, reviewer, draft, given.channel).require()
+                decision = _decision(given, row.round, in_whose_right(facts, reviewer))
+                _keep_decision(session, decision)
+                votes = standing_votes([*decided, decision], row.round)
+                row.state = _state_after(votes, row.quorum)
+                row.state_reason = draft.reason
+                row.granted = _granted(facts.needs, votes) if row.state == State.APPROVED else None
+                row.updated_at = given.decided_at
+                if draft.break_glass:
+                    row.review_afterwards = ReviewAfterwards.OPEN
+                await session.flush()
+                await announce(session, Topic.REQUESTS, given.request_id)
+                if State(row.state) in _TELLING:
+                    await tell_of_request(session, row, Event.REQUEST_DECIDED)
+                await _tell_of_decision(session, decision, reviewer)
+                return standing_of(row)
+
+    @activity.defn
+    async def record_retraction(self, given: RecordRetraction) -> Standing:
+        with final_domain_errors():
+            async with transaction(self._sessions) as session:
+                row = await requests.get_request_row(session, given.request_id)
+                decided = await requests.decisions_of(session, given.request_id)
+                if any(_is_retracted_by(decision, given) for decision in decided):
+                    return standing_of(row)
+                reviewer = await _reviewer(session, given.reviewer)
+                may_retract(_facts(row, decided), reviewer).require()
+                votes = standing_votes(decided, row.round)
+                if all(vote.reviewer != given.reviewer for vote in votes):
+                    raise Conflict("You have no vote on this request that counts.")
+                await session.execute(
+                    update(DecisionRow)
+                    .where(
+                        DecisionRow.request_id == given.request_id,
+                        DecisionRow.reviewer == given.reviewer,
+                        DecisionRow.round == row.round,
+                        DecisionRow.retracted_at.is_(None),
+                    )
+                    .values(retracted_at=given.retracted_at)
+                )
+                votes = [vote for vote in votes if vote.reviewer != given.reviewer]
+                row.state = _state_after(votes, row.quorum)
+                row.state_reason = votes[-1].reason if votes else ""
+                row.granted = (
+                    _granted(Needs.model_validate(row.needs), votes)
+                    if row.state == State.APPROVED
+                    else None
+                )
+                row.updated_at = given.retracted_at
+                await announce(session, Topic.REQUESTS, given.request_id)
+                await add_event(
+                    session,
+                    actor=reviewer.label,
+                    action=Action.DECISION_RETRACTED,
+                    subject=requests.subject_of(given.request_id),
+                    facts={"channel": given.channel},
+                )
+                return standing_of(row)
+
+
+def standing_of(row: RequestRow) -> Standing:
+    return Standing(state=State(row.state), state_reason=row.state_reason)
+
+
+def _facts(row: RequestRow, decided: Iterable[Decision]) -> RequestFacts:
+    return RequestFacts(
+        state=State(row.state),
+        digest=Digest(row.digest),
+        requester=row.requester,
+        terms=ReviewTerms.model_validate(row.terms),
+        authors=frozenset(row.authors),
+        owners=frozenset(row.owners),
+        escalated=row.escalated_at is not None,
+        needs=Needs.model_validate(row.needs),
+        voted=who_voted(decided, row.round),
+    )
+
+
+async def _reviewer(session: AsyncSession, username: str) -> Principal:
+    reviewer = await people.find_reviewer(session, username)
+    if reviewer is None:
+        raise Refused(f"{username[:80]!r} is not the name of an active person.")
+    return reviewer
+
+
+def _state_after(votes: Sequence[Decision], quorum: int) -> State:
+    if votes and votes[-1].break_glass:
+        return State.APPROVED
+    return tally((vote.verdict for vote in votes), quorum)
+
+
+def _granted(needs: Needs, votes: Iterable[Decision]) -> dict[str, Any] | None:
+    """What is left of the needs; ``None`` when nobody refused any of it."""
+    refused = {item for vote in votes for item in vote.refused}
+    return needs.without(refused).model_dump(mode="json") if refused else None
+
+
+def _is_retracted_by(decision: Decision, given: RecordRetraction) -> bool:
+    return decision.reviewer == given.reviewer and decision.retracted_at == given.retracted_at
+
+
+def _decision(given: RecordDecision, round_number: int, right_of: str | None) -> Decision:
+    return Decision(
+        **given.draft.model_dump(),
+        request_id=given.request_id,
+        reviewer=given.reviewer,
+        channel=given.channel,
+        decided_at=given.decided_at,
+        round=round_number,
+        on_behalf_of=None if right_of == given.reviewer else right_of,
+    )
+
+
+def _keep_decision(session: AsyncSession, decision: Decision) -> None:
+    values = decision.model_dump(exclude={"comments", "refused", "probation"})
+    limits = decision.probation
+    session.add(
+        DecisionRow(
+            **values,
+            refused=list(decision.refused),
+            probation=None if limits is None else limits.model_dump(mode="json"),
+        )
+    )
+    session.add_all(
+        CommentRow(
+            id=uuid4(),
+            request_id=decision.request_id,
+            author=f"{PrincipalKind.PERSON}:{decision.reviewer}",
+            text=comment.text,
+            line=comment.line,
+            digest=decision.seen_digest,
+            round=decision.round,
+            decision_id=decision.id,
+            commented_at=decision.decided_at,
+        )
+        for comment in decision.comments
+    )
+
+
+async def _tell_of_decision(session: AsyncSession, decision: Decision, reviewer: Principal) -> None:
+    told = f"{decision.verdict}: {decision.reason}" if decision.reason else str(decision.verdict)
+    if decision.on_behalf_of:
+        told = f"for {decision.on_behalf_of}, {told}"
+    if decision.refused:
+        told = f"{told} (without {', '.join(decision.refused)})"
+    forced = Action.REQUEST_BREAK_GLASS
+    await add_event(
+        session,
+        actor=reviewer.label,
+        action=forced if decision.break_glass else Action.DECISION_ADDED,
+        subject=requests.subject_of(decision.request_id),
+        detail=told,
+        facts={"channel": decision.channel, "digest": decision.seen_digest},
+    )

@@ -1,0 +1,243 @@
+"""Rounds of a request: each begins with what is asked, and is judged before people see it."""
+
+from datetime import datetime
+from typing import Protocol
+
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from temporalio import activity
+
+from activities.errors import final_domain_errors
+from activities.judging import decide_by_rule, judge
+from activities.telling import tell_of_request
+from mcpbox.domain.audit import Action
+from mcpbox.domain.base import utc_now
+from mcpbox.domain.evidence import Check, Evidence, Risk, Status
+from mcpbox.domain.ids import Digest, RequestId
+from mcpbox.domain.manifests import Needs
+from mcpbox.domain.notices import Event
+from mcpbox.domain.people import SYSTEM, PrincipalKind
+from mcpbox.domain.requests import State, Subject, VersionSubject, requirements_in
+from mcpbox.domain.review import ReviewTerms
+from mcpbox.policies.risk import score_of
+from mcpbox.store import clients, evidence, requests, secrets, tools
+from mcpbox.store.audit import add_event
+from mcpbox.store.changes import Topic, announce
+from mcpbox.store.grants import needs_of
+from mcpbox.store.session import Sessions, transaction
+from mcpbox.store.tables import EvidenceRow, ReleaseRow, RequestRow, RoundRow, ToolRow, VersionRow
+from workflows.contracts import (
+    EvidenceLine,
+    PresentedRequest,
+    PresentRequest,
+    RecordRevision,
+    RoundActivities,
+)
+
+_CLIENT = PrincipalKind.CLIENT.value
+_UNRESOLVED = (Status.FAILED, Status.MISSING)
+
+
+class StoredRounds(RoundActivities):
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    @activity.defn
+    async def present_request(self, given: PresentRequest) -> PresentedRequest:
+        """Judges the evidence and opens the request to people, or vetoes it; a rule may decide."""
+        now = utc_now()
+        with final_domain_errors():
+            async with transaction(self._sessions) as session:
+                row = await requests.get_request_row(session, given.request_id)
+                found = await self._complete_evidence(session, given)
+                recorded = State(row.state)
+                if recorded.terminal or recorded in (State.APPROVED, State.APPLYING):
+                    # Reset by an operator: what was decided stays decided, and is applied once.
+                    return _presented(row, found)
+                needs = Needs()
+                if row.version_id is not None:
+                    needs = await needs_of(session, row.version_id, row.server_id)
+                    brought = requirements_in(given.subject)
+                    needs = needs.model_copy(
+                        update={
+                            "modules": tuple(one.module for one in brought),
+                            "secrets": await _askable_secrets(session, row),
+                        }
+                    )
+                else:
+                    row.digest = _decided_about(found) or row.digest
+                veto = await _veto(session, row, found)
+                state = State.VETOED if veto else State.AWAITING_DECISION
+                risk = score_of(found).level
+                row.needs = needs.model_dump(mode="json")
+                row.risk = risk
+                row.state = state
+                row.state_reason = veto
+                row.updated_at = now
+                terms, automatic = await judge(session, row, found, risk=risk, at=now)
+                row.terms = terms.model_dump(mode="json")
+                row.quorum = terms.approvals
+                row.expires_at = row.created_at + terms.ttl
+                await announce(session, Topic.REQUESTS, given.request_id)
+                await add_event(
+                    session,
+                    actor=SYSTEM.label,
+                    action=Action.REQUEST_PRESENTED,
+                    subject=requests.subject_of(given.request_id),
+                    detail=f"{state}, risk {risk}",
+                )
+                if not veto:
+                    await decide_by_rule(session, row, found, automatic, at=now)
+                if row.state == State.AWAITING_DECISION:
+                    await tell_of_request(session, row, Event.REQUEST_WAITING)
+                return _presented(row, found)
+
+    @activity.defn
+    async def record_revision(self, given: RecordRevision) -> None:
+        subject = given.subject
+        with final_domain_errors():
+            async with transaction(self._sessions) as session:
+                row = await requests.get_request_row(session, given.request_id)
+                if row.round >= given.round:
+                    return
+                over = await session.get_one(RoundRow, (row.id, row.round))
+                found = await requests.evidence_of(session, row.id)
+                over.evidence = [piece.model_dump(mode="json") for piece in found]
+                await session.execute(delete(EvidenceRow).where(EvidenceRow.request_id == row.id))
+                session.add(round_row(given.request_id, given.round, given, given.revised_at))
+                row.round = given.round
+                row.subject = subject.model_dump(mode="json")
+                for name, value in (await publication_of(session, subject)).items():
+                    setattr(row, name, value)
+                behind = await people_behind(session, subject, row.requester)
+                row.authors, row.owners = behind["authors"], behind["owners"]
+                row.digest = given.digest
+                row.notes = given.notes or row.notes
+                row.state = State.GATHERING
+                row.state_reason = ""
+                row.risk = None
+                row.granted = None
+                row.updated_at = given.revised_at
+                await session.flush()
+                await announce(session, Topic.REQUESTS, given.request_id)
+                await add_event(
+                    session,
+                    actor=given.by,
+                    action=Action.REQUEST_REVISED,
+                    subject=requests.subject_of(given.request_id),
+                    detail=f"round {given.round}: {subject.label}, {given.digest}",
+                )
+
+    async def _complete_evidence(
+        self, session: AsyncSession, given: PresentRequest
+    ) -> list[Evidence]:
+        found = await requests.evidence_of(session, given.request_id)
+        missing = set(given.expected) - {piece.check for piece in found}
+        for check in missing:
+            await evidence.keep(
+                session,
+                given.request_id,
+                Evidence(
+                    check=check,
+                    digest=given.digest,
+                    status=Status.MISSING,
+                    summary="The check could not be run; this says nothing about the code.",
+                    checked_at=utc_now(),
+                ),
+            )
+        return await requests.evidence_of(session, given.request_id) if missing else found
+
+
+class Asked(Protocol):
+    """What a round begins with."""
+
+    @property
+    def subject(self) -> Subject: ...
+    @property
+    def digest(self) -> Digest: ...
+    @property
+    def notes(self) -> str: ...
+
+
+def round_row(request_id: RequestId, number: int, asked: Asked, opened_at: datetime) -> RoundRow:
+    subject = asked.subject
+    return RoundRow(
+        request_id=request_id,
+        number=number,
+        version_id=subject.version_id if isinstance(subject, VersionSubject) else None,
+        digest=asked.digest,
+        notes=asked.notes,
+        opened_at=opened_at,
+        evidence=[],
+    )
+
+
+async def people_behind(
+    session: AsyncSession, subject: Subject, requester: str
+) -> dict[str, list[str]]:
+    """Who made the request or wrote its version, and whose clients these are."""
+    authors = {requester}
+    if isinstance(subject, VersionSubject):
+        authors.add((await tools.get_version(session, subject.version_id)).author)
+    names = [
+        name for kind, _, name in (label.partition(":") for label in authors) if kind == _CLIENT
+    ]
+    owners = await clients.owners_of(session, names)
+    return {"authors": sorted(authors), "owners": sorted(owners)}
+
+
+async def publication_of(session: AsyncSession, subject: Subject) -> dict[str, object]:
+    """Columns that only a request about a version fills. Raises: NotFound."""
+    if not isinstance(subject, VersionSubject):
+        return {}
+    await tools.get_version(session, subject.version_id)
+    released = await session.scalar(
+        select(ReleaseRow.version_id).where(
+            ReleaseRow.tool_id == subject.tool_id, ReleaseRow.active_to.is_(None)
+        )
+    )
+    return {
+        "tool_id": subject.tool_id,
+        "version_id": subject.version_id,
+        "released_version_id": released,
+    }
+
+
+def _presented(row: RequestRow, found: list[Evidence]) -> PresentedRequest:
+    return PresentedRequest(
+        state=State(row.state),
+        state_reason=row.state_reason,
+        digest=Digest(row.digest),
+        risk=Risk(row.risk) if row.risk else Risk.HIGH,
+        evidence=tuple(
+            EvidenceLine(check=p.check, status=p.status, summary=p.summary) for p in found
+        ),
+        terms=ReviewTerms.model_validate(row.terms),
+        authors=frozenset(row.authors),
+        owners=frozenset(row.owners),
+        needs=Needs.model_validate(row.needs),
+    )
+
+
+async def _askable_secrets(session: AsyncSession, row: RequestRow) -> tuple[str, ...]:
+    version = await session.get_one(VersionRow, row.version_id)
+    manifest = tools.content_of(version).manifest
+    return await secrets.askable(session, row.server_id, manifest.secret_names)
+
+
+def _decided_about(found: list[Evidence]) -> str | None:
+    """The digest of the packages, where they are resolved; else what was asked."""
+    resolved = (p for p in found if p.check is Check.PACKAGES and p.status not in _UNRESOLVED)
+    return next((piece.digest for piece in resolved), None)
+
+
+async def _veto(session: AsyncSession, row: RequestRow, found: list[Evidence]) -> str:
+    """Why people need not be bothered with it; empty when they do."""
+    if row.tool_id is not None:
+        tool = await session.get_one(ToolRow, row.tool_id)
+        if tool.deleted_at is not None:
+            return "The tool was deleted before anybody could decide."
+    if any(p.check is Check.PACKAGES and p.status is Status.MISSING for p in found):
+        return "Which packages it takes could not be found out in time; ask again later."
+    failed = (p for p in found if p.status is Status.FAILED and p.check.vetoes)
+    return next((piece.summary for piece in failed), "")
