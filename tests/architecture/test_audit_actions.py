@@ -19,4 +19,4 @@ def test_every_action_is_written_somewhere() -> None:
 
 
 def test_an_action_names_its_source_its_subject_and_what_happened() -> None:
-    assert [a for a in Action if not re.fullmatch(r"[a-z]+:[a-z]+:[a-z_]+", a)] == []
+    assert [a for a in Action if not re.fullmatch(r"[a-z]+:[a-z_]+:[a-z_]+", a)] == []

@@ -167,6 +167,7 @@ async def test_temporals_command_line_reads_what_it_is_given_the_variables_for(
             env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", **variables},
             capture_output=True,
             text=True,
+            errors="replace",  # it may complain of what it cannot read by showing it
             timeout=60,
             check=False,
         )

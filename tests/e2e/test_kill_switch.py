@@ -276,6 +276,7 @@ async def test_who_may_throw_which_switch_on_which_face(
     assert done.returncode == (0 if "quarantine" in MAY[role] else 3), done.stderr
 
 
+@pytest.mark.timeout(240)  # each command is a process of its own
 async def test_every_switch_is_on_the_command_line_and_in_the_audit_log(
     instance: Installed, reviewer: Reviewer
 ) -> None:

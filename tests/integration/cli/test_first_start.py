@@ -15,7 +15,7 @@ def first_start(running: Installation) -> dict[str, Any]:
     instance = Instance(Settings(data_dir=running.data_dir))
     done = subprocess.run(
         [sys.executable, "-P", "-m", "cli.first_start"],
-        env={**running.env, **instance.environment()},
+        env={**running.env, **instance.preparation_environment()},
         input="go\n",
         capture_output=True,
         text=True,

@@ -1,14 +1,12 @@
 """One request for a version and the modules that it imports: granted together, or not at all."""
 
 import pytest
-from sqlalchemy import update
 
 from mcpbox.domain.errors import Conflict, Invalid
 from mcpbox.domain.evidence import Check, Risk, Status
 from mcpbox.domain.modules import Requirement
 from mcpbox.domain.requests import RequestDetail, State, Verdict
 from mcpbox.domain.tools import ToolDetail
-from mcpbox.store.tables import RequestRow
 from tests.integration.requests.conftest import AUTHOR, Office, a_decision
 from tests.integration.requests.test_host_grants import callable_now
 from tests.integration.requests.test_module_grants import LOUDNESS, SHOUT, granted
@@ -119,14 +117,9 @@ async def test_modules_that_changed_meanwhile_stop_the_whole_bundle(office: Offi
 async def test_a_refused_host_is_not_granted_and_the_tool_waits_for_it(office: Office) -> None:
     tool = await office.draft(BUNDLED)
     request = await bundle(office, tool, WANTED)
-    async with office.database.sessions.begin() as session:
-        await session.execute(
-            update(RequestRow)
-            .where(RequestRow.id == request.id)
-            .values(granted={"hosts": [], "modules": ["shout"]})
-        )
+    draft = a_decision(request).model_copy(update={"refused": ("api.example.com",)})
 
-    outcome = await office.decide(request)
+    outcome = await office.decide(request, draft=draft)
 
     assert outcome.state is State.APPLIED, outcome.state_reason
     now = await callable_now(office, tool)
@@ -137,14 +130,9 @@ async def test_a_refused_host_is_not_granted_and_the_tool_waits_for_it(office: O
 async def test_a_refused_module_stops_what_cannot_run_without_it(office: Office) -> None:
     tool = await office.draft(BUNDLED)
     request = await bundle(office, tool, WANTED)
-    async with office.database.sessions.begin() as session:
-        await session.execute(
-            update(RequestRow)
-            .where(RequestRow.id == request.id)
-            .values(granted={"hosts": ["api.example.com"], "modules": []})
-        )
+    draft = a_decision(request).model_copy(update={"refused": ("shout",)})
 
-    outcome = await office.decide(request)
+    outcome = await office.decide(request, draft=draft)
 
     assert outcome.state is State.APPLY_FAILED
     assert (await office.servers.modules(tool.server_id)).granted == ()

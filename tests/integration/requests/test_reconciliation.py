@@ -12,7 +12,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities import reconciliation
 from mcpbox.domain.requests import RequestDetail, RequestSummary, State
-from mcpbox.store.tables import EvidenceRow, ReleaseRow, RequestRow
+from mcpbox.store.tables import EvidenceRow, ReleaseRow, RequestRow, RoundRow
 from mcpbox.temporal import TASK_QUEUE, Message
 from tests.integration.requests.conftest import Office, a_decision
 from tests.integration.requests.test_operator_input import waiting_again
@@ -162,7 +162,8 @@ async def test_a_running_request_that_is_on_no_record_is_taken_up_again(
     monkeypatch.setattr(reconciliation, "RUNNING", reconciliation.RUNNING + mine)
     monkeypatch.setattr(reconciliation, "LAG", reconciliation.LAG * 0)
     async with office.database.sessions.begin() as session:
-        await session.execute(delete(EvidenceRow).where(EvidenceRow.request_id == request.id))
+        for row in (EvidenceRow, RoundRow):
+            await session.execute(delete(row).where(row.request_id == request.id))
         await session.execute(delete(RequestRow).where(RequestRow.id == request.id))
     looking = reconciliation.ReconciledRequests(office.database.sessions)
 
