@@ -31,7 +31,7 @@ demo: $(INSTALLED) ## Play the story, from a first tool to its approval, against
 
 .PHONY: test
 test: $(INSTALLED) chromium ## Every test, against real Postgres, Temporal, sandbox and browser
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 .PHONY: bench
 bench: $(INSTALLED) ## Measure, beside a bare server as the floor (ARGS=--json)

@@ -16,7 +16,16 @@ PACKAGES = {
     *("migrations", "tests", "benchmarks", "deploy", "docs"),
 }
 LINES_MAX = 400
-LONGER: dict[str, int] = {}
+LONGER: dict[str, int] = {
+    "cli/requests.py": 437,
+    "gateway/tools/requests.py": 478,
+    "mcpbox/domain/requests.py": 504,
+    "mcpbox/store/tables.py": 541,
+    "mcpbox/usecases/requests.py": 499,
+    "tests/service/gateway/use_cases.py": 441,
+    "ui/rest.py": 423,
+}
+"""To be split by noun; none may grow."""
 """A ratchet, path to lines: a number here goes down, and leaves once it is within the limit."""
 
 ADDRESS = re.compile(
