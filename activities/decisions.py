@@ -31,7 +31,7 @@ from mcpbox.store import people, requests
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.session import Sessions, transaction
-from mcpbox.store.tables import CommentRow, DecisionRow, RequestRow
+from mcpbox.store.tables.requests import CommentRow, DecisionRow, RequestRow
 from workflows.contracts import DecisionActivities, RecordDecision, RecordRetraction, Standing
 
 _TELLING = (State.DENIED, State.CHANGES_REQUESTED)

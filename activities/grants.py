@@ -18,7 +18,7 @@ from mcpbox.store import grants, requests
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.session import Sessions, transaction
-from mcpbox.store.tables import RequestRow
+from mcpbox.store.tables.requests import RequestRow
 from mcpbox.temporal import GRANT_END, TASK_QUEUE
 from workflows.contracts import GrantActivities, GrantEnding
 

@@ -21,7 +21,7 @@ from mcpbox.store import evidence, grants, requests, servers, tools
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.session import Sessions, transaction
-from mcpbox.store.tables import RequestRow
+from mcpbox.store.tables.requests import RequestRow
 from workflows.contracts import ApplyRequest, Examination, HostActivities
 
 

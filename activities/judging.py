@@ -16,7 +16,7 @@ from mcpbox.domain.review_policy import Automatic
 from mcpbox.policies.review import RequestFacts, may_decide, tally
 from mcpbox.store import requests, review_facts, review_policies
 from mcpbox.store.audit import add_event
-from mcpbox.store.tables import DecisionRow, RequestRow
+from mcpbox.store.tables.requests import DecisionRow, RequestRow
 
 
 async def judge(

@@ -40,7 +40,8 @@ from mcpbox.store import evidence, grants, modules, requests
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.session import Sessions, transaction
-from mcpbox.store.tables import RequestRow, ServerRow
+from mcpbox.store.tables.requests import RequestRow
+from mcpbox.store.tables.servers import ServerRow
 from workflows.contracts import ApplyRequest, Examination, ModuleActivities
 
 

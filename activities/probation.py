@@ -20,7 +20,8 @@ from mcpbox.domain.requests import (
 from mcpbox.policies.probation import what_happened
 from mcpbox.store import probations, requests
 from mcpbox.store.session import Sessions, transaction
-from mcpbox.store.tables import RequestRow, ToolRow
+from mcpbox.store.tables.requests import RequestRow
+from mcpbox.store.tables.tools import ToolRow
 from workflows.contracts import (
     CloseProbation,
     EndedProbation,

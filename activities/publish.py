@@ -33,7 +33,10 @@ from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.grants import HOST, MODULE, SECRET, grant, granted, record_grants
 from mcpbox.store.session import Sessions, transaction
-from mcpbox.store.tables import ReleaseRow, RequestRow, ServerRow, ToolRow, VersionRow
+from mcpbox.store.tables.releases import ReleaseRow
+from mcpbox.store.tables.requests import RequestRow
+from mcpbox.store.tables.servers import ServerRow
+from mcpbox.store.tables.tools import ToolRow, VersionRow
 from workflows.contracts import (
     ApplyRequest,
     Examination,

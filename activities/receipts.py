@@ -16,7 +16,9 @@ from mcpbox.domain.manifests import Manifest, reachable_hosts
 from mcpbox.receipts import ReceiptSigner
 from mcpbox.store import tools
 from mcpbox.store.grants import HOST, MODULE, live_grants
-from mcpbox.store.tables import ReleaseRow, ServerRow, ToolRow, VersionRow
+from mcpbox.store.tables.releases import ReleaseRow
+from mcpbox.store.tables.servers import ServerRow
+from mcpbox.store.tables.tools import ToolRow, VersionRow
 from sandbox.contract import GrantedUntil, Receipt
 
 log = structlog.get_logger()

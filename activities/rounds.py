@@ -25,7 +25,10 @@ from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.grants import needs_of
 from mcpbox.store.session import Sessions, transaction
-from mcpbox.store.tables import EvidenceRow, ReleaseRow, RequestRow, RoundRow, ToolRow, VersionRow
+from mcpbox.store.tables.evidence import EvidenceRow
+from mcpbox.store.tables.releases import ReleaseRow
+from mcpbox.store.tables.requests import RequestRow, RoundRow
+from mcpbox.store.tables.tools import ToolRow, VersionRow
 from workflows.contracts import (
     EvidenceLine,
     PresentedRequest,

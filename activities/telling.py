@@ -8,7 +8,8 @@ from mcpbox.domain.notices import Event, Notice
 from mcpbox.domain.people import PrincipalKind, Role
 from mcpbox.domain.requests import Subject
 from mcpbox.store import notices
-from mcpbox.store.tables import ClientRow, RequestRow
+from mcpbox.store.tables.clients import ClientRow
+from mcpbox.store.tables.requests import RequestRow
 
 _SUBJECT: TypeAdapter[Subject] = TypeAdapter(Subject)
 _FOR_REVIEWERS = (Event.REQUEST_WAITING, Event.REQUEST_REMINDED, Event.REQUEST_ESCALATED)

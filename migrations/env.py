@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from mcpbox.store.tables import Row
+from mcpbox.store.tables.base import Row
 
 _LOCK_TIMEOUT = "5s"
 

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcpbox.domain.anchors import Anchor
-from mcpbox.store.tables import AnchorRow
+from mcpbox.store.tables.audit import AnchorRow
 
 
 async def keep_anchor(session: AsyncSession, anchor: Anchor, envelope: str) -> None:

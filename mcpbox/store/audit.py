@@ -13,7 +13,7 @@ from mcpbox.domain.base import Page, PageRequest, utc_now
 from mcpbox.domain.errors import NotFound
 from mcpbox.domain.requests import HistoryEntry
 from mcpbox.store.changes import Topic, announce
-from mcpbox.store.tables import AuditRow
+from mcpbox.store.tables.audit import AuditRow
 
 _LOCK = 0x6D637061
 """Advisory lock: one writer at a time, else two rows could follow the same one."""

@@ -9,7 +9,9 @@ from mcpbox.domain.calls import CallableTool
 from mcpbox.domain.ids import Digest, ServerId
 from mcpbox.domain.servers import DesiredState, IsolationMode
 from mcpbox.store.grants import granted_from, live_by_server
-from mcpbox.store.tables import ReleaseRow, ServerRow, ToolRow, VersionRow
+from mcpbox.store.tables.releases import ReleaseRow
+from mcpbox.store.tables.servers import ServerRow
+from mcpbox.store.tables.tools import ToolRow, VersionRow
 from mcpbox.store.tools import version_of
 
 

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcpbox.domain.ids import ClientId
 from mcpbox.domain.people import Client, Scope
-from mcpbox.store.tables import ClientRow
+from mcpbox.store.tables.clients import ClientRow
 
 
 async def find_client(session: AsyncSession, name: str) -> ClientRow | None:

@@ -6,7 +6,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from mcpbox.domain.audit import Action
 from mcpbox.domain.executions import ExecutionOutcome, Origin
 from mcpbox.domain.requests import Channel, ReviewAfterwards, State, Verdict
-from mcpbox.store.tables import AuditRow, DecisionRow, ExecutionRow, RequestRow
+from mcpbox.store.tables.audit import AuditRow
+from mcpbox.store.tables.executions import ExecutionRow
+from mcpbox.store.tables.requests import DecisionRow, RequestRow
 
 
 async def requests_by_state(session: AsyncSession) -> dict[str, int]:

@@ -5,7 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcpbox.domain.evidence import Evidence
 from mcpbox.domain.ids import RequestId
-from mcpbox.store.tables import EvidenceRow
+from mcpbox.store.tables.evidence import EvidenceRow
 
 
 async def keep(session: AsyncSession, request_id: RequestId, evidence: Evidence) -> None:

@@ -17,7 +17,11 @@ from mcpbox.domain.requests import State
 from mcpbox.domain.servers import DesiredState
 from mcpbox.domain.tools import ToolVersion
 from mcpbox.store.changes import Topic, announce
-from mcpbox.store.tables import ExecutionRow, ReleaseRow, RequestRow, ServerRow, ToolRow
+from mcpbox.store.tables.executions import ExecutionRow
+from mcpbox.store.tables.releases import ReleaseRow
+from mcpbox.store.tables.requests import RequestRow
+from mcpbox.store.tables.servers import ServerRow
+from mcpbox.store.tables.tools import ToolRow
 
 _HOURS = 24
 

@@ -17,7 +17,10 @@ from mcpbox.domain.ids import Digest, GrantId, RequestId, ServerId
 from mcpbox.domain.manifests import Granted, Manifest, Needs, needs_beyond
 from mcpbox.domain.people import SYSTEM
 from mcpbox.store.audit import add_event
-from mcpbox.store.tables import GrantRow, RequestRow, ServerRow, VersionRow
+from mcpbox.store.tables.grants import GrantRow
+from mcpbox.store.tables.requests import RequestRow
+from mcpbox.store.tables.servers import ServerRow
+from mcpbox.store.tables.tools import VersionRow
 from sandbox.contract import DEFAULT_MODULES
 
 HOST = GrantKind.HOST

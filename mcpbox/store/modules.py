@@ -12,7 +12,10 @@ from mcpbox.domain.ids import Digest, RequestId
 from mcpbox.domain.modules import GrantedModule, PinnedWheel, Requirement, WheelLock
 from mcpbox.store.grants import MODULE, granted, is_live
 from mcpbox.store.session import Sessions, transaction
-from mcpbox.store.tables import GrantRow, ModuleSetRow, RequestRow, ServerRow, WheelRow
+from mcpbox.store.tables.grants import GrantRow
+from mcpbox.store.tables.modules import ModuleSetRow, WheelRow
+from mcpbox.store.tables.requests import RequestRow
+from mcpbox.store.tables.servers import ServerRow
 from sandbox.contract import ModuleSet, Wheel
 
 

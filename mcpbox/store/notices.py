@@ -12,13 +12,8 @@ from mcpbox.domain.base import Page, PageRequest, utc_now
 from mcpbox.domain.errors import NotFound
 from mcpbox.domain.notices import Event, Notice, ReceivedNotice, Target, TargetKind
 from mcpbox.store.changes import Topic, announce
-from mcpbox.store.tables import (
-    DeliveryRow,
-    InboxRow,
-    NoticeRow,
-    NoticeTargetRow,
-    UserRow,
-)
+from mcpbox.store.tables.notices import DeliveryRow, InboxRow, NoticeRow, NoticeTargetRow
+from mcpbox.store.tables.people import UserRow
 
 MOST_DUE = 200
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcpbox.domain.ids import DelegationId, UserId
 from mcpbox.domain.people import Delegation, Delegator, Principal, PrincipalKind, Role, User
-from mcpbox.store.tables import DelegationRow, SessionRow, UserRow
+from mcpbox.store.tables.people import DelegationRow, SessionRow, UserRow
 
 
 async def find_user(session: AsyncSession, username: str) -> UserRow | None:

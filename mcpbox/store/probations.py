@@ -18,7 +18,10 @@ from mcpbox.domain.requests import Verdict
 from mcpbox.policies.probation import end_of, strictest, terms_in_words, what_happened, why_over
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
-from mcpbox.store.tables import DecisionRow, ExecutionRow, ProbationRow, ReleaseRow, VersionRow
+from mcpbox.store.tables.executions import ExecutionRow
+from mcpbox.store.tables.releases import ProbationRow, ReleaseRow
+from mcpbox.store.tables.requests import DecisionRow
+from mcpbox.store.tables.tools import VersionRow
 
 _RAN = (ExecutionOutcome.OK, ExecutionOutcome.ERROR)
 _Found = tuple[ProbationRow, ReleaseRow, int]

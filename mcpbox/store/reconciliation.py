@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from mcpbox.domain.base import DomainModel
 from mcpbox.domain.ids import RequestId
 from mcpbox.domain.requests import TERMINAL, State
-from mcpbox.store.tables import RequestRow
+from mcpbox.store.tables.requests import RequestRow
 
 
 class OpenRequest(DomainModel):

@@ -12,7 +12,10 @@ from mcpbox.domain.errors import NotFound
 from mcpbox.domain.ids import ServerId
 from mcpbox.domain.recovery import Recovery, RecoveryState
 from mcpbox.domain.servers import DesiredState
-from mcpbox.store.tables import RecoveryRow, ReleaseRow, ServerRow, ToolRow
+from mcpbox.store.tables.recovery import RecoveryRow
+from mcpbox.store.tables.releases import ReleaseRow
+from mcpbox.store.tables.servers import ServerRow
+from mcpbox.store.tables.tools import ToolRow
 
 MOST = 500
 

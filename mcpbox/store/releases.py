@@ -8,7 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from mcpbox.domain.ids import Digest, ReleaseId, RequestId
 from mcpbox.domain.releases import ReleasedVersion, VersionRelease
 from mcpbox.store import tools
-from mcpbox.store.tables import ReleaseRow, VersionRow
+from mcpbox.store.tables.releases import ReleaseRow
+from mcpbox.store.tables.tools import VersionRow
 
 
 async def find_active(session: AsyncSession, tool_id: UUID) -> tuple[ReleaseRow, VersionRow] | None:

@@ -47,15 +47,10 @@ from mcpbox.domain.tools import callable_name
 from mcpbox.policies.review import standing_votes
 from mcpbox.policies.risk import score_of
 from mcpbox.store import audit, modules, probations
-from mcpbox.store.tables import (
-    CommentRow,
-    DecisionRow,
-    EvidenceRow,
-    RequestRow,
-    RoundRow,
-    ServerRow,
-    VersionRow,
-)
+from mcpbox.store.tables.evidence import EvidenceRow
+from mcpbox.store.tables.requests import CommentRow, DecisionRow, RequestRow, RoundRow
+from mcpbox.store.tables.servers import ServerRow
+from mcpbox.store.tables.tools import VersionRow
 from mcpbox.store.tools import find_version_of
 
 Released = aliased(VersionRow, name="released_version")

@@ -26,7 +26,9 @@ from mcpbox.domain.requests import (
 from mcpbox.domain.review_policy import ReviewFacts
 from mcpbox.store.clients import find_client
 from mcpbox.store.grants import granted
-from mcpbox.store.tables import DecisionRow, RequestRow, ServerRow, VersionRow
+from mcpbox.store.tables.requests import DecisionRow, RequestRow
+from mcpbox.store.tables.servers import ServerRow
+from mcpbox.store.tables.tools import VersionRow
 
 _APPROVED = (State.APPROVED, State.APPLYING, State.APPLIED, State.APPLY_FAILED)
 _BATCH = 500

@@ -17,7 +17,7 @@ from mcpbox.domain.review_policy import (
     SecuritySettings,
 )
 from mcpbox.policies.requirements import automatic_verdict, terms_for
-from mcpbox.store.tables import PolicyRow
+from mcpbox.store.tables.review_policies import PolicyRow
 
 BUILT_IN = PolicyVersion(
     version=0,

@@ -11,7 +11,8 @@ from mcpbox.domain.errors import NotFound
 from mcpbox.domain.ids import ServerId
 from mcpbox.domain.secrets import Secret
 from mcpbox.store.grants import SECRET, granted, is_live
-from mcpbox.store.tables import GrantRow, SecretRow
+from mcpbox.store.tables.grants import GrantRow
+from mcpbox.store.tables.secrets import SecretRow
 
 
 async def secrets_of(session: AsyncSession, server_id: UUID) -> list[Secret]:

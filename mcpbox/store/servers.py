@@ -13,7 +13,11 @@ from mcpbox.domain.requests import TERMINAL
 from mcpbox.domain.servers import DesiredState, IsolationMode, ServerSummary
 from mcpbox.store.grants import HOST, MODULE, is_live
 from mcpbox.store.narrowings import narrowing
-from mcpbox.store.tables import GrantRow, ReleaseRow, RequestRow, ServerRow, ToolRow
+from mcpbox.store.tables.grants import GrantRow
+from mcpbox.store.tables.releases import ReleaseRow
+from mcpbox.store.tables.requests import RequestRow
+from mcpbox.store.tables.servers import ServerRow
+from mcpbox.store.tables.tools import ToolRow
 
 
 async def servers(session: AsyncSession, page: PageRequest) -> Page[ServerSummary]:

@@ -25,14 +25,10 @@ from mcpbox.domain.tools import (
 )
 from mcpbox.store import probations
 from mcpbox.store.narrowings import narrowing
-from mcpbox.store.tables import (
-    ReleaseRow,
-    RequestRow,
-    SampleRow,
-    ServerRow,
-    ToolRow,
-    VersionRow,
-)
+from mcpbox.store.tables.releases import ReleaseRow
+from mcpbox.store.tables.requests import RequestRow
+from mcpbox.store.tables.servers import ServerRow
+from mcpbox.store.tables.tools import SampleRow, ToolRow, VersionRow
 
 Current = aliased(VersionRow, name="current_version")
 Released = aliased(VersionRow, name="released_version")

@@ -9,7 +9,7 @@ from mcpbox.domain.secrets import HeldSecret
 from mcpbox.store import secrets
 from mcpbox.store.catalog import load_callables
 from mcpbox.store.session import Sessions, transaction
-from mcpbox.store.tables import SecretRow
+from mcpbox.store.tables.secrets import SecretRow
 from mcpbox.vault import Vault
 
 log = structlog.get_logger()

@@ -15,7 +15,7 @@ from mcpbox.store import clients, people
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.session import Sessions, transaction
-from mcpbox.store.tables import ClientRow
+from mcpbox.store.tables.clients import ClientRow
 
 TOKEN_PREFIX = "mcpbox"  # noqa: S105 - how a token begins, not one
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")

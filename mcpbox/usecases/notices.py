@@ -25,7 +25,7 @@ from mcpbox.sending import NotDelivered, Sender
 from mcpbox.store import notices
 from mcpbox.store.audit import add_event
 from mcpbox.store.session import Sessions, transaction
-from mcpbox.store.tables import NoticeTargetRow
+from mcpbox.store.tables.notices import NoticeTargetRow
 
 _PURPOSE = "notification targets"
 _SEPARATOR = "\n"

@@ -24,7 +24,7 @@ from mcpbox.policies.operators import may_read_payloads
 from mcpbox.store import people
 from mcpbox.store.audit import add_event
 from mcpbox.store.session import Sessions, transaction
-from mcpbox.store.tables import SessionRow, UserRow
+from mcpbox.store.tables.people import SessionRow, UserRow
 
 ADMIN = "admin"
 ACCESS_LIFETIME = timedelta(hours=12)

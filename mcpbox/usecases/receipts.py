@@ -7,7 +7,7 @@ from mcpbox.domain.receipts import Approved, ReleaseReceipt
 from mcpbox.receipts import ReceiptSigner, key_ids_of, unverified
 from mcpbox.store import releases, tools
 from mcpbox.store.session import Sessions, transaction
-from mcpbox.store.tables import VersionRow
+from mcpbox.store.tables.tools import VersionRow
 
 
 class Receipts:

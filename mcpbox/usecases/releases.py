@@ -15,7 +15,7 @@ from mcpbox.domain.tools import ToolDetail, ToolVersion
 from mcpbox.policies.releases import last_revoked, may_restore, may_roll_back_to
 from mcpbox.store import releases, requests, tools
 from mcpbox.store.session import Sessions, transaction
-from mcpbox.store.tables import RequestRow
+from mcpbox.store.tables.requests import RequestRow
 from mcpbox.usecases.requests import Requests, attempt_after
 
 

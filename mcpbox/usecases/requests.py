@@ -68,7 +68,7 @@ from mcpbox.store import modules, releases, requests, servers, tools
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.session import Sessions, transaction
-from mcpbox.store.tables import CommentRow, RequestRow
+from mcpbox.store.tables.requests import CommentRow, RequestRow
 from mcpbox.temporal import Message, TemporalGate, WorkerSilent
 from sandbox.contract import DEFAULT_MODULES
 

@@ -31,7 +31,7 @@ from mcpbox.store import people, requests
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.session import Sessions, transaction
-from mcpbox.store.tables import DelegationRow
+from mcpbox.store.tables.people import DelegationRow
 from mcpbox.usecases.requests import Requests
 
 

@@ -21,7 +21,8 @@ from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.grants import SECRET, granted
 from mcpbox.store.session import Sessions, transaction
-from mcpbox.store.tables import GrantRow, SecretRow
+from mcpbox.store.tables.grants import GrantRow
+from mcpbox.store.tables.secrets import SecretRow
 from mcpbox.usecases.requests import Requests, attempt_after, require_not_denied
 from mcpbox.vault import Vault
 

@@ -18,7 +18,7 @@ from mcpbox.store import modules, servers
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.session import Sessions, transaction
-from mcpbox.store.tables import ServerRow
+from mcpbox.store.tables.servers import ServerRow
 from mcpbox.usecases.names import checked_description, checked_name
 
 

@@ -16,7 +16,7 @@ from mcpbox.store import releases, tools
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.session import Sessions, transaction
-from mcpbox.store.tables import ToolRow
+from mcpbox.store.tables.tools import ToolRow
 
 
 class ToolSwitches:

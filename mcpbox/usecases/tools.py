@@ -28,7 +28,8 @@ from mcpbox.store import servers, tools
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.session import Sessions, transaction
-from mcpbox.store.tables import ReleaseRow, ToolRow, VersionRow
+from mcpbox.store.tables.releases import ReleaseRow
+from mcpbox.store.tables.tools import ToolRow, VersionRow
 from mcpbox.usecases.names import checked_description, checked_name
 from mcpbox.usecases.requests import Requests
 from mcpbox.usecases.tool_switches import set_enabled

@@ -20,7 +20,6 @@ LONGER: dict[str, int] = {
     "cli/requests.py": 437,
     "gateway/tools/requests.py": 478,
     "mcpbox/domain/requests.py": 504,
-    "mcpbox/store/tables.py": 541,
     "mcpbox/usecases/requests.py": 499,
     "tests/service/gateway/use_cases.py": 441,
     "ui/rest.py": 423,

@@ -9,7 +9,7 @@ import asyncpg
 
 from mcpbox.domain.digests import digest_of
 from mcpbox.store.session import plain_url
-from mcpbox.store.tables import VersionRow
+from mcpbox.store.tables.tools import VersionRow
 from mcpbox.store.tools import content_of
 from tests.e2e.publishing import released
 from tests.instances import Installed

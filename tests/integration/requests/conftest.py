@@ -32,7 +32,7 @@ from mcpbox.packages.osv import OSV
 from mcpbox.payloads import data_converter
 from mcpbox.sandbox_client import SandboxClient
 from mcpbox.store.modules import StoredModuleSets
-from mcpbox.store.tables import UserRow
+from mcpbox.store.tables.people import UserRow
 from mcpbox.temporal import SEARCH_ATTRIBUTES, TASK_QUEUE, TemporalGate
 from mcpbox.usecases.callables import Callables
 from mcpbox.usecases.development import Development

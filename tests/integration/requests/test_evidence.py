@@ -16,7 +16,7 @@ from mcpbox.domain.requests import RequestDetail, RequestSummary, State
 from mcpbox.domain.tools import Annotations, ToolDetail
 from mcpbox.store.executions import add_executions
 from mcpbox.store.modules import StoredModuleSets
-from mcpbox.store.tables import EvidenceRow
+from mcpbox.store.tables.evidence import EvidenceRow
 from tests.instances import Installed
 from tests.integration.conftest import sandbox_of
 from tests.integration.requests.conftest import AUTHOR, Office

@@ -19,7 +19,10 @@ from mcpbox.domain.tools import ToolDetail
 from mcpbox.policies.call import may_call
 from mcpbox.receipts import unverified
 from mcpbox.store.catalog import load_callables
-from mcpbox.store.tables import AuditRow, GrantRow, ReleaseRow, RequestRow
+from mcpbox.store.tables.audit import AuditRow
+from mcpbox.store.tables.grants import GrantRow
+from mcpbox.store.tables.releases import ReleaseRow
+from mcpbox.store.tables.requests import RequestRow
 from tests.integration.requests.conftest import ANA, AUTHOR, VIC, Office, a_decision
 
 OTTO = Principal(kind=PrincipalKind.PERSON, name="otto", roles=frozenset({Role.OPERATOR}))

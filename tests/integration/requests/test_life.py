@@ -19,7 +19,9 @@ from mcpbox.domain.requests import Kind, State
 from mcpbox.domain.tools import ToolDetail
 from mcpbox.sandbox_client import SandboxClient
 from mcpbox.store.grants import granted
-from mcpbox.store.tables import GrantRow, ReleaseRow, VersionRow
+from mcpbox.store.tables.grants import GrantRow
+from mcpbox.store.tables.releases import ReleaseRow
+from mcpbox.store.tables.tools import VersionRow
 from mcpbox.temporal import RISK, STATE
 from tests.integration.requests.conftest import AUTHOR, Office
 from tests.receipts import SIGNER

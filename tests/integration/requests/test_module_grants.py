@@ -9,7 +9,8 @@ from mcpbox.domain.executions import ExecutionOutcome
 from mcpbox.domain.ids import ServerId
 from mcpbox.domain.modules import Requirement
 from mcpbox.domain.requests import RequestDetail, RequestSummary, State, Verdict
-from mcpbox.store.tables import GrantRow, ModuleSetRow, WheelRow
+from mcpbox.store.tables.grants import GrantRow
+from mcpbox.store.tables.modules import ModuleSetRow, WheelRow
 from tests.factories import NOW, OTHER_DIGEST
 from tests.integration.requests.conftest import AUTHOR, Office, a_decision
 

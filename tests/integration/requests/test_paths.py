@@ -16,7 +16,8 @@ from mcpbox.domain.base import PageRequest, utc_now
 from mcpbox.domain.hosts import HostAccess
 from mcpbox.domain.modules import Requirement
 from mcpbox.domain.requests import Channel, RequestSummary, State, Verdict
-from mcpbox.store.tables import ReleaseRow, VersionRow
+from mcpbox.store.tables.releases import ReleaseRow
+from mcpbox.store.tables.tools import VersionRow
 from mcpbox.temporal import Message
 from tests.integration.requests.conftest import ADA, ANA, AUTHOR, Office, a_decision
 from tests.replay.test_histories import replayer

@@ -27,7 +27,9 @@ from mcpbox.domain.review_policy import (
     Sticky,
 )
 from mcpbox.store import requests
-from mcpbox.store.tables import EvidenceRow, RequestRow, UserRow
+from mcpbox.store.tables.evidence import EvidenceRow
+from mcpbox.store.tables.people import UserRow
+from mcpbox.store.tables.requests import RequestRow
 from mcpbox.usecases.review_policy import ReviewPolicies
 from tests.factories import NOW
 from tests.integration.requests.conftest import ANA, AUTHOR, VIC, Office

@@ -13,7 +13,9 @@ from mcpbox.domain.ids import ServerId
 from mcpbox.domain.requests import State
 from mcpbox.domain.tools import ToolDetail
 from mcpbox.receipts import ReceiptSigner
-from mcpbox.store.tables import GrantRow, ReleaseRow, VersionRow
+from mcpbox.store.tables.grants import GrantRow
+from mcpbox.store.tables.releases import ReleaseRow
+from mcpbox.store.tables.tools import VersionRow
 from sandbox.contract import Bundle, GrantedUntil, Receipt
 from sandbox.receipts import Receipts, public_keys
 from tests.integration.requests.conftest import Office

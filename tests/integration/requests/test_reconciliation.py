@@ -12,7 +12,9 @@ from temporalio.testing import ActivityEnvironment
 
 from activities import reconciliation
 from mcpbox.domain.requests import RequestDetail, RequestSummary, State
-from mcpbox.store.tables import EvidenceRow, ReleaseRow, RequestRow, RoundRow
+from mcpbox.store.tables.evidence import EvidenceRow
+from mcpbox.store.tables.releases import ReleaseRow
+from mcpbox.store.tables.requests import RequestRow, RoundRow
 from mcpbox.temporal import TASK_QUEUE, Message
 from tests.integration.requests.conftest import Office, a_decision
 from tests.integration.requests.test_operator_input import waiting_again

@@ -10,7 +10,9 @@ from mcpbox.domain.manifests import Manifest
 from mcpbox.domain.requests import RequestDetail, State, Verdict
 from mcpbox.domain.tools import ToolDetail
 from mcpbox.receipts import unverified
-from mcpbox.store.tables import GrantRow, ReleaseRow, VersionRow
+from mcpbox.store.tables.grants import GrantRow
+from mcpbox.store.tables.releases import ReleaseRow
+from mcpbox.store.tables.tools import VersionRow
 from tests.integration.requests.conftest import AUTHOR, Office, a_decision
 from tests.integration.requests.test_host_grants import REACHES_OUT, callable_now
 

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from activities.retention import ensure_retention
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.review_policy import ReviewPolicy, SecuritySettings
-from mcpbox.store.tables import ExecutionRow
+from mcpbox.store.tables.executions import ExecutionRow
 from mcpbox.temporal import TASK_QUEUE
 from tests.factories import DIGEST
 from tests.integration.requests.conftest import Office

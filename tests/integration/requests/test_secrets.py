@@ -15,7 +15,8 @@ from mcpbox.domain.people import Principal, PrincipalKind, Role
 from mcpbox.domain.requests import RequestDetail, State, Verdict
 from mcpbox.domain.tools import ToolDetail
 from mcpbox.policies.call import may_call
-from mcpbox.store.tables import AuditRow, SecretRow
+from mcpbox.store.tables.audit import AuditRow
+from mcpbox.store.tables.secrets import SecretRow
 from tests.integration.requests.conftest import ANA, AUTHOR, Office, a_decision
 
 NAME = "WEATHER_KEY"

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from mcpbox.domain.audit import Action
 from mcpbox.store.audit import GENESIS, add_event, hash_of, history_of
 from mcpbox.store.session import transaction
-from mcpbox.store.tables import AuditRow
+from mcpbox.store.tables.audit import AuditRow
 from tests.integration.conftest import Database
 
 

@@ -7,7 +7,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 
 from mcpbox.store.session import connection_to
-from mcpbox.store.tables import Row
+from mcpbox.store.tables.base import Row
 from migrations.run import is_current, upgrade
 from tests.integration.conftest import Database
 
