@@ -1,8 +1,7 @@
 """``mcpbox requests``: see what waits, read it, and decide, without a browser."""
 
 import asyncio
-import difflib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from uuid import UUID, uuid4
@@ -12,11 +11,10 @@ from pydantic import BaseModel, ValidationError
 
 from cli.configuration import load_settings
 from cli.output import echo, echo_json, errors_reported
+from cli.request_text import change_of, lines_of
 from mcpbox.domain.base import PageRequest
 from mcpbox.domain.errors import Invalid, StaleDigest
-from mcpbox.domain.evidence import Evidence
 from mcpbox.domain.ids import DecisionId, Digest, RequestId
-from mcpbox.domain.modules import PinnedWheel, WheelLock
 from mcpbox.domain.probation import ProbationTerms
 from mcpbox.domain.requests import (
     Channel,
@@ -25,12 +23,9 @@ from mcpbox.domain.requests import (
     LineComment,
     Outcome,
     RequestDetail,
-    RequestSummary,
     State,
     Verdict,
 )
-from mcpbox.domain.tools import ToolVersion
-from mcpbox.policies.probation import in_words
 
 if TYPE_CHECKING:
     from cli.office import Office
@@ -65,7 +60,7 @@ def show_list(
         echo_json(page.model_dump(mode="json"))
         return
     for request in page.items:
-        name = f"{request.title} {_change(request)}"
+        name = f"{request.title} {change_of(request)}"
         risk = request.risk or "-"
         echo(f"{request.id}  {request.state:<18} {risk:<9} {name}  {request.requester}")
     if not page.items:
@@ -79,16 +74,8 @@ def show(request_id: RequestArgument, *, json: Json = False) -> None:
     if json:
         echo_json(request.model_dump(mode="json"))
         return
-    for line in (*_asked(request), *_grants(request), *_risk(request)):
+    for line in lines_of(request):
         echo(line)
-    for line in _said(request):
-        echo(line)
-    for piece in request.evidence:
-        for line in _evidence(piece):
-            echo(line)
-    if request.proposed is not None:
-        echo()
-        echo(_difference(request, request.proposed))
 
 
 @app.command()
@@ -267,39 +254,6 @@ def delegate(
     _run(delegate)
 
 
-def _asked(request: RequestDetail) -> Iterator[str]:
-    yield f"{request.title} {_change(request)}: {request.state}"
-    yield f"digest     {request.digest}"
-    yield f"requester  {request.requester}: {request.notes or 'no notes'}"
-    if request.probation is not None:
-        yield f"probation  {in_words(request.probation)}"
-
-
-def _risk(request: RequestDetail) -> Iterator[str]:
-    if request.score is None:
-        return
-    yield f"risk       {request.score.points} of 100, {request.score.level}"
-    for part in request.score.contributions:
-        yield f"           {part.points:>+4}  {part.reason} ({part.check})"
-
-
-def _evidence(piece: Evidence) -> Iterator[str]:
-    yield f"{piece.status:<10} {piece.check}: {piece.summary}"
-    for finding in piece.findings:
-        place = f"{finding.line}:{finding.column or 1}: " if finding.line else ""
-        yield f"           {finding.level}: {place}{finding.title}: {finding.text}"
-    for use in piece.hosts:
-        said = "declared" if use.declared else "NOT DECLARED"
-        yield (
-            f"           {use.host} ({', '.join(use.methods) or 'no method'}): {said}, "
-            f"{use.reached} reached, {use.refused} refused"
-        )
-    for run in piece.runs:
-        answer = run.result if run.ok else f"failed: {run.error}"
-        before = f" (released: {run.before})" if run.changed else ""
-        yield f"           ran {run.made_by} {run.arguments}: {answer}{before}"
-
-
 def _decide(
     request_id: UUID,
     verdict: Verdict,
@@ -358,71 +312,6 @@ def _seen(request: RequestDetail, digest: str) -> Digest:
     if not request.digest.removeprefix("sha256:").startswith(digits):
         raise StaleDigest
     return request.digest
-
-
-def _change(request: RequestSummary) -> str:
-    if request.requirement is not None:
-        return f"({request.requirement.beside_module})"
-    if request.secret_name is not None:
-        return f"(to {', '.join(request.secret_hosts)})"
-    return f"({request.access})" if request.access else f"v{request.version_number}"
-
-
-def _grants(request: RequestDetail) -> Iterator[str]:
-    """What approving gives."""
-    if request.access is not None:
-        yield f"grants     {request.access}"
-    for host in request.secret_hosts:
-        yield f"grants     {request.secret_name} to {host}"
-    if request.days is not None:
-        yield f"holds      {request.days} {'day' if request.days == 1 else 'days'}"
-    for noun, names in (
-        ("", request.needs.hosts),
-        ("the module ", request.needs.modules),
-        ("the secret ", request.needs.secrets),
-    ):
-        for name in names:
-            yield f"grants     {noun}{name}"
-    if request.lock is not None:
-        yield from _packages(request.lock, request.installed)
-
-
-def _said(request: RequestDetail) -> Iterator[str]:
-    for vote in request.decisions:
-        taken = " (taken back)" if vote.retracted_at else ""
-        yield f"round {vote.round}    {vote.reviewer}: {vote.verdict} {vote.reason}{taken}".rstrip()
-    for remark in request.comments:
-        place = f"line {remark.line}: " if remark.line else ""
-        yield f"comment    {remark.author}: {place}{remark.text}"
-
-
-def _packages(lock: WheelLock, installed: WheelLock | None) -> Iterator[str]:
-    changes = lock.changes_since(installed)
-    for wheel in changes.added:
-        yield f"installs   {_pinned(wheel)}"
-    for old, new in changes.replaced:
-        yield f"replaces   {old} by {_pinned(new)}"
-    for wheel in changes.removed:
-        yield f"removes    {wheel}"
-    for wheel in changes.kept:
-        yield f"keeps      {_pinned(wheel)}"
-
-
-def _pinned(wheel: PinnedWheel) -> str:
-    return f"{wheel}: {wheel.filename} sha256:{wheel.sha256}"
-
-
-def _difference(request: RequestDetail, proposed: ToolVersion) -> str:
-    before = request.released.code.split("\n") if request.released else []
-    released = f"version {request.released.number}" if request.released else "nothing released"
-    lines = difflib.unified_diff(
-        before,
-        proposed.code.split("\n"),
-        released,
-        f"version {proposed.number}",
-        lineterm="",
-    )
-    return "\n".join(lines)
 
 
 def _run(doing: "Callable[[Office], Awaitable[T]]") -> T:
