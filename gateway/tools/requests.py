@@ -1,7 +1,5 @@
 """Management tools to ask for a publication, revise and follow it. None decides: that is I3."""
 
-from datetime import datetime
-
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.definition import (
@@ -13,28 +11,13 @@ from gateway.definition import (
     ToolInput,
     ToolOutput,
 )
-from gateway.findings import CheckView, FindingView, checks_of, findings_of
-from gateway.tools.next_steps import next_step
+from gateway.tools.request_views import RequestView
+from gateway.tools.tool_status import ToolStatusInput, ToolStatusOutput, get_tool_status
 from mcpbox.domain.base import PageRequest
-from mcpbox.domain.evidence import Risk
 from mcpbox.domain.ids import RequestId, ToolId
 from mcpbox.domain.modules import Requirement
-from mcpbox.domain.requests import (
-    REASON_MAX_LENGTH,
-    TERMINAL,
-    Comment,
-    CommentDraft,
-    Decision,
-    Kind,
-    RequestDetail,
-    RequestSummary,
-    State,
-    Verdict,
-)
+from mcpbox.domain.requests import REASON_MAX_LENGTH, TERMINAL, CommentDraft, State
 from mcpbox.domain.texts import JsonObject, Text
-from mcpbox.domain.tools import Approval, ToolDetail
-from mcpbox.policies.probation import in_words
-from mcpbox.policies.review import standing_votes
 
 _MODULE_MAX_LENGTH = 100
 _MODULES_MAX = 20
@@ -176,188 +159,6 @@ async def comment_on_request(caller: Caller, given: CommentInput) -> Commented:
         request_id=given.request_id,
         message="The reviewers see your comment.",
         next="Follow the request with mcpbox_get_tool_status.",
-    )
-
-
-class CommentView(BaseModel):
-    author: str
-    text: str
-    line: int | None
-    on_this_version: bool = Field(description="false: it is about an earlier round.")
-
-    @classmethod
-    def of(cls, comment: Comment, request: RequestDetail) -> "CommentView":
-        return cls(
-            author=comment.author,
-            text=comment.text,
-            line=comment.line,
-            on_this_version=comment.digest == request.digest,
-        )
-
-
-class DecisionView(BaseModel):
-    verdict: Verdict
-    reviewer: str
-    reason: str
-    decided_at: datetime
-    round: int
-    counts: bool = Field(description="false: it was taken back, or is about an earlier round.")
-
-    @classmethod
-    def of(cls, decision: Decision, request: RequestDetail) -> "DecisionView":
-        return cls(
-            verdict=decision.verdict,
-            reviewer=decision.reviewer,
-            reason=decision.reason,
-            decided_at=decision.decided_at,
-            round=decision.round,
-            counts=decision.round == request.round and decision.retracted_at is None,
-        )
-
-
-class RequestView(BaseModel):
-    id: RequestId
-    kind: Kind
-    title: str = Field(description="What it is about.")
-    server_name: str
-    tool_id: ToolId | None = Field(description="null where it is not about a tool.")
-    tool_name: str | None
-    version: int | None
-    state: State
-    state_reason: str = Field(description="Why it is in this state, in words.")
-    requester: str
-    notes: str
-    round: int = Field(description="Counted from 1; a revision begins the next.")
-    risk: Risk | None = Field(description="null until the evidence is complete.")
-    created_at: datetime
-    updated_at: datetime
-    expires_at: datetime
-    next: str
-
-    @classmethod
-    def of(cls, request: RequestSummary) -> "RequestView":
-        return cls(
-            id=request.id,
-            kind=request.kind,
-            title=request.title,
-            server_name=request.server_name,
-            tool_id=request.tool_id,
-            tool_name=request.tool_name,
-            version=request.version_number,
-            state=request.state,
-            state_reason=request.state_reason,
-            requester=request.requester,
-            notes=request.notes,
-            round=request.round,
-            risk=request.risk,
-            created_at=request.created_at,
-            updated_at=request.updated_at,
-            expires_at=request.expires_at,
-            next=next_step(request.kind, request.state),
-        )
-
-
-class ToolStatusInput(ToolInput):
-    tool_id: ToolId = Field(description="The tool's id, from mcpbox_list_tools.")
-
-
-class ToolStatusOutput(ToolOutput):
-    tool_id: ToolId
-    name: str
-    callable_name: str
-    enabled: bool
-    approval_status: Approval
-    current_version: int
-    released_version: int | None
-    request: RequestView | None = Field(description="The newest request about this tool.")
-    decisions: list[DecisionView] = Field(description="On that request, oldest first.")
-    denial_reason: str | None
-    requested_changes: list[str] = Field(description="What reviewers want changed.")
-    comments: list[CommentView] = Field(description="On that request, oldest first.")
-    missing_hosts: list[str] = Field(description="Hosts that approving would grant besides.")
-    probation: str | None = Field(
-        description="For how long it was approved, or how that ended; null: for good."
-    )
-    risk_score: int | None = Field(description="0 to 100; null until the evidence is complete.")
-    checks: list[CheckView] = Field(description="What was checked for the reviewers.")
-    findings: list[FindingView] = Field(
-        description="What the checks found; mend what can be mended before a person asks."
-    )
-    refused: list[str] = Field(
-        description="What was not granted when the rest was approved: do without it."
-    )
-
-
-async def get_tool_status(caller: Caller, given: ToolStatusInput) -> ToolStatusOutput:
-    """See where a tool stands: approval status, its request, reasons and wanted changes."""
-    tool = await caller.use_cases.tools.get(given.tool_id)
-    newest = await caller.use_cases.requests.list((), PageRequest(page_size=1), given.tool_id)
-    request = await caller.use_cases.requests.get(newest.items[0].id) if newest.items else None
-    return ToolStatusOutput(
-        tool_id=tool.id,
-        name=tool.name,
-        callable_name=tool.callable_name,
-        enabled=tool.enabled,
-        approval_status=tool.approval,
-        current_version=tool.current_version,
-        released_version=tool.released_version,
-        request=RequestView.of(request) if request else None,
-        decisions=[DecisionView.of(one, request) for one in request.decisions] if request else [],
-        denial_reason=_denial_reason(request),
-        requested_changes=_requested_changes(request),
-        comments=[CommentView.of(one, request) for one in request.comments] if request else [],
-        missing_hosts=list(request.needs.hosts) if request else [],
-        probation=None if tool.probation is None else in_words(tool.probation),
-        risk_score=request.score.points if request and request.score else None,
-        checks=checks_of(request.evidence) if request else [],
-        findings=findings_of(request.evidence) if request else [],
-        refused=_refused(request),
-        next=_after_status(tool, request),
-    )
-
-
-def _denial_reason(request: RequestDetail | None) -> str | None:
-    if request is None or request.state not in (State.DENIED, State.VETOED):
-        return None
-    return request.state_reason or " ".join(_reasons(request, Verdict.DENY))
-
-
-def _requested_changes(request: RequestDetail | None) -> list[str]:
-    if request is None or request.state is not State.CHANGES_REQUESTED:
-        return []
-    return _reasons(request, Verdict.REQUEST_CHANGES) or [request.state_reason]
-
-
-def _refused(request: RequestDetail | None) -> list[str]:
-    if request is None or request.granted is None:
-        return []
-    return [item for item in request.needs.items if item not in request.granted.items]
-
-
-def _reasons(request: RequestDetail, verdict: Verdict) -> list[str]:
-    votes = standing_votes(request.decisions, request.round)
-    return [vote.reason for vote in votes if vote.verdict is verdict]
-
-
-def _after_status(tool: ToolDetail, request: RequestDetail | None) -> str:
-    if request is not None and request.kind is not Kind.PUBLISH and not request.state.terminal:
-        return next_step(request.kind, request.state)
-    if tool.held_back:
-        return tool.held_back
-    if request is not None and request.version_number == tool.current_version:
-        if request.state is State.APPLIED and (refused := _refused(request)):
-            return (
-                f"It was approved without {', '.join(refused)}: change the code so that it does "
-                "not need that, then ask again."
-            )
-        if request.state is State.APPLIED and not tool.enabled:
-            return "It is approved but disabled: mcpbox_update_tool with enabled true brings it."
-        if request.state is State.APPLIED:
-            return f"Call it as {tool.callable_name}; start its server if it is stopped."
-        return next_step(Kind.PUBLISH, request.state)
-    return (
-        f"Nobody was asked about version {tool.current_version} yet: try it with "
-        "mcpbox_test_code, then ask with mcpbox_request_publish."
     )
 
 

@@ -1,0 +1,96 @@
+"""Requests, decisions and comments as management tools show them."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, Field
+
+from gateway.tools.next_steps import next_step
+from mcpbox.domain.evidence import Risk
+from mcpbox.domain.ids import RequestId, ToolId
+from mcpbox.domain.requests import (
+    Comment,
+    Decision,
+    Kind,
+    RequestDetail,
+    RequestSummary,
+    State,
+    Verdict,
+)
+
+
+class CommentView(BaseModel):
+    author: str
+    text: str
+    line: int | None
+    on_this_version: bool = Field(description="false: it is about an earlier round.")
+
+    @classmethod
+    def of(cls, comment: Comment, request: RequestDetail) -> "CommentView":
+        return cls(
+            author=comment.author,
+            text=comment.text,
+            line=comment.line,
+            on_this_version=comment.digest == request.digest,
+        )
+
+
+class DecisionView(BaseModel):
+    verdict: Verdict
+    reviewer: str
+    reason: str
+    decided_at: datetime
+    round: int
+    counts: bool = Field(description="false: it was taken back, or is about an earlier round.")
+
+    @classmethod
+    def of(cls, decision: Decision, request: RequestDetail) -> "DecisionView":
+        return cls(
+            verdict=decision.verdict,
+            reviewer=decision.reviewer,
+            reason=decision.reason,
+            decided_at=decision.decided_at,
+            round=decision.round,
+            counts=decision.round == request.round and decision.retracted_at is None,
+        )
+
+
+class RequestView(BaseModel):
+    id: RequestId
+    kind: Kind
+    title: str = Field(description="What it is about.")
+    server_name: str
+    tool_id: ToolId | None = Field(description="null where it is not about a tool.")
+    tool_name: str | None
+    version: int | None
+    state: State
+    state_reason: str = Field(description="Why it is in this state, in words.")
+    requester: str
+    notes: str
+    round: int = Field(description="Counted from 1; a revision begins the next.")
+    risk: Risk | None = Field(description="null until the evidence is complete.")
+    created_at: datetime
+    updated_at: datetime
+    expires_at: datetime
+    next: str
+
+    @classmethod
+    def of(cls, request: RequestSummary) -> "RequestView":
+        return cls(
+            id=request.id,
+            kind=request.kind,
+            title=request.title,
+            server_name=request.server_name,
+            tool_id=request.tool_id,
+            tool_name=request.tool_name,
+            version=request.version_number,
+            state=request.state,
+            state_reason=request.state_reason,
+            requester=request.requester,
+            notes=request.notes,
+            round=request.round,
+            risk=request.risk,
+            created_at=request.created_at,
+            updated_at=request.updated_at,
+            expires_at=request.expires_at,
+            next=next_step(request.kind, request.state),
+        )
