@@ -26,7 +26,7 @@ from ui.pages.tool import tool_page
 from ui.pages.tools import tools_page
 from ui.parts import blank, box, link, text
 from ui.plain import SCHEME_COOKIE, message_page
-from ui.rest import ApiProblem, SignedOut
+from ui.problems import ApiProblem, SignedOut
 from ui.sessions import Api, Sessions, cookie_name
 from ui.visit import Panel, Visit
 

@@ -8,8 +8,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ui.plain import message_page
-from ui.rest import ApiProblem, Visitor
+from ui.problems import ApiProblem
 from ui.sessions import cookie_in
+from ui.visitor import Visitor
 
 LOGIN = "/login"
 SOCKET = "/_nicegui_ws"

@@ -8,7 +8,8 @@ from starlette.responses import RedirectResponse, Response
 
 from ui.guard import LOGIN
 from ui.plain import SCHEME_COOKIE, login_page, message_page
-from ui.rest import ApiProblem, Rest, Session
+from ui.problems import ApiProblem
+from ui.rest import Rest, Session
 from ui.sessions import Api, Sessions
 
 _FORM_MAX_BYTES = 8192

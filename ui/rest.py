@@ -17,7 +17,6 @@ from mcpbox.domain.grants import Grant
 from mcpbox.domain.ids import RequestId
 from mcpbox.domain.narrowing import Switch
 from mcpbox.domain.notices import NewTarget, ReceivedNotice, Target, TargetDraft, Unread
-from mcpbox.domain.people import Role
 from mcpbox.domain.receipts import ReleaseReceipt
 from mcpbox.domain.recovery import Recovery, RecoveryOutcome, ResolveDraft
 from mcpbox.domain.requests import (
@@ -34,8 +33,9 @@ from mcpbox.domain.review_policy import PolicyChange, PolicyVersion
 from mcpbox.domain.secrets import Secret
 from mcpbox.domain.servers import IsolationMode, ServerModules, ServerSummary
 from mcpbox.domain.tools import ToolDetail, ToolSummary, ToolVersion
+from ui.problems import ApiProblem, problem_in
+from ui.visitor import Visitor
 
-_UNAUTHORIZED = 401
 _NOT_FOUND = 404
 TIMEOUT_S = 10.0
 """The in-process transport knows no timeouts of its own."""
@@ -43,59 +43,6 @@ TIMEOUT_S = 10.0
 _SWITCHES = {Switch.LIFT: "quarantine/lift"}
 Answer = TypeVar("Answer")
 Query = dict[str, str | int | list[str]]
-
-
-class ApiProblem(Exception):
-    """The API refused or did not answer; title and detail are fit to show."""
-
-    def __init__(self, status: int, title: str, detail: str) -> None:
-        super().__init__(f"{title}: {detail}")
-        self.status = status
-        self.title = title
-        self.detail = detail
-
-
-class SignedOut(ApiProblem):
-    """The session is not valid, or no longer."""
-
-
-class Visitor(BaseModel):
-    """Who looks at the panel."""
-
-    model_config = ConfigDict(frozen=True)
-
-    username: str
-    roles: frozenset[Role]
-
-    @property
-    def may_decide(self) -> bool:
-        """A courtesy that greys out buttons; the API decides about every decision by itself."""
-        return bool(self.roles & {Role.REVIEWER, Role.ADMIN})
-
-    @property
-    def may_revoke(self) -> bool:
-        """A courtesy, as above."""
-        return bool(self.roles & {Role.REVIEWER, Role.OPERATOR, Role.ADMIN})
-
-    @property
-    def may_switch(self) -> bool:
-        """A courtesy, as above."""
-        return bool(self.roles & {Role.OPERATOR, Role.ADMIN})
-
-    @property
-    def may_keep_secrets(self) -> bool:
-        """A courtesy, as above."""
-        return bool(self.roles & {Role.OPERATOR, Role.ADMIN})
-
-    @property
-    def may_read_audit(self) -> bool:
-        """A courtesy, as above."""
-        return bool(self.roles & {Role.AUDITOR, Role.ADMIN})
-
-    @property
-    def is_admin(self) -> bool:
-        """A courtesy, as above."""
-        return Role.ADMIN in self.roles
 
 
 class ServiceState(BaseModel):
@@ -383,41 +330,10 @@ class Rest:
                 503, "The API does not answer", "Nothing was changed; try again in a moment."
             ) from error
         if response.is_error:
-            raise _problem(response)
+            raise problem_in(response)
         return response
 
 
 @cache
 def _reader(kind: type[Answer]) -> TypeAdapter[Answer]:
     return TypeAdapter(kind)
-
-
-_TITLES = {
-    401: "Sign in first",
-    403: "That is not allowed",
-    404: "There is nothing here",
-    409: "That is not possible any more",
-    422: "That was not understood",
-    429: "Too many attempts",
-    503: "A part of mcpbox does not answer",
-}
-
-
-class _Problem(BaseModel):
-    detail: str = ""
-
-
-def _problem(response: httpx.Response) -> ApiProblem:
-    """Only a problem+json body is shown; anything else may be a proxy's page or a trace."""
-    said = _Problem()
-    if response.headers.get("content-type", "").startswith("application/problem+json"):
-        try:
-            said = _Problem.model_validate_json(response.content)
-        except ValidationError:
-            said = _Problem()
-    kind = SignedOut if response.status_code == _UNAUTHORIZED else ApiProblem
-    return kind(
-        response.status_code,
-        _TITLES.get(response.status_code, "The API could not answer"),
-        said.detail or f"It answered with status {response.status_code}; try again in a moment.",
-    )

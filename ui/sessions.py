@@ -6,7 +6,9 @@ from http.cookies import CookieError, SimpleCookie
 
 import httpx
 
-from ui.rest import Rest, SignedOut, Visitor
+from ui.problems import SignedOut
+from ui.rest import Rest
+from ui.visitor import Visitor
 
 Api = Callable[[str | None], httpx.AsyncClient]
 

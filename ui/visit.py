@@ -13,8 +13,10 @@ from nicegui.elements.mixins.text_element import TextElement
 from ui.guard import LOGIN
 from ui.live import GAP_S, Live, Topic
 from ui.parts import Stamp, stamp, symbol
-from ui.rest import ApiProblem, Rest, ServiceState, SignedOut, Visitor
+from ui.problems import ApiProblem, SignedOut
+from ui.rest import Rest, ServiceState
 from ui.sessions import Api, Sessions
+from ui.visitor import Visitor
 
 Given = ParamSpec("Given")
 

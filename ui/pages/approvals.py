@@ -11,7 +11,7 @@ from ui.pages.decide import ask_for_decision
 from ui.pages.queue import LISTS, QueueList, show_queue
 from ui.pages.request import RequestView
 from ui.parts import blank, box, button, connect_steps, text
-from ui.rest import ApiProblem
+from ui.problems import ApiProblem
 from ui.visit import Visit
 
 _KEYS = (

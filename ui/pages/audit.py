@@ -12,7 +12,7 @@ from mcpbox.domain.base import Page
 from mcpbox.domain.texts import reveal
 from ui.frame import Top
 from ui.parts import attributes, blank, box, button, icon, link, text
-from ui.rest import ApiProblem
+from ui.problems import ApiProblem
 from ui.section import Section
 from ui.tables import pager, row_link, table
 from ui.visit import Visit

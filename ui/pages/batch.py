@@ -6,7 +6,7 @@ from nicegui import ui
 
 from mcpbox.domain.requests import RequestSummary
 from ui.parts import attributes, box, button, icon, text
-from ui.rest import ApiProblem
+from ui.problems import ApiProblem
 from ui.visit import Visit
 from ui.words import change_of, plural
 

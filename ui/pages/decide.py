@@ -21,7 +21,7 @@ from mcpbox.domain.requests import (
 from ui.pages.facts import show_consequences
 from ui.pages.probation import ProbationChoice
 from ui.parts import attributes, box, button, icon, text
-from ui.rest import ApiProblem
+from ui.problems import ApiProblem
 from ui.visit import Visit
 from ui.words import STATES, VERDICTS, needs_typed_name
 

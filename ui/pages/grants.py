@@ -9,7 +9,7 @@ from mcpbox.domain.base import Page
 from mcpbox.domain.grants import Grant
 from mcpbox.domain.requests import REASON_MAX_LENGTH
 from ui.parts import attributes, blank, box, button, icon, text
-from ui.rest import ApiProblem
+from ui.problems import ApiProblem
 from ui.tables import row_link, table
 from ui.visit import Visit
 from ui.words import GRANTS, until, who

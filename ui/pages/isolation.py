@@ -4,7 +4,7 @@ from functools import partial
 
 from mcpbox.domain.servers import IsolationMode, ServerSummary
 from ui.parts import box, choice, text
-from ui.rest import ApiProblem
+from ui.problems import ApiProblem
 from ui.visit import Visit
 
 _TITLE = "How calls are kept apart"

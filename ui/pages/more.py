@@ -14,7 +14,7 @@ from mcpbox.domain.requests import (
     Verdict,
 )
 from ui.parts import attributes, box, button, callout, icon, text
-from ui.rest import ApiProblem
+from ui.problems import ApiProblem
 from ui.visit import Visit
 
 _Sending = Callable[[str], Awaitable[object]]

@@ -13,7 +13,7 @@ from mcpbox.domain.base import Page
 from mcpbox.domain.notices import ReceivedNotice, Target, TargetDraft, TargetKind
 from ui.frame import Top
 from ui.parts import attributes, blank, box, button, link, text
-from ui.rest import ApiProblem
+from ui.problems import ApiProblem
 from ui.section import Section
 from ui.tables import pager, table
 from ui.visit import Visit

@@ -17,7 +17,7 @@ from ui.pages.policy_form import requirements_card, settings_card
 from ui.pages.policy_history import show_dry_run, show_versions
 from ui.pages.policy_rules import overrides_card, rules_card
 from ui.parts import attributes, box, button, callout, icon, state_badge, text
-from ui.rest import ApiProblem
+from ui.problems import ApiProblem
 from ui.section import Section
 from ui.visit import Visit
 from ui.words import plural, who

@@ -8,7 +8,7 @@ from mcpbox.domain.review_policy import PolicyVersion
 from ui.diff import FileDiff, diff_file
 from ui.diff_view import DiffView
 from ui.parts import blank, box, state_badge, text
-from ui.rest import ApiProblem
+from ui.problems import ApiProblem
 from ui.tables import pager, row_link, table
 from ui.visit import Visit
 from ui.words import Tone, plural, who

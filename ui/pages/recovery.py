@@ -4,7 +4,7 @@ from functools import partial
 
 from mcpbox.domain.recovery import Recovery, RecoveryAction, RecoveryState, ResolveDraft
 from ui.parts import box, button, callout, link, text
-from ui.rest import ApiProblem
+from ui.problems import ApiProblem
 from ui.visit import Visit
 
 _ANSWERS = {

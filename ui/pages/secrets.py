@@ -8,7 +8,7 @@ from nicegui import ui
 
 from mcpbox.domain.secrets import VALUE_MAX_LENGTH, Secret
 from ui.parts import attributes, box, button, icon, state_badge, text
-from ui.rest import ApiProblem
+from ui.problems import ApiProblem
 from ui.tables import table
 from ui.visit import Visit
 from ui.words import Tone

@@ -10,7 +10,7 @@ from mcpbox.domain.servers import DesiredState, ServerSummary
 from mcpbox.domain.tools import ToolSummary
 from ui.confirm import Question, ask_to_confirm
 from ui.parts import box, button, icon, text
-from ui.rest import ApiProblem
+from ui.problems import ApiProblem
 from ui.visit import Visit
 from ui.words import who
 

@@ -4,7 +4,7 @@ from nicegui import ui
 
 from mcpbox.domain.requests import REASON_MAX_LENGTH, Comment, CommentDraft, RequestDetail
 from ui.parts import attributes, box, button, icon, text
-from ui.rest import ApiProblem
+from ui.problems import ApiProblem
 from ui.visit import Visit
 from ui.words import who
 

@@ -4,7 +4,8 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from ui.guard import Guard
-from ui.rest import ApiProblem, Visitor
+from ui.problems import ApiProblem
+from ui.visitor import Visitor
 
 COOKIE = "mcpbox"
 GOOD = "good"

@@ -2,7 +2,8 @@ import httpx
 import pytest
 
 from tests.unit.ui.stub_api import StubApi, problem
-from ui.rest import ApiProblem, Rest
+from ui.problems import ApiProblem
+from ui.rest import Rest
 from ui.sessions import REMEMBERED_S, Sessions, cookie_in, cookie_name
 
 
