@@ -11,7 +11,8 @@ from mcpbox.domain.requests import HostSubject, RequestSummary, workflow_ids_beg
 from mcpbox.store import requests, servers
 from mcpbox.store.grants import HOST, live_grants
 from mcpbox.store.session import Sessions, transaction
-from mcpbox.usecases.requests import Requests, attempt_after, require_not_denied
+from mcpbox.usecases.attempts import attempt_after, require_not_denied
+from mcpbox.usecases.requests import Requests
 
 
 class Network:

@@ -16,7 +16,8 @@ from mcpbox.policies.releases import last_revoked, may_restore, may_roll_back_to
 from mcpbox.store import releases, requests, tools
 from mcpbox.store.session import Sessions, transaction
 from mcpbox.store.tables.requests import RequestRow
-from mcpbox.usecases.requests import Requests, attempt_after
+from mcpbox.usecases.attempts import attempt_after
+from mcpbox.usecases.requests import Requests
 
 
 class Releases:

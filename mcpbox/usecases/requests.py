@@ -1,7 +1,6 @@
 """Change requests: ask, read, decide, withdraw. The workflow is the truth; this asks it."""
 
 import json
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -33,19 +32,15 @@ from mcpbox.domain.requests import (
     CommentDraft,
     DecideCommand,
     DecisionDraft,
-    GrantSubject,
-    HostSubject,
     Kind,
     ModuleSubject,
     Outcome,
-    PublishSubject,
     RequestDetail,
     RequestDraft,
     RequestSummary,
     RetractCommand,
     ReviewAfterwards,
     ReviseCommand,
-    SecretSubject,
     State,
     Subject,
     VersionSubject,
@@ -54,7 +49,6 @@ from mcpbox.domain.requests import (
     workflow_id_of,
     workflow_ids_begin,
 )
-from mcpbox.domain.tools import ToolDetail
 from mcpbox.policies.releases import may_publish_again
 from mcpbox.policies.review import (
     facts_of,
@@ -68,9 +62,11 @@ from mcpbox.store import modules, releases, requests, servers, tools
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.session import Sessions, transaction
-from mcpbox.store.tables.requests import CommentRow, RequestRow
+from mcpbox.store.tables.requests import CommentRow
 from mcpbox.temporal import Message, TemporalGate, WorkerSilent
-from sandbox.contract import DEFAULT_MODULES
+from mcpbox.usecases.attempts import module_attempt, publication_attempt
+from mcpbox.usecases.publications import publication_of, require_grantable
+from mcpbox.usecases.unprojected import not_projected_yet
 
 _SAMPLE_MAX_BYTES = 64 * 1024
 _COMMENTS_MAX = 1000
@@ -112,7 +108,7 @@ class Requests:
         async with transaction(self._sessions) as session:
             tool = await tools.get_tool(session, tool_id)
             held = await modules.requirements_of(session, tool.server_id)
-            subject, digest = _publication_of(tool, requirements, held), tool.current.digest
+            subject, digest = publication_of(tool, requirements, held), tool.current.digest
             current = await releases.get_released_version(session, tool_id, tool.current.id)
             may_publish_again(current).require()
             earlier = await requests.attempts(session, workflow_ids_begin(subject, digest))
@@ -120,7 +116,7 @@ class Requests:
             waiting = await requests.open_publications(session, tool_id)
             if sample_arguments is not None:
                 await tools.keep_sample(session, tool.current.id, sample_arguments)
-        attempt = _publication_attempt(tool, subject, earlier, denied)
+        attempt = publication_attempt(tool, subject, earlier, denied)
         for row in waiting:
             if row.digest == digest and row.round > 1:
                 return await self.get(RequestId(row.id))
@@ -155,7 +151,7 @@ class Requests:
             )
             granted = await modules.requirements_of(session, server_id)
             earlier = await requests.attempts(session, workflow_ids_begin(subject, digest))
-        attempt = _module_attempt(subject, granted, earlier)
+        attempt = module_attempt(subject, granted, earlier)
         return await self.ask_people(by, subject, digest, attempt, notes)
 
     async def decide(
@@ -200,7 +196,7 @@ class Requests:
         digest = tool.current.digest
         may_revise(facts_of(request), by, digest).require()
         command = ReviseCommand(
-            by=by, subject=_publication_of(tool, requirements, held), digest=digest, notes=notes
+            by=by, subject=publication_of(tool, requirements, held), digest=digest, notes=notes
         )
         await self._ask(request, Message.REVISE, command)
         return await self.get(request_id)
@@ -307,7 +303,7 @@ class Requests:
                 attempt += 1
                 continue
             if alive or (projected is not None and projected.state.terminal):
-                return projected or _not_projected_yet(draft, workflow_id, released_number)
+                return projected or not_projected_yet(draft, workflow_id, released_number)
             # Terminated in Temporal, which runs no code: the next attempt closes its row.
             attempt += 1
 
@@ -369,131 +365,3 @@ class Requests:
         if any(decision.id == draft.id for decision in request.decisions):
             return Outcome(request_id=request_id, state=request.state)
         raise Unavailable("The worker", "Send the decision again, with the same id.") from silence
-
-
-def require_grantable(requirement: Requirement) -> None:
-    """Raises: Conflict: every tool has it; Invalid: no package can bring it."""
-    module = requirement.module
-    if module in DEFAULT_MODULES:
-        raise Conflict(f"Every tool may import {module!r}; no grant is needed.")
-    if module in sys.stdlib_module_names:
-        raise Invalid(
-            f"{module!r} is a module of Python itself: no package brings it and no grant opens it. "
-            "mcpbox_validate_code says what to use instead."
-        )
-
-
-def _publication_of(
-    tool: ToolDetail, requirements: Sequence[Requirement], held: Sequence[Requirement]
-) -> PublishSubject:
-    """Raises: Conflict; Invalid: a module that needs no grant, or that the code does not import."""
-    new = {one.module: one for one in requirements if one not in held}
-    for one in new.values():
-        require_grantable(one)
-        if one.module not in tool.current.manifest.modules:
-            raise Invalid(
-                f"{tool.name!r} does not import {one.module!r}; ask for what it imports alone, or "
-                "use mcpbox_request_module."
-            )
-    return PublishSubject(
-        requirements=tuple(new[module] for module in sorted(new)),
-        server_id=tool.server_id,
-        server_name=tool.server_name,
-        tool_id=tool.id,
-        tool_name=tool.current.name,
-        version_id=tool.current.id,
-        version_number=tool.current.number,
-    )
-
-
-def _publication_attempt(
-    tool: ToolDetail,
-    subject: PublishSubject,
-    earlier: Sequence[RequestRow],
-    denied: RequestRow | None,
-) -> int:
-    """What was decided about a digest stays decided; what is open is asked again.
-
-    Raises: Conflict: released or refused already.
-    """
-    version = tool.current
-    if tool.released is not None and tool.released.digest == version.digest:
-        raise Conflict(f"Version {version.number} of {tool.callable_name!r} is released.")
-    # What a check missed may be brought with it now; what people denied stays denied.
-    brings_more = bool(subject.requirements) and (
-        denied is not None and requests.subject_in(denied) != subject
-    )
-    if denied is not None and (denied.state == State.DENIED or not brings_more):
-        word = "denied" if denied.state == State.DENIED else "vetoed by a check"
-        raise Conflict(
-            f"This exact version was {word}: {denied.state_reason or 'no reason was given'} "
-            "Change the tool with mcpbox_update_tool, then ask again."
-        )
-    return attempt_after(earlier)
-
-
-def _module_attempt(
-    subject: ModuleSubject, granted: Sequence[Requirement], earlier: Sequence[RequestRow]
-) -> int:
-    """A denial stays; a veto does not, for what the index offers may have changed.
-
-    Raises: Conflict: granted or denied already.
-    """
-    wanted = subject.requirement
-    if wanted in granted:
-        raise Conflict(f"{subject.server_name!r} may import {wanted.module!r} already.")
-    require_not_denied(earlier, f"The module {wanted.module!r} ({wanted})")
-    return attempt_after(earlier)
-
-
-def require_not_denied(earlier: Sequence[RequestRow], what: str) -> None:
-    """Raises: Conflict: what people decided stays decided."""
-    last = earlier[-1] if earlier else None
-    if last is not None and last.state == State.DENIED:
-        raise Conflict(
-            f"{what} was denied: {last.state_reason or 'no reason was given'} "
-            "Do without it, or ask for another one."
-        )
-
-
-def attempt_after(earlier: Sequence[RequestRow]) -> int:
-    """``earlier``: all for the same digest, oldest first; what is open is asked again."""
-    if not earlier:
-        return 0
-    return len(earlier) if State(earlier[-1].state).terminal else len(earlier) - 1
-
-
-def _not_projected_yet(
-    draft: RequestDraft, workflow_id: str, released_number: int | None
-) -> RequestSummary:
-    """Asked for and safe with Temporal; the worker has not written it down yet."""
-    subject, now = draft.subject, utc_now()
-    publication = subject if isinstance(subject, VersionSubject) else None
-    return RequestSummary(
-        id=draft.id,
-        workflow_id=workflow_id,
-        kind=subject.kind,
-        state=State.GATHERING,
-        state_reason="The worker has not taken it up yet; it will.",
-        title=subject.title,
-        server_id=subject.server_id,
-        server_name=subject.server_name,
-        tool_id=publication.tool_id if publication else None,
-        tool_name=publication.tool_name if publication else None,
-        version_id=publication.version_id if publication else None,
-        version_number=publication.version_number if publication else None,
-        released_number=released_number,
-        requirement=subject.requirement if isinstance(subject, ModuleSubject) else None,
-        access=subject.access if isinstance(subject, HostSubject) else None,
-        secret_name=subject.name if isinstance(subject, SecretSubject) else None,
-        secret_hosts=subject.hosts if isinstance(subject, SecretSubject) else (),
-        days=subject.days if isinstance(subject, GrantSubject) else None,
-        digest=draft.digest,
-        requester=draft.requester,
-        notes=draft.notes,
-        quorum=draft.quorum,
-        risk=None,
-        created_at=now,
-        updated_at=now,
-        expires_at=now + draft.ttl,
-    )

@@ -23,7 +23,8 @@ from mcpbox.store.grants import SECRET, granted
 from mcpbox.store.session import Sessions, transaction
 from mcpbox.store.tables.grants import GrantRow
 from mcpbox.store.tables.secrets import SecretRow
-from mcpbox.usecases.requests import Requests, attempt_after, require_not_denied
+from mcpbox.usecases.attempts import attempt_after, require_not_denied
+from mcpbox.usecases.requests import Requests
 from mcpbox.vault import Vault
 
 

@@ -18,7 +18,6 @@ PACKAGES = {
 LINES_MAX = 400
 LONGER: dict[str, int] = {
     "mcpbox/domain/requests.py": 504,
-    "mcpbox/usecases/requests.py": 499,
 }
 """To be split by noun; none may grow."""
 """A ratchet, path to lines: a number here goes down, and leaves once it is within the limit."""

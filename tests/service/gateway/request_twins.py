@@ -25,7 +25,8 @@ from mcpbox.domain.requests import (
     State,
 )
 from mcpbox.policies.review import facts_of, may_comment, may_revise, may_withdraw
-from mcpbox.usecases.requests import Requests, require_grantable
+from mcpbox.usecases.publications import require_grantable
+from mcpbox.usecases.requests import Requests
 from tests.service.gateway.catalog_twins import InMemoryServers, InMemoryTools
 from tests.service.gateway.pages import page_of
 from tests.service.gateway.world import World

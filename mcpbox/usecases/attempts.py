@@ -1,0 +1,67 @@
+"""Attempts: which one at the same ask comes next, and what stays decided."""
+
+from collections.abc import Sequence
+
+from mcpbox.domain.errors import Conflict
+from mcpbox.domain.modules import Requirement
+from mcpbox.domain.requests import ModuleSubject, PublishSubject, State
+from mcpbox.domain.tools import ToolDetail
+from mcpbox.store import requests
+from mcpbox.store.tables.requests import RequestRow
+
+
+def publication_attempt(
+    tool: ToolDetail,
+    subject: PublishSubject,
+    earlier: Sequence[RequestRow],
+    denied: RequestRow | None,
+) -> int:
+    """What was decided about a digest stays decided; what is open is asked again.
+
+    Raises: Conflict: released or refused already.
+    """
+    version = tool.current
+    if tool.released is not None and tool.released.digest == version.digest:
+        raise Conflict(f"Version {version.number} of {tool.callable_name!r} is released.")
+    # What a check missed may be brought with it now; what people denied stays denied.
+    brings_more = bool(subject.requirements) and (
+        denied is not None and requests.subject_in(denied) != subject
+    )
+    if denied is not None and (denied.state == State.DENIED or not brings_more):
+        word = "denied" if denied.state == State.DENIED else "vetoed by a check"
+        raise Conflict(
+            f"This exact version was {word}: {denied.state_reason or 'no reason was given'} "
+            "Change the tool with mcpbox_update_tool, then ask again."
+        )
+    return attempt_after(earlier)
+
+
+def module_attempt(
+    subject: ModuleSubject, granted: Sequence[Requirement], earlier: Sequence[RequestRow]
+) -> int:
+    """A denial stays; a veto does not, for what the index offers may have changed.
+
+    Raises: Conflict: granted or denied already.
+    """
+    wanted = subject.requirement
+    if wanted in granted:
+        raise Conflict(f"{subject.server_name!r} may import {wanted.module!r} already.")
+    require_not_denied(earlier, f"The module {wanted.module!r} ({wanted})")
+    return attempt_after(earlier)
+
+
+def require_not_denied(earlier: Sequence[RequestRow], what: str) -> None:
+    """Raises: Conflict: what people decided stays decided."""
+    last = earlier[-1] if earlier else None
+    if last is not None and last.state == State.DENIED:
+        raise Conflict(
+            f"{what} was denied: {last.state_reason or 'no reason was given'} "
+            "Do without it, or ask for another one."
+        )
+
+
+def attempt_after(earlier: Sequence[RequestRow]) -> int:
+    """``earlier``: all for the same digest, oldest first; what is open is asked again."""
+    if not earlier:
+        return 0
+    return len(earlier) if State(earlier[-1].state).terminal else len(earlier) - 1
