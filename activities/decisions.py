@@ -11,12 +11,13 @@ from temporalio import activity
 from activities.errors import final_domain_errors
 from activities.telling import tell_of_request
 from mcpbox.domain.audit import Action
+from mcpbox.domain.decisions import Decision
 from mcpbox.domain.errors import Conflict, Refused
 from mcpbox.domain.ids import Digest
 from mcpbox.domain.manifests import Needs
 from mcpbox.domain.notices import Event
 from mcpbox.domain.people import Principal, PrincipalKind
-from mcpbox.domain.requests import Decision, ReviewAfterwards, State
+from mcpbox.domain.requests import ReviewAfterwards, State
 from mcpbox.domain.review import ReviewTerms
 from mcpbox.policies.review import (
     RequestFacts,

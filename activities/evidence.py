@@ -17,7 +17,7 @@ from activities.words import counted
 from mcpbox.domain.evidence import Check, Evidence, Finding, Risk, Status
 from mcpbox.domain.inputs import inputs_from
 from mcpbox.domain.manifests import Granted, needs_beyond
-from mcpbox.domain.requests import requirements_in
+from mcpbox.domain.subjects import requirements_in
 from mcpbox.domain.tools import ToolVersion
 from mcpbox.policies.egress import host_uses
 from mcpbox.policies.static import read_code

@@ -12,7 +12,7 @@ from mcpbox.domain.audit import Action
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.ids import GrantId, RequestId, ServerId
 from mcpbox.domain.people import SYSTEM
-from mcpbox.domain.requests import Subject
+from mcpbox.domain.subjects import Subject
 from mcpbox.receipts import ReceiptSigner
 from mcpbox.store import grants, requests
 from mcpbox.store.audit import add_event

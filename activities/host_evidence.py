@@ -8,7 +8,7 @@ from mcpbox.domain.evidence import Check, Evidence, Finding, Risk, Status
 from mcpbox.domain.hosts import HostAccess, covers
 from mcpbox.domain.ids import Digest
 from mcpbox.domain.manifests import Manifest
-from mcpbox.domain.requests import HostSubject
+from mcpbox.domain.subjects import HostSubject
 
 
 def host_evidence(

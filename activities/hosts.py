@@ -15,7 +15,8 @@ from mcpbox.domain.errors import Conflict
 from mcpbox.domain.ids import Digest
 from mcpbox.domain.notices import Event
 from mcpbox.domain.people import SYSTEM
-from mcpbox.domain.requests import HostSubject, State
+from mcpbox.domain.requests import State
+from mcpbox.domain.subjects import HostSubject
 from mcpbox.receipts import ReceiptSigner
 from mcpbox.store import evidence, grants, requests, servers, tools
 from mcpbox.store.audit import add_event

@@ -7,10 +7,11 @@ from uuid import uuid5
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcpbox.domain.audit import Action
+from mcpbox.domain.decisions import Channel, DecisionDraft
 from mcpbox.domain.evidence import Evidence, Risk
 from mcpbox.domain.ids import DecisionId, Digest, RequestId
 from mcpbox.domain.people import Principal, PrincipalKind
-from mcpbox.domain.requests import Channel, DecisionDraft, State
+from mcpbox.domain.requests import State
 from mcpbox.domain.review import ReviewTerms
 from mcpbox.domain.review_policy import Automatic
 from mcpbox.policies.review import RequestFacts, may_decide, tally

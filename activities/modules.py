@@ -28,7 +28,8 @@ from mcpbox.domain.modules import (
 )
 from mcpbox.domain.notices import Event
 from mcpbox.domain.people import SYSTEM
-from mcpbox.domain.requests import ModuleSubject, State, requirements_in
+from mcpbox.domain.requests import State
+from mcpbox.domain.subjects import ModuleSubject, requirements_in
 from mcpbox.packages.facts import PyPI
 from mcpbox.packages.index import PackageIndex
 from mcpbox.packages.osv import OSV

@@ -9,14 +9,9 @@ from activities.errors import final_domain_errors
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.ids import Digest
 from mcpbox.domain.probation import Probation, ProbationEnd
-from mcpbox.domain.requests import (
-    REASON_MAX_LENGTH,
-    PublishSubject,
-    RequestDraft,
-    request_id_of,
-    workflow_id_of,
-    workflow_ids_begin,
-)
+from mcpbox.domain.reasons import REASON_MAX_LENGTH
+from mcpbox.domain.requests import RequestDraft, request_id_of, workflow_id_of, workflow_ids_begin
+from mcpbox.domain.subjects import PublishSubject
 from mcpbox.policies.probation import what_happened
 from mcpbox.store import probations, requests
 from mcpbox.store.session import Sessions, transaction

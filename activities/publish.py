@@ -24,7 +24,8 @@ from mcpbox.domain.modules import WheelLock
 from mcpbox.domain.notices import Event
 from mcpbox.domain.people import SYSTEM
 from mcpbox.domain.releases import ReleasedVersion
-from mcpbox.domain.requests import State, requirements_in
+from mcpbox.domain.requests import State
+from mcpbox.domain.subjects import requirements_in
 from mcpbox.policies.releases import may_publish_again, may_restore, may_roll_back_to
 from mcpbox.receipts import ReceiptSigner
 from mcpbox.sandbox_client import SandboxClient

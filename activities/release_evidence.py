@@ -7,7 +7,7 @@ from mcpbox.domain.base import utc_now
 from mcpbox.domain.evidence import Check, Evidence, Finding, Risk, Status
 from mcpbox.domain.ids import Digest
 from mcpbox.domain.releases import ReleasedVersion, VersionRelease
-from mcpbox.domain.requests import VersionSubject
+from mcpbox.domain.subjects import VersionSubject
 
 
 def release_evidence(

@@ -17,8 +17,9 @@ from mcpbox.domain.ids import Digest, RequestId
 from mcpbox.domain.manifests import Needs
 from mcpbox.domain.notices import Event
 from mcpbox.domain.people import SYSTEM, PrincipalKind
-from mcpbox.domain.requests import State, Subject, VersionSubject, requirements_in
+from mcpbox.domain.requests import State
 from mcpbox.domain.review import ReviewTerms
+from mcpbox.domain.subjects import Subject, VersionSubject, requirements_in
 from mcpbox.policies.risk import score_of
 from mcpbox.store import clients, evidence, requests, secrets, tools
 from mcpbox.store.audit import add_event

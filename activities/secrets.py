@@ -19,8 +19,9 @@ from mcpbox.domain.ids import Digest
 from mcpbox.domain.manifests import Manifest
 from mcpbox.domain.notices import Event
 from mcpbox.domain.people import SYSTEM
-from mcpbox.domain.requests import SecretSubject, State
+from mcpbox.domain.requests import State
 from mcpbox.domain.secrets import Secret
+from mcpbox.domain.subjects import SecretSubject
 from mcpbox.store import evidence, grants, requests, secrets, servers, tools
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce

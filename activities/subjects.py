@@ -1,6 +1,6 @@
 """The subject of a request, by the kind whose activity is asked."""
 
-from mcpbox.domain.requests import HostSubject, ModuleSubject, SecretSubject, VersionSubject
+from mcpbox.domain.subjects import HostSubject, ModuleSubject, SecretSubject, VersionSubject
 from workflows.contracts import Examination
 
 

@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcpbox.domain.notices import Event, Notice
 from mcpbox.domain.people import PrincipalKind, Role
-from mcpbox.domain.requests import Subject
+from mcpbox.domain.subjects import Subject
 from mcpbox.store import notices
 from mcpbox.store.tables.clients import ClientRow
 from mcpbox.store.tables.requests import RequestRow

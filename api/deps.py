@@ -8,9 +8,9 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from temporalio.converter import PayloadCodec
 
 from mcpbox.domain.base import PageRequest
+from mcpbox.domain.decisions import Channel
 from mcpbox.domain.errors import Unauthenticated
 from mcpbox.domain.people import Principal
-from mcpbox.domain.requests import Channel
 from mcpbox.sandbox_client import SandboxClient
 from mcpbox.store.session import Sessions
 from mcpbox.temporal import TemporalGate

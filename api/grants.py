@@ -11,7 +11,7 @@ from mcpbox.domain.base import Page
 from mcpbox.domain.errors import Conflict, Invalid, NotFound, Refused
 from mcpbox.domain.grants import Grant
 from mcpbox.domain.ids import GrantId, ServerId
-from mcpbox.domain.requests import REASON_MAX_LENGTH
+from mcpbox.domain.reasons import REASON_MAX_LENGTH
 from mcpbox.domain.texts import Text
 
 router = APIRouter(tags=["grants"])

@@ -8,14 +8,13 @@ from pydantic import BaseModel, Field
 from api.deps import ChannelDep, PageDep, PartsDep, PersonDep
 from api.problems import problems
 from mcpbox.domain.base import Page
+from mcpbox.domain.comments import Comment, CommentDraft
+from mcpbox.domain.decisions import DecisionDraft
 from mcpbox.domain.errors import Conflict, Invalid, NotFound, Refused
 from mcpbox.domain.ids import RequestId, ToolId
+from mcpbox.domain.reasons import REASON_MAX_LENGTH
 from mcpbox.domain.requests import (
     BATCH_MAX,
-    REASON_MAX_LENGTH,
-    Comment,
-    CommentDraft,
-    DecisionDraft,
     Outcome,
     RequestDetail,
     RequestSummary,

@@ -9,7 +9,7 @@ from api.deps import PartsDep, PersonDep
 from api.problems import problems
 from mcpbox.domain.errors import Conflict, Invalid, NotFound, Refused
 from mcpbox.domain.ids import ServerId, ToolId
-from mcpbox.domain.requests import REASON_MAX_LENGTH
+from mcpbox.domain.reasons import REASON_MAX_LENGTH
 from mcpbox.domain.servers import ServerSummary
 from mcpbox.domain.texts import Text
 from mcpbox.domain.tools import ToolDetail

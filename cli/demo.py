@@ -18,10 +18,12 @@ from mcp.client.subscriptions import Subscription, ToolsListChanged
 from cli.instance import Instance
 from cli.office import Office, open_office
 from cli.output import echo, echo_json
+from mcpbox.domain.decisions import Channel, DecisionDraft
 from mcpbox.domain.errors import DomainError, NotFound, Unavailable
 from mcpbox.domain.ids import DecisionId, RequestId
 from mcpbox.domain.people import SYSTEM, Scope
-from mcpbox.domain.requests import Channel, DecisionDraft, RequestDetail, State, Verdict
+from mcpbox.domain.requests import RequestDetail, State
+from mcpbox.domain.verdicts import Verdict
 from mcpbox.settings import Settings
 from mcpbox.usecases.people import ADMIN
 

@@ -13,19 +13,13 @@ from cli.configuration import load_settings
 from cli.output import echo, echo_json, errors_reported
 from cli.request_text import change_of, lines_of
 from mcpbox.domain.base import PageRequest
+from mcpbox.domain.comments import CommentDraft, LineComment
+from mcpbox.domain.decisions import Channel, DecisionDraft
 from mcpbox.domain.errors import Invalid, StaleDigest
 from mcpbox.domain.ids import DecisionId, Digest, RequestId
 from mcpbox.domain.probation import ProbationTerms
-from mcpbox.domain.requests import (
-    Channel,
-    CommentDraft,
-    DecisionDraft,
-    LineComment,
-    Outcome,
-    RequestDetail,
-    State,
-    Verdict,
-)
+from mcpbox.domain.requests import Outcome, RequestDetail, State
+from mcpbox.domain.verdicts import Verdict
 
 if TYPE_CHECKING:
     from cli.office import Office

@@ -9,9 +9,9 @@ from mcpbox.domain.digests import digest_of
 from mcpbox.domain.evidence import Risk
 from mcpbox.domain.ids import Digest, ServerId, ToolId, VersionId
 from mcpbox.domain.manifests import Granted, Manifest
-from mcpbox.domain.requests import Kind
 from mcpbox.domain.review_policy import ReviewFacts
 from mcpbox.domain.servers import DesiredState
+from mcpbox.domain.subjects import Kind
 from mcpbox.domain.tools import ToolVersion, VersionContent
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)

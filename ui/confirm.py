@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from nicegui import ui
 
-from mcpbox.domain.requests import REASON_MAX_LENGTH
+from mcpbox.domain.reasons import REASON_MAX_LENGTH
 from ui.parts import attributes, box, button, icon, text
 from ui.visit import Visit
 

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from mcpbox.domain.audit import AuditEvent, AuditVerification
 from mcpbox.domain.base import Page
+from mcpbox.domain.comments import Comment, CommentDraft
+from mcpbox.domain.decisions import DecisionDraft
 from mcpbox.domain.dry_runs import DryRun, Proposal
 from mcpbox.domain.executions import Execution, Overview
 from mcpbox.domain.grants import Grant
@@ -19,16 +21,7 @@ from mcpbox.domain.narrowing import Switch
 from mcpbox.domain.notices import NewTarget, ReceivedNotice, Target, TargetDraft, Unread
 from mcpbox.domain.receipts import ReleaseReceipt
 from mcpbox.domain.recovery import Recovery, RecoveryOutcome, ResolveDraft
-from mcpbox.domain.requests import (
-    Comment,
-    CommentDraft,
-    DecisionDraft,
-    Outcome,
-    RequestDetail,
-    RequestSummary,
-    ReviewAfterwards,
-    State,
-)
+from mcpbox.domain.requests import Outcome, RequestDetail, RequestSummary, ReviewAfterwards, State
 from mcpbox.domain.review_policy import PolicyChange, PolicyVersion
 from mcpbox.domain.secrets import Secret
 from mcpbox.domain.servers import IsolationMode, ServerModules, ServerSummary

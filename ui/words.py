@@ -8,9 +8,11 @@ from mcpbox.domain.evidence import Check, Risk, Status
 from mcpbox.domain.executions import ExecutionOutcome
 from mcpbox.domain.grants import GrantKind
 from mcpbox.domain.hosts import HostAccess
-from mcpbox.domain.requests import Kind, RequestSummary, State, Verdict
+from mcpbox.domain.requests import RequestSummary, State
 from mcpbox.domain.servers import DesiredState, ServerSummary
+from mcpbox.domain.subjects import Kind
 from mcpbox.domain.tools import Approval, ToolSummary
+from mcpbox.domain.verdicts import Verdict
 
 Tone = Literal["good", "warn", "bad", "busy", "idle"]
 

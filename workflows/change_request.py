@@ -12,19 +12,12 @@ with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
     from mcpbox import temporal
+    from mcpbox.domain.commands import DecideCommand, RetractCommand, ReviseCommand, WithdrawCommand
+    from mcpbox.domain.decisions import Channel, DecisionDraft
     from mcpbox.domain.errors import DomainError
     from mcpbox.domain.ids import DecisionId
     from mcpbox.domain.people import SYSTEM
-    from mcpbox.domain.requests import (
-        Channel,
-        DecideCommand,
-        DecisionDraft,
-        Outcome,
-        RetractCommand,
-        ReviseCommand,
-        State,
-        WithdrawCommand,
-    )
+    from mcpbox.domain.requests import Outcome, State
     from mcpbox.domain.texts import made_keepable
     from mcpbox.policies.review import may_decide, may_retract, may_revise, may_withdraw
     from mcpbox.temporal import Message

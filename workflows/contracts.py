@@ -10,11 +10,13 @@ from temporalio import activity
 
 from mcpbox.domain.anchors import Anchor
 from mcpbox.domain.base import DomainModel
+from mcpbox.domain.decisions import Channel, DecisionDraft
 from mcpbox.domain.evidence import Check, Risk, Status
 from mcpbox.domain.ids import Digest, GrantId, ReleaseId, RequestId
 from mcpbox.domain.manifests import Needs
-from mcpbox.domain.requests import Channel, DecisionDraft, RequestDraft, State, Subject
+from mcpbox.domain.requests import RequestDraft, State
 from mcpbox.domain.review import ReviewTerms
+from mcpbox.domain.subjects import Subject
 
 
 class OpenRequest(DomainModel):

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from mcpbox.domain.evidence import Check
-from mcpbox.domain.requests import Kind, Subject, requirements_in
+from mcpbox.domain.subjects import Kind, Subject, requirements_in
 from workflows.contracts import (
     ApplyRequest,
     EvidenceActivities,

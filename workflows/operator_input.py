@@ -4,10 +4,12 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from mcpbox.domain.base import DomainModel
+from mcpbox.domain.decisions import ChosenId
 from mcpbox.domain.ids import Digest
 from mcpbox.domain.probation import ProbationTerms
-from mcpbox.domain.requests import REASON_MAX_LENGTH, ChosenId, Verdict
+from mcpbox.domain.reasons import REASON_MAX_LENGTH
 from mcpbox.domain.texts import Text
+from mcpbox.domain.verdicts import Verdict
 from mcpbox.payloads import Unreadable
 
 

@@ -15,7 +15,8 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from mcpbox import temporal
-    from mcpbox.domain.requests import PublishSubject, RequestDraft, State
+    from mcpbox.domain.requests import RequestDraft, State
+    from mcpbox.domain.subjects import PublishSubject
     from workflows.contracts import (
         CloseProbation,
         EndedProbation,

@@ -5,7 +5,9 @@ from pydantic import BaseModel, Field
 from gateway.definition import Caller, Done, ToolDefinition, ToolInput, ToolOutput
 from mcpbox.domain.ids import RequestId, ServerId
 from mcpbox.domain.modules import GrantedModule, Requirement
-from mcpbox.domain.requests import REASON_MAX_LENGTH, Days, State
+from mcpbox.domain.reasons import REASON_MAX_LENGTH
+from mcpbox.domain.requests import State
+from mcpbox.domain.subjects import Days
 from mcpbox.domain.texts import Text
 from sandbox.contract import DEFAULT_MODULES
 

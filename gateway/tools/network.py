@@ -5,7 +5,9 @@ from pydantic import Field
 from gateway.definition import Caller, Done, ToolDefinition, ToolInput
 from mcpbox.domain.hosts import HOST_MAX_LENGTH, METHODS, PATH_MAX_LENGTH, HostAccess
 from mcpbox.domain.ids import RequestId, ServerId
-from mcpbox.domain.requests import REASON_MAX_LENGTH, Days, State
+from mcpbox.domain.reasons import REASON_MAX_LENGTH
+from mcpbox.domain.requests import State
+from mcpbox.domain.subjects import Days
 from mcpbox.domain.texts import Text
 
 

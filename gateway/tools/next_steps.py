@@ -1,6 +1,7 @@
 """What an LLM is told to do next, for each kind of request in each state."""
 
-from mcpbox.domain.requests import Kind, State
+from mcpbox.domain.requests import State
+from mcpbox.domain.subjects import Kind
 
 
 def next_step(kind: Kind, state: State) -> str:

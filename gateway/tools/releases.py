@@ -6,8 +6,9 @@ from pydantic import BaseModel, Field
 
 from gateway.definition import Caller, Done, ToolDefinition, ToolInput, ToolOutput
 from mcpbox.domain.ids import Digest, RequestId, ToolId
+from mcpbox.domain.reasons import REASON_MAX_LENGTH
 from mcpbox.domain.releases import ReleasedVersion
-from mcpbox.domain.requests import REASON_MAX_LENGTH, RequestSummary, State
+from mcpbox.domain.requests import RequestSummary, State
 from mcpbox.domain.texts import Text
 
 _TOOL = "The tool's id, from mcpbox_list_tools."

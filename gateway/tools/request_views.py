@@ -5,17 +5,13 @@ from datetime import datetime
 from pydantic import BaseModel, Field
 
 from gateway.tools.next_steps import next_step
+from mcpbox.domain.comments import Comment
+from mcpbox.domain.decisions import Decision
 from mcpbox.domain.evidence import Risk
 from mcpbox.domain.ids import RequestId, ToolId
-from mcpbox.domain.requests import (
-    Comment,
-    Decision,
-    Kind,
-    RequestDetail,
-    RequestSummary,
-    State,
-    Verdict,
-)
+from mcpbox.domain.requests import RequestDetail, RequestSummary, State
+from mcpbox.domain.subjects import Kind
+from mcpbox.domain.verdicts import Verdict
 
 
 class CommentView(BaseModel):

@@ -14,9 +14,11 @@ from gateway.definition import (
 from gateway.tools.request_views import RequestView
 from gateway.tools.tool_status import ToolStatusInput, ToolStatusOutput, get_tool_status
 from mcpbox.domain.base import PageRequest
+from mcpbox.domain.comments import CommentDraft
 from mcpbox.domain.ids import RequestId, ToolId
 from mcpbox.domain.modules import Requirement
-from mcpbox.domain.requests import REASON_MAX_LENGTH, TERMINAL, CommentDraft, State
+from mcpbox.domain.reasons import REASON_MAX_LENGTH
+from mcpbox.domain.requests import TERMINAL, State
 from mcpbox.domain.texts import JsonObject, Text
 
 _MODULE_MAX_LENGTH = 100

@@ -4,8 +4,10 @@ from pydantic import BaseModel, Field
 
 from gateway.definition import Caller, Done, ToolDefinition, ToolInput, ToolOutput
 from mcpbox.domain.ids import RequestId, ServerId
-from mcpbox.domain.requests import REASON_MAX_LENGTH, Days, State
+from mcpbox.domain.reasons import REASON_MAX_LENGTH
+from mcpbox.domain.requests import State
 from mcpbox.domain.secrets import HOSTS_MAX, NAME_MAX_LENGTH, Secret
+from mcpbox.domain.subjects import Days
 from mcpbox.domain.texts import Text
 
 _SERVER = "The server's id, from mcpbox_list_servers."

@@ -8,8 +8,10 @@ from gateway.tools.next_steps import next_step
 from gateway.tools.request_views import CommentView, DecisionView, RequestView
 from mcpbox.domain.base import PageRequest
 from mcpbox.domain.ids import ToolId
-from mcpbox.domain.requests import Kind, RequestDetail, State, Verdict
+from mcpbox.domain.requests import RequestDetail, State
+from mcpbox.domain.subjects import Kind
 from mcpbox.domain.tools import Approval, ToolDetail
+from mcpbox.domain.verdicts import Verdict
 from mcpbox.policies.probation import in_words
 from mcpbox.policies.review import standing_votes
 

@@ -5,8 +5,9 @@ from enum import StrEnum
 
 from mcpbox.domain.base import DomainModel
 from mcpbox.domain.ids import RequestId
-from mcpbox.domain.requests import Kind, Verdict
 from mcpbox.domain.review_policy import ReviewFacts, ReviewPolicy, Rule
+from mcpbox.domain.subjects import Kind
+from mcpbox.domain.verdicts import Verdict
 
 
 class Proposal(DomainModel):

@@ -2,50 +2,26 @@
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Literal
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import NAMESPACE_URL, uuid5
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from mcpbox.domain.base import DomainModel
+from mcpbox.domain.comments import Comment
+from mcpbox.domain.decisions import Decision
 from mcpbox.domain.evidence import Evidence, Risk, RiskScore
-from mcpbox.domain.grants import DAYS_MAX
 from mcpbox.domain.hosts import HostAccess
-from mcpbox.domain.ids import (
-    CommentId,
-    DecisionId,
-    Digest,
-    RequestId,
-    ServerId,
-    ToolId,
-    VersionId,
-)
+from mcpbox.domain.ids import Digest, RequestId, ServerId, ToolId, VersionId
 from mcpbox.domain.manifests import Needs
 from mcpbox.domain.modules import Requirement, WheelLock
-from mcpbox.domain.people import Principal
-from mcpbox.domain.probation import Probation, ProbationTerms
+from mcpbox.domain.probation import Probation
+from mcpbox.domain.reasons import REASON_MAX_LENGTH
 from mcpbox.domain.review import ReviewTerms
-from mcpbox.domain.secrets import SecretName
+from mcpbox.domain.subjects import Kind, Subject
 from mcpbox.domain.texts import Text
-from mcpbox.domain.tools import ToolVersion, callable_name
-from mcpbox.domain.verdicts import Verdict
+from mcpbox.domain.tools import ToolVersion
 
-REASON_MAX_LENGTH = 2000
-LINE_COMMENTS_MAX = 50
-BREAK_GLASS_REASON_MIN_LENGTH = 10
 BATCH_MAX = 50
-_REFUSED_MAX = 100
-_CHOSEN_ID_MAX_LENGTH = 200
-_DIGEST_MAX_LENGTH = 100
-
-
-class Kind(StrEnum):
-    PUBLISH = "publish"
-    MODULE_GRANT = "module_grant"
-    HOST_GRANT = "host_grant"
-    SECRET_BINDING = "secret_binding"  # noqa: S105 - a word, no secret
-    ROLLBACK = "rollback"
-    RESTORE = "restore"
 
 
 class State(StrEnum):
@@ -84,156 +60,6 @@ TERMINAL = frozenset(
 )
 
 
-class Channel(StrEnum):
-    """The face a decision came through."""
-
-    API = "api"
-    PANEL = "panel"
-    CLI = "cli"
-    TEMPORAL = "temporal"
-    POLICY = "policy"
-    """No face: a rule decided when the request was presented."""
-
-
-Days = Annotated[int, Field(ge=1, le=DAYS_MAX)]
-"""How long a grant holds, counted from when it takes effect."""
-
-
-class VersionSubject(DomainModel):
-    """One version of a tool, which is to be the one that clients call."""
-
-    server_id: ServerId
-    server_name: str
-    tool_id: ToolId
-    tool_name: str
-    version_id: VersionId
-    version_number: int
-
-    @property
-    def key(self) -> str:
-        return str(self.tool_id)
-
-    @property
-    def thing(self) -> str:
-        """What a newer request of this kind, with the same key, takes the place of."""
-        return self.key
-
-    @property
-    def title(self) -> str:
-        return callable_name(self.server_name, self.tool_name)
-
-
-class PublishSubject(VersionSubject):
-    """Make one version of a tool callable, with the grants it needs."""
-
-    kind: Literal[Kind.PUBLISH] = Kind.PUBLISH
-    requirements: tuple[Requirement, ...] = ()
-    """Modules that it brings with it, sorted by module; its server has none of them yet."""
-
-    @property
-    def label(self) -> str:
-        return f"publish {self.title} v{self.version_number}"
-
-
-class RollbackSubject(VersionSubject):
-    """Go back to a version that was released once."""
-
-    kind: Literal[Kind.ROLLBACK] = Kind.ROLLBACK
-
-    @property
-    def label(self) -> str:
-        return f"roll {self.title} back to v{self.version_number}"
-
-
-class RestoreSubject(VersionSubject):
-    """Bring back what a person revoked."""
-
-    kind: Literal[Kind.RESTORE] = Kind.RESTORE
-
-    @property
-    def label(self) -> str:
-        return f"restore {self.title} v{self.version_number}"
-
-
-class GrantSubject(DomainModel):
-    """Let the tools of one server use something."""
-
-    server_id: ServerId
-    server_name: str
-    days: Days | None = None
-    """``None``: until somebody revokes it."""
-
-    @property
-    def key(self) -> str:
-        return str(self.server_id)
-
-
-class ModuleSubject(GrantSubject):
-    """Let a server's tools import a module, with all the packages that it needs."""
-
-    kind: Literal[Kind.MODULE_GRANT] = Kind.MODULE_GRANT
-    requirement: Requirement
-
-    @property
-    def thing(self) -> str:
-        return self.requirement.module
-
-    @property
-    def title(self) -> str:
-        return f"{self.requirement.module} for {self.server_name}"
-
-    @property
-    def label(self) -> str:
-        return f"grant {self.server_name} the module {self.requirement.module}"
-
-
-class HostSubject(GrantSubject):
-    """Let a server's tools reach a host, as far as their own code names it."""
-
-    kind: Literal[Kind.HOST_GRANT] = Kind.HOST_GRANT
-    access: HostAccess
-
-    @property
-    def thing(self) -> str:
-        return str(self.access)
-
-    @property
-    def title(self) -> str:
-        return f"{self.access.authority} for {self.server_name}"
-
-    @property
-    def label(self) -> str:
-        return f"grant {self.server_name} the host {self.access}"
-
-
-class SecretSubject(GrantSubject):
-    """Let a server's tools use a secret, as far as their own code names it."""
-
-    kind: Literal[Kind.SECRET_BINDING] = Kind.SECRET_BINDING
-    name: SecretName
-    hosts: tuple[str, ...]
-    """Where its value may be sent."""
-
-    @property
-    def thing(self) -> str:
-        return self.name
-
-    @property
-    def title(self) -> str:
-        return f"{self.name} for {self.server_name}"
-
-    @property
-    def label(self) -> str:
-        return f"let {self.server_name} use the secret {self.name}"
-
-
-Subject = Annotated[
-    PublishSubject | RollbackSubject | RestoreSubject | ModuleSubject | HostSubject | SecretSubject,
-    Field(discriminator="kind"),
-]
-"""What a request is about."""
-
-
 class RequestDraft(DomainModel):
     """What starts a change request workflow. No code in it: the version is named by its id."""
 
@@ -245,17 +71,6 @@ class RequestDraft(DomainModel):
     notes: Text = Field(default="", max_length=REASON_MAX_LENGTH)
     quorum: int = Field(default=1, ge=1)
     ttl: timedelta = timedelta(days=7)
-
-
-def requirements_in(subject: Subject) -> tuple[Requirement, ...]:
-    """The modules that approving grants."""
-    match subject:
-        case ModuleSubject():
-            return (subject.requirement,)
-        case PublishSubject():
-            return subject.requirements
-        case _:
-            return ()
 
 
 def workflow_id_of(subject: Subject, digest: Digest, attempt: int) -> str:
@@ -275,128 +90,11 @@ def request_id_of(workflow_id: str) -> RequestId:
     return RequestId(uuid5(NAMESPACE_URL, f"mcpbox:{workflow_id}"))
 
 
-def _as_uuid(value: object) -> object:
-    if not isinstance(value, str) or not 0 < len(value) <= _CHOSEN_ID_MAX_LENGTH:
-        return value
-    try:
-        return UUID(value)
-    except ValueError:
-        return uuid5(NAMESPACE_URL, f"mcpbox:decision:{value}")
-
-
-ChosenId = Annotated[DecisionId, BeforeValidator(_as_uuid)]
-"""A UUID, or any other text, which stands for a UUID that is always the same."""
-
-
-class LineComment(DomainModel):
-    """A remark at one line of the code that the decision is about."""
-
-    line: int = Field(ge=1, le=1_000_000)
-    text: Text = Field(min_length=1, max_length=REASON_MAX_LENGTH)
-
-
-class DecisionDraft(DomainModel):
-    """What a reviewer sends; identity and time are added by us, never by the sender."""
-
-    id: ChosenId = Field(
-        description="Chosen by the sender: a UUID or any text; a retry with it changes nothing."
-    )
-    verdict: Verdict
-    reason: Text = Field(default="", max_length=REASON_MAX_LENGTH)
-    seen_digest: Digest = Field(
-        min_length=1,
-        max_length=_DIGEST_MAX_LENGTH,
-        description="The digest on the reviewer's screen; any other is stale.",
-    )
-    probation: ProbationTerms | None = Field(
-        default=None,
-        description="When approving a publication: for how long, before people are asked again.",
-    )
-    comments: tuple[LineComment, ...] = Field(
-        default=(), max_length=LINE_COMMENTS_MAX, description="Remarks at lines of the code."
-    )
-    refused: tuple[Text, ...] = Field(
-        default=(),
-        max_length=_REFUSED_MAX,
-        description="When approving: items of the request's needs that are not granted.",
-    )
-    break_glass: bool = Field(
-        default=False,
-        description="An admin alone forces the approval; another person reviews it afterwards.",
-    )
-
-
-class Decision(DecisionDraft):
-    request_id: RequestId
-    reviewer: str
-    """User name of the person."""
-    channel: Channel
-    decided_at: datetime
-    round: int = 1
-    """Only votes of the request's present round count."""
-    on_behalf_of: str | None = None
-    """User name of the person whose right was used, by their deputy."""
-    retracted_at: datetime | None = None
-
-
-class Comment(DomainModel):
-    id: CommentId
-    request_id: RequestId
-    author: str
-    """Label of the principal."""
-    text: str
-    line: int | None = None
-    """Of the code with this digest; ``None``: about the request as a whole."""
-    digest: Digest
-    round: int
-    decision_id: DecisionId | None = None
-    """Of the decision that it came with."""
-    commented_at: datetime
-
-
-class CommentDraft(DomainModel):
-    text: Text = Field(min_length=1, max_length=REASON_MAX_LENGTH)
-    line: int | None = Field(
-        default=None, ge=1, le=1_000_000, description="Of the code as it is shown now."
-    )
-
-
 class ReviewAfterwards(StrEnum):
     """What became of an approval that one admin forced."""
 
     OPEN = "open"
     REVIEWED = "reviewed"
-
-
-class DecideCommand(DomainModel):
-    """Payload of the update ``decide``, made by a face that knows who is asking."""
-
-    draft: DecisionDraft
-    reviewer: Principal
-    channel: Channel
-
-
-class WithdrawCommand(DomainModel):
-    """Payload of the update ``withdraw``."""
-
-    by: Principal
-    reason: Text = Field(default="", max_length=REASON_MAX_LENGTH)
-
-
-class ReviseCommand(DomainModel):
-    """Payload of the update ``revise``: a newer version on the same request."""
-
-    by: Principal
-    subject: Subject
-    digest: Digest
-    notes: Text = Field(default="", max_length=REASON_MAX_LENGTH)
-
-
-class RetractCommand(DomainModel):
-    """Payload of the update ``retract``: take one's own vote back."""
-
-    by: Principal
-    channel: Channel
 
 
 class RequestSummary(DomainModel):

@@ -12,9 +12,11 @@ from pydantic import Field, StringConstraints, model_validator
 
 from mcpbox.domain.base import DomainModel
 from mcpbox.domain.evidence import Risk
-from mcpbox.domain.requests import REASON_MAX_LENGTH, Kind, Verdict
+from mcpbox.domain.reasons import REASON_MAX_LENGTH
 from mcpbox.domain.review import Requirements, Roles, Separation, Verdicts
+from mcpbox.domain.subjects import Kind
 from mcpbox.domain.texts import Text
+from mcpbox.domain.verdicts import Verdict
 
 EXPRESSION_MAX_LENGTH = 1000
 BUILT_IN_RULES = frozenset(

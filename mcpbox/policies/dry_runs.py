@@ -1,9 +1,9 @@
 """What another policy would have made of a past decision."""
 
 from mcpbox.domain.dry_runs import Effect, PastDecision, WouldBe
-from mcpbox.domain.requests import Verdict
 from mcpbox.domain.review_policy import PolicyVersion
 from mcpbox.domain.tools import callable_name
+from mcpbox.domain.verdicts import Verdict
 from mcpbox.policies.requirements import automatic_verdict, terms_for
 
 

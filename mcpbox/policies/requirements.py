@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from mcpbox.domain.errors import Refused
 from mcpbox.domain.evidence import Status
 from mcpbox.domain.people import Principal, PrincipalKind, Role
-from mcpbox.domain.requests import Kind, Verdict
 from mcpbox.domain.review import ReviewTerms
 from mcpbox.domain.review_policy import (
     ApprovalMode,
@@ -19,6 +18,8 @@ from mcpbox.domain.review_policy import (
     Rule,
     SecuritySettings,
 )
+from mcpbox.domain.subjects import Kind
+from mcpbox.domain.verdicts import Verdict
 from mcpbox.policies.rules import RuleFailed, matches, require_sound
 from mcpbox.policies.ruling import ALLOWED, Ruling
 

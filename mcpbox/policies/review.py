@@ -3,22 +3,15 @@
 from collections.abc import Iterable
 
 from mcpbox.domain.base import DomainModel
+from mcpbox.domain.decisions import BREAK_GLASS_REASON_MIN_LENGTH, Channel, Decision, DecisionDraft
 from mcpbox.domain.errors import Conflict, Invalid, Refused, RequestFinished, StaleDigest
 from mcpbox.domain.evidence import Risk
 from mcpbox.domain.ids import Digest
 from mcpbox.domain.manifests import Needs
 from mcpbox.domain.people import Delegator, Principal, PrincipalKind, Role
-from mcpbox.domain.requests import (
-    BREAK_GLASS_REASON_MIN_LENGTH,
-    Channel,
-    Decision,
-    DecisionDraft,
-    RequestDetail,
-    ReviewAfterwards,
-    State,
-    Verdict,
-)
+from mcpbox.domain.requests import RequestDetail, ReviewAfterwards, State
 from mcpbox.domain.review import ReviewTerms, Separation
+from mcpbox.domain.verdicts import Verdict
 from mcpbox.policies.ruling import ALLOWED, Ruling
 
 REVIEWING_ROLES = frozenset({Role.REVIEWER, Role.ADMIN})

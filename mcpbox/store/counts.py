@@ -4,8 +4,10 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcpbox.domain.audit import Action
+from mcpbox.domain.decisions import Channel
 from mcpbox.domain.executions import ExecutionOutcome, Origin
-from mcpbox.domain.requests import Channel, ReviewAfterwards, State, Verdict
+from mcpbox.domain.requests import ReviewAfterwards, State
+from mcpbox.domain.verdicts import Verdict
 from mcpbox.store.tables.audit import AuditRow
 from mcpbox.store.tables.executions import ExecutionRow
 from mcpbox.store.tables.requests import DecisionRow, RequestRow

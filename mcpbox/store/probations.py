@@ -14,7 +14,7 @@ from mcpbox.domain.executions import Execution, ExecutionOutcome, Origin
 from mcpbox.domain.ids import ReleaseId, RequestId, ToolId
 from mcpbox.domain.people import SYSTEM
 from mcpbox.domain.probation import Probation, ProbationEnd, ProbationTerms
-from mcpbox.domain.requests import Verdict
+from mcpbox.domain.verdicts import Verdict
 from mcpbox.policies.probation import end_of, strictest, terms_in_words, what_happened, why_over
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce

@@ -10,6 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from mcpbox.domain.base import Page, PageRequest
+from mcpbox.domain.comments import Comment
+from mcpbox.domain.decisions import Channel, Decision
 from mcpbox.domain.errors import NotFound
 from mcpbox.domain.evidence import Check, Evidence, Finding, HostUse, Risk, Status, TrialRun
 from mcpbox.domain.ids import (
@@ -25,25 +27,24 @@ from mcpbox.domain.manifests import Needs
 from mcpbox.domain.probation import ProbationTerms
 from mcpbox.domain.requests import (
     TERMINAL,
-    Channel,
-    Comment,
-    Decision,
-    GrantSubject,
-    HostSubject,
-    Kind,
-    ModuleSubject,
     RequestDetail,
     RequestSummary,
     ReviewAfterwards,
     Round,
-    SecretSubject,
     State,
-    Subject,
-    Verdict,
-    VersionSubject,
 )
 from mcpbox.domain.review import ReviewTerms
+from mcpbox.domain.subjects import (
+    GrantSubject,
+    HostSubject,
+    Kind,
+    ModuleSubject,
+    SecretSubject,
+    Subject,
+    VersionSubject,
+)
 from mcpbox.domain.tools import callable_name
+from mcpbox.domain.verdicts import Verdict
 from mcpbox.policies.review import standing_votes
 from mcpbox.policies.risk import score_of
 from mcpbox.store import audit, modules, probations

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from mcpbox.domain.decisions import Channel
 from mcpbox.domain.dry_runs import PastDecision
 from mcpbox.domain.errors import Invalid
 from mcpbox.domain.evidence import Evidence, Risk
@@ -14,16 +15,10 @@ from mcpbox.domain.hosts import HostAccess
 from mcpbox.domain.ids import RequestId
 from mcpbox.domain.manifests import Granted, Manifest, needs_beyond
 from mcpbox.domain.people import PrincipalKind
-from mcpbox.domain.requests import (
-    Channel,
-    HostSubject,
-    Kind,
-    ModuleSubject,
-    SecretSubject,
-    State,
-    Verdict,
-)
+from mcpbox.domain.requests import State
 from mcpbox.domain.review_policy import ReviewFacts
+from mcpbox.domain.subjects import HostSubject, Kind, ModuleSubject, SecretSubject
+from mcpbox.domain.verdicts import Verdict
 from mcpbox.store.clients import find_client
 from mcpbox.store.grants import granted
 from mcpbox.store.tables.requests import DecisionRow, RequestRow

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from mcpbox.domain.errors import Conflict
 from mcpbox.domain.modules import Requirement
-from mcpbox.domain.requests import ModuleSubject, PublishSubject, State
+from mcpbox.domain.requests import State
+from mcpbox.domain.subjects import ModuleSubject, PublishSubject
 from mcpbox.domain.tools import ToolDetail
 from mcpbox.store import requests
 from mcpbox.store.tables.requests import RequestRow

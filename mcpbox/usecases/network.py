@@ -7,7 +7,8 @@ from mcpbox.domain.errors import Conflict, Invalid
 from mcpbox.domain.hosts import HostAccess
 from mcpbox.domain.ids import ServerId
 from mcpbox.domain.people import Principal
-from mcpbox.domain.requests import HostSubject, RequestSummary, workflow_ids_begin
+from mcpbox.domain.requests import RequestSummary, workflow_ids_begin
+from mcpbox.domain.subjects import HostSubject
 from mcpbox.store import requests, servers
 from mcpbox.store.grants import HOST, live_grants
 from mcpbox.store.session import Sessions, transaction

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from mcpbox.domain.errors import Conflict, Invalid
 from mcpbox.domain.modules import Requirement
-from mcpbox.domain.requests import PublishSubject
+from mcpbox.domain.subjects import PublishSubject
 from mcpbox.domain.tools import ToolDetail
 from sandbox.contract import DEFAULT_MODULES
 

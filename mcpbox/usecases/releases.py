@@ -4,13 +4,8 @@ from mcpbox.domain.errors import Conflict, Invalid, NotFound
 from mcpbox.domain.ids import ToolId
 from mcpbox.domain.people import Principal
 from mcpbox.domain.releases import ReleasedVersion
-from mcpbox.domain.requests import (
-    RequestSummary,
-    RestoreSubject,
-    RollbackSubject,
-    State,
-    workflow_ids_begin,
-)
+from mcpbox.domain.requests import RequestSummary, State, workflow_ids_begin
+from mcpbox.domain.subjects import RestoreSubject, RollbackSubject
 from mcpbox.domain.tools import ToolDetail, ToolVersion
 from mcpbox.policies.releases import last_revoked, may_restore, may_roll_back_to
 from mcpbox.store import releases, requests, tools

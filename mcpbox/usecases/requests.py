@@ -13,6 +13,9 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from mcpbox import temporal
 from mcpbox.domain.audit import Action
 from mcpbox.domain.base import Page, PageRequest, utc_now
+from mcpbox.domain.commands import DecideCommand, RetractCommand, ReviseCommand, WithdrawCommand
+from mcpbox.domain.comments import Comment, CommentDraft
+from mcpbox.domain.decisions import Channel, DecisionDraft
 from mcpbox.domain.digests import digest_of_ask
 from mcpbox.domain.errors import (
     Conflict,
@@ -27,28 +30,17 @@ from mcpbox.domain.modules import Requirement
 from mcpbox.domain.nesting import ARGUMENTS_MAX_DEPTH, nests_deeper_than
 from mcpbox.domain.people import SYSTEM, Principal
 from mcpbox.domain.requests import (
-    Channel,
-    Comment,
-    CommentDraft,
-    DecideCommand,
-    DecisionDraft,
-    Kind,
-    ModuleSubject,
     Outcome,
     RequestDetail,
     RequestDraft,
     RequestSummary,
-    RetractCommand,
     ReviewAfterwards,
-    ReviseCommand,
     State,
-    Subject,
-    VersionSubject,
-    WithdrawCommand,
     request_id_of,
     workflow_id_of,
     workflow_ids_begin,
 )
+from mcpbox.domain.subjects import Kind, ModuleSubject, Subject, VersionSubject
 from mcpbox.policies.releases import may_publish_again
 from mcpbox.policies.review import (
     facts_of,

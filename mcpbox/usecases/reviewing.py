@@ -9,18 +9,12 @@ from uuid import uuid4
 
 from mcpbox.domain.audit import Action
 from mcpbox.domain.base import DomainModel, utc_now
+from mcpbox.domain.decisions import Channel, ChosenId, DecisionDraft
 from mcpbox.domain.errors import DomainError, Invalid, NotFound, Refused
 from mcpbox.domain.ids import Digest, RequestId
 from mcpbox.domain.people import Delegation, Principal, PrincipalKind
-from mcpbox.domain.requests import (
-    Channel,
-    ChosenId,
-    DecisionDraft,
-    Outcome,
-    RequestDetail,
-    ReviewAfterwards,
-    Verdict,
-)
+from mcpbox.domain.requests import Outcome, RequestDetail, ReviewAfterwards
+from mcpbox.domain.verdicts import Verdict
 from mcpbox.policies.review import (
     facts_of,
     may_approve_in_batch,

@@ -13,8 +13,9 @@ from mcpbox.domain.digests import digest_of_binding
 from mcpbox.domain.errors import Conflict, Invalid, NameTaken
 from mcpbox.domain.ids import ServerId
 from mcpbox.domain.people import Principal
-from mcpbox.domain.requests import RequestSummary, SecretSubject, workflow_ids_begin
+from mcpbox.domain.requests import RequestSummary, workflow_ids_begin
 from mcpbox.domain.secrets import VALUE_MAX_LENGTH, Secret, checked_hosts
+from mcpbox.domain.subjects import SecretSubject
 from mcpbox.policies.secrets import may_keep_secrets
 from mcpbox.store import requests, secrets, servers
 from mcpbox.store.audit import add_event

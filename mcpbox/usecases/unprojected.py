@@ -1,14 +1,12 @@
 """A request that is safe with Temporal before the worker has written it down."""
 
 from mcpbox.domain.base import utc_now
-from mcpbox.domain.requests import (
+from mcpbox.domain.requests import RequestDraft, RequestSummary, State
+from mcpbox.domain.subjects import (
     GrantSubject,
     HostSubject,
     ModuleSubject,
-    RequestDraft,
-    RequestSummary,
     SecretSubject,
-    State,
     VersionSubject,
 )
 

@@ -16,10 +16,7 @@ PACKAGES = {
     *("migrations", "tests", "benchmarks", "deploy", "docs"),
 }
 LINES_MAX = 400
-LONGER: dict[str, int] = {
-    "mcpbox/domain/requests.py": 504,
-}
-"""To be split by noun; none may grow."""
+LONGER: dict[str, int] = {}
 """A ratchet, path to lines: a number here goes down, and leaves once it is within the limit."""
 
 ADDRESS = re.compile(

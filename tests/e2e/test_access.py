@@ -12,9 +12,11 @@ from temporalio.client import WorkflowUpdateFailedError
 
 from cli.instance import Instance
 from mcpbox.crypto import hash_password
+from mcpbox.domain.commands import DecideCommand
+from mcpbox.domain.decisions import Channel, DecisionDraft
 from mcpbox.domain.ids import DecisionId
 from mcpbox.domain.people import Principal, PrincipalKind, Role
-from mcpbox.domain.requests import Channel, DecideCommand, DecisionDraft, Verdict
+from mcpbox.domain.verdicts import Verdict
 from mcpbox.store.session import plain_url
 from mcpbox.temporal import Message, connect
 from tests.e2e.leaks import assert_tells_nothing_inside

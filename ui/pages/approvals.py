@@ -4,7 +4,8 @@ from nicegui import events, ui
 
 from mcpbox.domain.base import Page
 from mcpbox.domain.ids import RequestId
-from mcpbox.domain.requests import BATCH_MAX, RequestSummary, Verdict
+from mcpbox.domain.requests import BATCH_MAX, RequestSummary
+from mcpbox.domain.verdicts import Verdict
 from ui.frame import Top
 from ui.pages.batch import ask_for_batch
 from ui.pages.decide import ask_for_decision

@@ -6,18 +6,13 @@ from uuid import uuid4
 
 from nicegui import ui
 
+from mcpbox.domain.comments import LineComment
+from mcpbox.domain.decisions import LINE_COMMENTS_MAX, DecisionDraft
 from mcpbox.domain.ids import DecisionId
-from mcpbox.domain.requests import (
-    LINE_COMMENTS_MAX,
-    REASON_MAX_LENGTH,
-    DecisionDraft,
-    Kind,
-    LineComment,
-    Outcome,
-    RequestDetail,
-    State,
-    Verdict,
-)
+from mcpbox.domain.reasons import REASON_MAX_LENGTH
+from mcpbox.domain.requests import Outcome, RequestDetail, State
+from mcpbox.domain.subjects import Kind
+from mcpbox.domain.verdicts import Verdict
 from ui.pages.facts import show_consequences
 from ui.pages.probation import ProbationChoice
 from ui.parts import attributes, box, button, icon, text

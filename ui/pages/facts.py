@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from mcpbox.domain.evidence import Check
 from mcpbox.domain.hosts import HostAccess
 from mcpbox.domain.modules import PinnedWheel, WheelLock
-from mcpbox.domain.requests import Kind, RequestDetail
+from mcpbox.domain.requests import RequestDetail
+from mcpbox.domain.subjects import Kind
 from mcpbox.domain.tools import ToolVersion
 from ui.diff import FileDiff
 from ui.pages.evidence import in_words, remarks_in_words

@@ -7,7 +7,7 @@ from nicegui import ui
 
 from mcpbox.domain.base import Page
 from mcpbox.domain.grants import Grant
-from mcpbox.domain.requests import REASON_MAX_LENGTH
+from mcpbox.domain.reasons import REASON_MAX_LENGTH
 from ui.parts import attributes, blank, box, button, icon, text
 from ui.problems import ApiProblem
 from ui.tables import row_link, table

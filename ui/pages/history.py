@@ -1,7 +1,9 @@
 """Who decided what, and all that happened to a request."""
 
 from mcpbox.domain.audit import Action
-from mcpbox.domain.requests import Channel, Decision, HistoryEntry, RequestDetail, Verdict
+from mcpbox.domain.decisions import Channel, Decision
+from mcpbox.domain.requests import HistoryEntry, RequestDetail
+from mcpbox.domain.verdicts import Verdict
 from ui.pages.thread import show_thread
 from ui.parts import box, icon, text
 from ui.visit import Visit

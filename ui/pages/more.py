@@ -5,14 +5,10 @@ from uuid import uuid4
 
 from nicegui import ui
 
+from mcpbox.domain.decisions import BREAK_GLASS_REASON_MIN_LENGTH, Decision, DecisionDraft
 from mcpbox.domain.ids import DecisionId
-from mcpbox.domain.requests import (
-    BREAK_GLASS_REASON_MIN_LENGTH,
-    Decision,
-    DecisionDraft,
-    RequestDetail,
-    Verdict,
-)
+from mcpbox.domain.requests import RequestDetail
+from mcpbox.domain.verdicts import Verdict
 from ui.parts import attributes, box, button, callout, icon, text
 from ui.problems import ApiProblem
 from ui.visit import Visit

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from mcpbox.domain.base import Page
 from mcpbox.domain.dry_runs import DryRun, Proposal
-from mcpbox.domain.requests import REASON_MAX_LENGTH
+from mcpbox.domain.reasons import REASON_MAX_LENGTH
 from mcpbox.domain.review_policy import PolicyChange, PolicyVersion, ReviewPolicy
 from ui.frame import Top
 from ui.pages.policy_draft import Draft

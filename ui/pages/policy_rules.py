@@ -10,8 +10,8 @@ from nicegui.elements.mixins.text_element import TextElement
 from pydantic import BaseModel, ValidationError
 
 from mcpbox.domain.evidence import Risk
-from mcpbox.domain.requests import Kind
 from mcpbox.domain.review_policy import Override, ReviewFacts, Rule
+from mcpbox.domain.subjects import Kind
 from ui.pages.policy_controls import Card
 from ui.pages.policy_draft import Draft
 from ui.pages.policy_form import ROLES, SEPARATIONS

@@ -8,7 +8,8 @@ from nicegui import run
 from nicegui.element import Element
 
 from mcpbox.domain.ids import Digest, RequestId
-from mcpbox.domain.requests import RequestDetail, ReviewAfterwards, Verdict
+from mcpbox.domain.requests import RequestDetail, ReviewAfterwards
+from mcpbox.domain.verdicts import Verdict
 from ui.changes import changed_files, compared_with, hidden_characters, notes_of
 from ui.diff import FileDiff
 from ui.diff_view import DiffView, Mode

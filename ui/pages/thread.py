@@ -2,7 +2,9 @@
 
 from nicegui import ui
 
-from mcpbox.domain.requests import REASON_MAX_LENGTH, Comment, CommentDraft, RequestDetail
+from mcpbox.domain.comments import Comment, CommentDraft
+from mcpbox.domain.reasons import REASON_MAX_LENGTH
+from mcpbox.domain.requests import RequestDetail
 from ui.parts import attributes, box, button, icon, text
 from ui.problems import ApiProblem
 from ui.visit import Visit

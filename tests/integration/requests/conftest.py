@@ -14,18 +14,12 @@ from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 from activities.modules import PackageSources
 from activities.worker import activities_on, build_worker
 from cli.temporal import installed_binary
+from mcpbox.domain.decisions import Channel, DecisionDraft
 from mcpbox.domain.ids import DecisionId, Digest, ServerId, ToolId
 from mcpbox.domain.people import Principal, PrincipalKind, Role, Scope
-from mcpbox.domain.requests import (
-    Channel,
-    DecisionDraft,
-    Outcome,
-    RequestDetail,
-    RequestSummary,
-    State,
-    Verdict,
-)
+from mcpbox.domain.requests import Outcome, RequestDetail, RequestSummary, State
 from mcpbox.domain.tools import ToolDetail
+from mcpbox.domain.verdicts import Verdict
 from mcpbox.packages.facts import PyPI
 from mcpbox.packages.index import PackageIndex
 from mcpbox.packages.osv import OSV

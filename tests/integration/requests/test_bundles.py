@@ -5,8 +5,9 @@ import pytest
 from mcpbox.domain.errors import Conflict, Invalid
 from mcpbox.domain.evidence import Check, Risk, Status
 from mcpbox.domain.modules import Requirement
-from mcpbox.domain.requests import RequestDetail, State, Verdict
+from mcpbox.domain.requests import RequestDetail, State
 from mcpbox.domain.tools import ToolDetail
+from mcpbox.domain.verdicts import Verdict
 from tests.integration.requests.conftest import AUTHOR, Office, a_decision
 from tests.integration.requests.test_host_grants import callable_now
 from tests.integration.requests.test_module_grants import LOUDNESS, SHOUT, granted

@@ -10,6 +10,9 @@ from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
 from mcpbox.domain.audit import Action
+from mcpbox.domain.commands import DecideCommand
+from mcpbox.domain.comments import LineComment
+from mcpbox.domain.decisions import Channel, DecisionDraft
 from mcpbox.domain.errors import (
     Conflict,
     DomainError,
@@ -19,17 +22,9 @@ from mcpbox.domain.errors import (
     StaleDigest,
 )
 from mcpbox.domain.people import Principal, PrincipalKind, Role
-from mcpbox.domain.requests import (
-    Channel,
-    DecideCommand,
-    DecisionDraft,
-    LineComment,
-    Outcome,
-    RequestSummary,
-    State,
-    Verdict,
-)
+from mcpbox.domain.requests import Outcome, RequestSummary, State
 from mcpbox.domain.tools import Approval
+from mcpbox.domain.verdicts import Verdict
 from mcpbox.store.grants import HOST, live_grants
 from mcpbox.temporal import Message
 from tests.factories import OTHER_DIGEST

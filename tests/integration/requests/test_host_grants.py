@@ -14,8 +14,9 @@ from mcpbox.domain.grants import Grant, GrantState
 from mcpbox.domain.hosts import HostAccess
 from mcpbox.domain.ids import ServerId
 from mcpbox.domain.people import Principal, PrincipalKind, Role, Scope
-from mcpbox.domain.requests import RequestDetail, RequestSummary, State, Verdict
+from mcpbox.domain.requests import RequestDetail, RequestSummary, State
 from mcpbox.domain.tools import ToolDetail
+from mcpbox.domain.verdicts import Verdict
 from mcpbox.policies.call import may_call
 from mcpbox.receipts import unverified
 from mcpbox.store.catalog import load_callables

@@ -15,7 +15,8 @@ from activities.worker import activities_on, build_worker
 from mcpbox.domain.errors import Conflict, NotFound, Refused
 from mcpbox.domain.evidence import Check, Risk, Status
 from mcpbox.domain.people import Principal, PrincipalKind
-from mcpbox.domain.requests import Kind, State
+from mcpbox.domain.requests import State
+from mcpbox.domain.subjects import Kind
 from mcpbox.domain.tools import ToolDetail
 from mcpbox.sandbox_client import SandboxClient
 from mcpbox.store.grants import granted

@@ -8,7 +8,8 @@ from mcpbox.domain.evidence import Check, Evidence, Risk, Status
 from mcpbox.domain.executions import ExecutionOutcome
 from mcpbox.domain.ids import ServerId
 from mcpbox.domain.modules import Requirement
-from mcpbox.domain.requests import RequestDetail, RequestSummary, State, Verdict
+from mcpbox.domain.requests import RequestDetail, RequestSummary, State
+from mcpbox.domain.verdicts import Verdict
 from mcpbox.store.tables.grants import GrantRow
 from mcpbox.store.tables.modules import ModuleSetRow, WheelRow
 from tests.factories import NOW, OTHER_DIGEST

@@ -13,9 +13,11 @@ from sqlalchemy import update
 from temporalio.client import WorkflowHistory
 
 from mcpbox.domain.base import PageRequest, utc_now
+from mcpbox.domain.decisions import Channel
 from mcpbox.domain.hosts import HostAccess
 from mcpbox.domain.modules import Requirement
-from mcpbox.domain.requests import Channel, RequestSummary, State, Verdict
+from mcpbox.domain.requests import RequestSummary, State
+from mcpbox.domain.verdicts import Verdict
 from mcpbox.store.tables.releases import ReleaseRow
 from mcpbox.store.tables.tools import VersionRow
 from mcpbox.temporal import Message

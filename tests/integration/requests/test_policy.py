@@ -7,11 +7,12 @@ import pytest
 from sqlalchemy import select, update
 
 from activities.judging import decide_by_rule
+from mcpbox.domain.decisions import Channel
 from mcpbox.domain.dry_runs import Effect, Proposal
 from mcpbox.domain.errors import Conflict, Invalid, Refused, RequestFinished
 from mcpbox.domain.hosts import HostAccess
 from mcpbox.domain.people import Principal, PrincipalKind, Role
-from mcpbox.domain.requests import Channel, RequestDetail, State, Verdict
+from mcpbox.domain.requests import RequestDetail, State
 from mcpbox.domain.review import Requirements
 from mcpbox.domain.review_policy import (
     ApprovalMode,
@@ -26,6 +27,7 @@ from mcpbox.domain.review_policy import (
     SecuritySettings,
     Sticky,
 )
+from mcpbox.domain.verdicts import Verdict
 from mcpbox.store import requests
 from mcpbox.store.tables.evidence import EvidenceRow
 from mcpbox.store.tables.people import UserRow

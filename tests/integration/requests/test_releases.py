@@ -7,8 +7,9 @@ from mcpbox.domain.base import utc_now
 from mcpbox.domain.errors import Conflict, Invalid, NotFound
 from mcpbox.domain.evidence import Check, Risk
 from mcpbox.domain.manifests import Manifest
-from mcpbox.domain.requests import RequestDetail, State, Verdict
+from mcpbox.domain.requests import RequestDetail, State
 from mcpbox.domain.tools import ToolDetail
+from mcpbox.domain.verdicts import Verdict
 from mcpbox.receipts import unverified
 from mcpbox.store.tables.grants import GrantRow
 from mcpbox.store.tables.releases import ReleaseRow

@@ -7,9 +7,11 @@ import pytest
 
 from mcpbox.domain.audit import Action
 from mcpbox.domain.base import PageRequest, utc_now
+from mcpbox.domain.comments import CommentDraft
+from mcpbox.domain.decisions import Channel
 from mcpbox.domain.errors import Invalid, Refused
 from mcpbox.domain.ids import DecisionId
-from mcpbox.domain.requests import Channel, CommentDraft, ReviewAfterwards, State
+from mcpbox.domain.requests import ReviewAfterwards, State
 from mcpbox.store import people
 from mcpbox.usecases.reviewing import BatchItem
 from tests.factories import OTHER_DIGEST

@@ -12,8 +12,9 @@ from mcpbox.domain.errors import Conflict, Invalid, NameTaken, NotFound, Refused
 from mcpbox.domain.evidence import Check, Risk
 from mcpbox.domain.ids import ServerId
 from mcpbox.domain.people import Principal, PrincipalKind, Role
-from mcpbox.domain.requests import RequestDetail, State, Verdict
+from mcpbox.domain.requests import RequestDetail, State
 from mcpbox.domain.tools import ToolDetail
+from mcpbox.domain.verdicts import Verdict
 from mcpbox.policies.call import may_call
 from mcpbox.store.tables.audit import AuditRow
 from mcpbox.store.tables.secrets import SecretRow

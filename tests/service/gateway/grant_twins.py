@@ -11,8 +11,9 @@ from mcpbox.domain.ids import RequestId, ServerId, ToolId
 from mcpbox.domain.manifests import Needs
 from mcpbox.domain.people import Principal
 from mcpbox.domain.releases import ReleasedVersion
-from mcpbox.domain.requests import HostSubject, Kind, RequestDetail, RequestSummary, State
+from mcpbox.domain.requests import RequestDetail, RequestSummary, State
 from mcpbox.domain.secrets import Secret
+from mcpbox.domain.subjects import HostSubject, Kind
 from mcpbox.usecases.network import Network
 from mcpbox.usecases.releases import Releases
 from mcpbox.usecases.secrets import Secrets

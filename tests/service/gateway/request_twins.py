@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from mcpbox.domain.base import Page, PageRequest, utc_now
+from mcpbox.domain.comments import Comment, CommentDraft
 from mcpbox.domain.digests import digest_of_ask
 from mcpbox.domain.errors import Conflict, NotFound
 from mcpbox.domain.evidence import Risk
@@ -13,17 +14,8 @@ from mcpbox.domain.ids import CommentId, RequestId, ServerId, ToolId
 from mcpbox.domain.manifests import Needs, needs_beyond
 from mcpbox.domain.modules import Requirement
 from mcpbox.domain.people import Principal
-from mcpbox.domain.requests import (
-    Comment,
-    CommentDraft,
-    Kind,
-    ModuleSubject,
-    Outcome,
-    RequestDetail,
-    RequestSummary,
-    ReviewAfterwards,
-    State,
-)
+from mcpbox.domain.requests import Outcome, RequestDetail, RequestSummary, ReviewAfterwards, State
+from mcpbox.domain.subjects import Kind, ModuleSubject
 from mcpbox.policies.review import facts_of, may_comment, may_revise, may_withdraw
 from mcpbox.usecases.publications import require_grantable
 from mcpbox.usecases.requests import Requests

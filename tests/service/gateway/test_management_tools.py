@@ -13,8 +13,8 @@ from mcpbox.domain import errors
 from mcpbox.domain.errors import DomainError, Invalid
 from mcpbox.domain.ids import ServerId
 from mcpbox.domain.people import Scope
-from mcpbox.domain.requests import Verdict
 from mcpbox.domain.tools import Approval
+from mcpbox.domain.verdicts import Verdict
 from tests.service.gateway.factories import ADD
 from tests.service.gateway.running import Connect, text_of
 from tests.service.gateway.world import World

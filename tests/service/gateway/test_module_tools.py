@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from mcp import Client
 
-from mcpbox.domain.requests import Verdict
+from mcpbox.domain.verdicts import Verdict
 from sandbox.contract import DEFAULT_MODULES
 from tests.service.gateway.running import Connect, text_of
 from tests.service.gateway.world import World

@@ -10,24 +10,20 @@ from pydantic import SecretStr
 
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.calls import CallableTool
+from mcpbox.domain.decisions import Channel, Decision
 from mcpbox.domain.errors import Unauthenticated, Unavailable
 from mcpbox.domain.executions import Execution
 from mcpbox.domain.ids import ClientId, DecisionId, RequestId, ServerId, ToolId
 from mcpbox.domain.modules import GrantedModule
 from mcpbox.domain.people import Client, Scope
-from mcpbox.domain.requests import (
-    Channel,
-    Decision,
-    RequestDetail,
-    State,
-    Verdict,
-)
+from mcpbox.domain.requests import RequestDetail, State
 from mcpbox.domain.review_policy import SecuritySettings
 from mcpbox.domain.servers import ServerSummary
 from mcpbox.domain.tools import (
     Approval,
     ToolDetail,
 )
+from mcpbox.domain.verdicts import Verdict
 from mcpbox.sandbox_client import OnOutput, SandboxClient
 from mcpbox.store.changes import Changes, Topic
 from sandbox.contract import BoundSecret, Bundle, ErrorKind, Health, RunError, RunLimits, RunResult

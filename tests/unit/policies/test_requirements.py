@@ -8,7 +8,6 @@ from pydantic import ValidationError
 
 from mcpbox.domain.evidence import Risk
 from mcpbox.domain.people import Role
-from mcpbox.domain.requests import Kind, Verdict
 from mcpbox.domain.review import Requirements, ReviewTerms, Separation
 from mcpbox.domain.review_policy import (
     ApprovalMode,
@@ -22,6 +21,8 @@ from mcpbox.domain.review_policy import (
     SecuritySettings,
     Sticky,
 )
+from mcpbox.domain.subjects import Kind
+from mcpbox.domain.verdicts import Verdict
 from mcpbox.policies.requirements import automatic_verdict, is_public_name, terms_for
 from tests.factories import review_facts
 

@@ -3,12 +3,14 @@ from uuid import uuid4
 
 import pytest
 
+from mcpbox.domain.decisions import Channel, Decision, DecisionDraft
 from mcpbox.domain.errors import Conflict, Invalid, Refused, RequestFinished, StaleDigest
 from mcpbox.domain.evidence import Risk
 from mcpbox.domain.ids import DecisionId, RequestId
 from mcpbox.domain.people import SYSTEM, Delegator, Principal, PrincipalKind, Role
-from mcpbox.domain.requests import TERMINAL, Channel, Decision, DecisionDraft, State, Verdict
+from mcpbox.domain.requests import TERMINAL, State
 from mcpbox.domain.review import ReviewTerms, Separation
+from mcpbox.domain.verdicts import Verdict
 from mcpbox.policies.review import (
     RequestFacts,
     in_whose_right,

@@ -12,7 +12,8 @@ from mcpbox.domain.digests import digest_of
 from mcpbox.domain.evidence import Check, Evidence, Finding, Risk, Status
 from mcpbox.domain.ids import Digest, RequestId, ServerId, ToolId, VersionId
 from mcpbox.domain.manifests import Manifest, Needs
-from mcpbox.domain.requests import Kind, RequestDetail, State
+from mcpbox.domain.requests import RequestDetail, State
+from mcpbox.domain.subjects import Kind
 from mcpbox.domain.tools import ToolVersion, VersionContent, callable_name
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)

@@ -5,8 +5,9 @@ import pytest
 from mcpbox.domain.evidence import Check, Risk, Status
 from mcpbox.domain.executions import ExecutionOutcome
 from mcpbox.domain.modules import Requirement
-from mcpbox.domain.requests import State, Verdict
+from mcpbox.domain.requests import State
 from mcpbox.domain.tools import Approval
+from mcpbox.domain.verdicts import Verdict
 from tests.unit.ui.stub_api import NOW, a_request, a_version
 from ui import words
 from ui.pages.queue import LISTS
