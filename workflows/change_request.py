@@ -88,6 +88,9 @@ class ChangeRequestWorkflow(RequestLife):
 
     @decide.validator
     def _admit_decision(self, command: DecideCommand) -> None:
+        if self._presenting:
+            # Whoever sees it waiting may be quicker than the news: judged when it is recorded.
+            return
         may_decide(self._facts(), command.reviewer, command.draft, command.channel).require()
 
     @workflow.signal(
@@ -189,6 +192,7 @@ class ChangeRequestWorkflow(RequestLife):
     # Parts
 
     async def _decide(self, draft: DecisionDraft, reviewer: str, channel: Channel) -> Outcome:
+        await workflow.wait_condition(lambda: not self._presenting)
         async with self._changing:
             self._require_waiting()
             # The same rule again, with the reviewer's roles as the database has them.

@@ -269,6 +269,8 @@ class RecoverServerWorkflow:
             cause = error.cause
             said = cause.message if isinstance(cause, ApplicationError) else ""
             problem = made_keepable(said[:1000]) or "The worker gave no reason in time."
+            # Known here before anybody can read it: who reads it may answer at once.
+            self._state = RecoveryState.WAITING
             await self._enter(RecoveryState.WAITING, problem=problem)
         else:
             await self._enter(RecoveryState.RESTORED)

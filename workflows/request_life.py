@@ -101,6 +101,7 @@ class RequestLife(RequestState):
         if not checks.done():
             checks.cancel()
             return
+        self._presenting = True
         presented = await workflow.execute_activity_method(
             RoundActivities.present_request,
             PresentRequest(**examination.model_dump(), expected=self._strategy.expected),
@@ -110,6 +111,7 @@ class RequestLife(RequestState):
         self._presented = presented
         self._digest = presented.digest or self._digest
         self._enter(presented.state, presented.state_reason)
+        self._presenting = False
 
     async def _check(
         self, check: Callable[[Any, Examination], Awaitable[None]], examination: Examination

@@ -39,6 +39,8 @@ class RequestState:
         self._state_reason = ""
         self._recorded = False
         self._presented: PresentedRequest | None = None
+        # While it lasts, people may already see in the database what is not yet known here.
+        self._presenting = False
         self._reminded = 0
         self._escalated = False
         self._ending: CloseRequest | None = None

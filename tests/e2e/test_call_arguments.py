@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.publishing import released
+from tests.e2e.publishing import listed, released
 from tests.instances import Installed
 from tests.mcp_clients import ERAS, Era, author_on
 from tests.reviewing import Reviewer
@@ -62,7 +62,7 @@ async def test_a_tool_reaches_only_the_hosts_that_its_own_code_names(
         asked = await author.call("mcpbox_request_publish", tool_id=made["id"])
         await reviewer.approve(asked["request_id"])
         sly = first.callable_name.replace("__add", "__sly")
-        author.changed.clear()
+        await listed(author, sly)
 
         refused = await author.failure(sly, host="a.example")
 

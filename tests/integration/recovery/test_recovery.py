@@ -184,9 +184,13 @@ async def test_a_sandbox_that_comes_back_broken_makes_an_admin_be_asked(ward: Wa
     assert tool.name in waiting.problem
     assert "return a" not in waiting.problem
     workflow = ward.office.env.client.get_workflow_handle(recovery_workflow_id(tool.server_id))
-    attributes = (await workflow.describe()).typed_search_attributes
-    found = (attributes[KIND], attributes[SERVER], attributes[STATE])
-    assert found == (RECOVERY, tool.server_name, RecoveryState.WAITING)
+
+    async def shown() -> bool:
+        attributes = (await workflow.describe()).typed_search_attributes
+        found = (attributes[KIND], attributes[SERVER], attributes[STATE])
+        return found == (RECOVERY, tool.server_name, RecoveryState.WAITING)
+
+    await eventually(shown)
     for by in (VIEWER, AUTHOR):
         with pytest.raises(Refused):
             await ward.recoveries.resolve(by, tool.server_id, answer(RecoveryAction.IGNORE))
