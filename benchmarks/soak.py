@@ -23,6 +23,7 @@ _WARM_UP_S = 5.0
 """Before the first look: what is made once, on first use, is no leak."""
 _SETTLE_S = Terms().idle_s + 5
 """After the last call: then residents and kept connections are gone, and the pool is full again."""
+_LOOKS = 10
 _MIB = 2**20
 _ANSWER = (
     b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{"sum": 3}'
@@ -67,6 +68,8 @@ class Soak:
     errors: dict[str, int]
     """``{what was unexpected: how often}``; empty when all went well."""
     per_second: float
+    service_mib: tuple[float, ...] = ()
+    """After each tenth of the time: flat, but for what is made once."""
     before: Traces | None = None
     after: Traces | None = None
 
@@ -79,9 +82,19 @@ async def soak(seconds: float) -> Soak:
                 await _load(client, kinds, min(_WARM_UP_S, seconds))
                 await asyncio.sleep(_SETTLE_S)
                 before = traces(service)
-                found = await _load(client, kinds, seconds)
+                found, along = await asyncio.gather(
+                    _load(client, kinds, seconds), _watch(service, seconds)
+                )
                 await asyncio.sleep(_SETTLE_S)
-                return replace(found, before=before, after=traces(service))
+                return replace(found, service_mib=along, before=before, after=traces(service))
+
+
+async def _watch(service: SandboxService, seconds: float) -> tuple[float, ...]:
+    found: list[float] = []
+    for _ in range(_LOOKS):
+        await asyncio.sleep(seconds / _LOOKS)
+        found.append(_service_mib(service))
+    return tuple(found)
 
 
 async def _load(client: SandboxClient, kinds: list[Kind], seconds: float) -> Soak:
@@ -147,7 +160,7 @@ _CRASH = """endless = iter([])
 def traces(service: SandboxService) -> Traces:
     family = members(service.pid)
     return Traces(
-        service_mib=round(resident_bytes([service.pid]) / _MIB, 1),
+        service_mib=_service_mib(service),
         fork_server_and_children_mib=round(resident_bytes(family - {service.pid}) / _MIB, 1),
         processes=len(family),
         zombies=sum(map(_is_zombie, family)),
@@ -156,6 +169,10 @@ def traces(service: SandboxService) -> Traces:
         mounts=len(Path("/proc/self/mountinfo").read_text().splitlines()),
         cgroups=sum(1 for _ in Path("/sys/fs/cgroup").rglob("cgroup.procs")),
     )
+
+
+def _service_mib(service: SandboxService) -> float:
+    return round(resident_bytes([service.pid]) / _MIB, 1)
 
 
 def _is_zombie(pid: int) -> bool:
@@ -199,4 +216,5 @@ def as_text(found: Soak) -> str:
         before, after = asdict(found.before), asdict(found.after)
         lines.append(f"{'':<32}{'before':>10}{'after':>10}")
         lines += [f"{name:<32}{before[name]:>10}{after[name]:>10}" for name in before]
+        lines.append("service_mib, at each tenth: " + " ".join(map(str, found.service_mib)))
     return "\n".join(lines)
