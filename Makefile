@@ -9,6 +9,7 @@ INSTALLED := $(VENV)/.installed
 
 # Trust what the machine trusts, as pip does: networks that inspect TLS bring their own root.
 export UV_SYSTEM_CERTS ?= true
+SUITE := tests/conformance/node_modules/.installed
 UV_PIP := $(BIN)/uv pip install --quiet --python $(BIN)/python
 
 .PHONY: help
@@ -30,8 +31,12 @@ demo: $(INSTALLED) ## Play the story, from a first tool to its approval, against
 	@$(BIN)/mcpbox demo $(ARGS)
 
 .PHONY: test
-test: $(INSTALLED) chromium ## Every test, against real Postgres, Temporal, sandbox and browser
+test: $(INSTALLED) $(SUITE) chromium ## Every test, against real Postgres, Temporal, sandbox and browser
 	$(BIN)/pytest --numprocesses 2 --dist loadfile $(ARGS)
+
+.PHONY: conformance
+conformance: $(INSTALLED) $(SUITE) ## The protocol's own conformance suite, in both eras, against the gateway
+	$(BIN)/pytest --quiet tests/conformance $(ARGS)
 
 .PHONY: bench
 bench: $(INSTALLED) ## Measure, beside a bare server as the floor (ARGS=--json)
@@ -99,6 +104,15 @@ chromium:
 		echo "Install it (Debian: sudo apt-get install chromium) and run make test again." >&2; \
 		exit 1; \
 	fi
+
+# Without scripts of packages: what is fetched for a test runs nothing while it is installed.
+$(SUITE): tests/conformance/package-lock.json
+	@command -v npm >/dev/null || { \
+		echo "The conformance suite comes with npm; install Node (Debian: sudo apt-get install npm)." >&2; \
+		exit 1; }
+	@echo "Installing the conformance suite ..."
+	@cd tests/conformance && npm ci --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
 
 $(INSTALLED): pyproject.toml requirements.lock | $(BIN)/uv
 	@echo "Installing into $(VENV) ..."

@@ -20,8 +20,8 @@ class Announcer:
     """Handshake-era sessions register themselves; modern clients listen on the bus."""
 
     def __init__(self) -> None:
-        self._bus = InMemorySubscriptionBus()
-        self.listen = ListenHandler(self._bus, max_subscriptions=MAX_LISTENERS)
+        self.bus = InMemorySubscriptionBus()
+        self.listen = ListenHandler(self.bus, max_subscriptions=MAX_LISTENERS)
         self._sessions: dict[str, ServerSession] = {}
         self._changed = anyio.Event()
 
@@ -47,7 +47,7 @@ class Announcer:
         while True:
             await self._changed.wait()
             self._changed = anyio.Event()
-            await self._bus.publish(ToolsListChanged())
+            await self.bus.publish(ToolsListChanged())
             sessions = list(self._sessions.values())
             async with anyio.create_task_group() as sending:
                 for session in sessions:

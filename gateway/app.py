@@ -51,12 +51,12 @@ class Gateway:
 
     def __init__(self, parts: Parts) -> None:
         self._sandbox = parts.sandbox
-        self._announcer = Announcer()
+        self.announcer = Announcer()
         self._development = parts.use_cases.development
         self._narrowed = anyio.Event()
         self._executions = ExecutionLog(parts.write_executions)
         self.catalog = Catalog(parts.load_callables, self._lost_at, self._reloaded)
-        self._settings = SettingsInForce(parts.load_settings, self._announcer.changed)
+        self._settings = SettingsInForce(parts.load_settings, self.announcer.changed)
         self._calls = Calls(
             self.catalog,
             parts.sandbox,
@@ -64,18 +64,18 @@ class Gateway:
             redactor=lambda: self._settings.redactor,
         )
         self._clients = KnownClients(parts.authenticate, parts.record_seen, self._lost_at)
-        face = McpFace(
+        self.face = McpFace(
             line_of=_line_of,
             use_cases=parts.use_cases,
             catalog=self.catalog,
             calls=self._calls,
-            announcer=self._announcer,
+            announcer=self.announcer,
             version=version("mcpbox"),
             settings=lambda: self._settings.current,
         )
         security = security_for(parts.public_hosts)
         self._manager = StreamableHTTPSessionManager(
-            face.server,
+            self.face.server,
             security_settings=security,
             session_idle_timeout=SESSION_IDLE_S,
             max_sessions=MAX_SESSIONS,
@@ -90,7 +90,7 @@ class Gateway:
     def drain(self) -> None:
         """Begin to stop: no new requests, streams end, calls in flight may finish."""
         log.info("gateway.draining", calls_in_flight=self._calls.in_flight)
-        self._announcer.close()
+        self.announcer.close()
         self._endpoint.drain()
 
     def _build_app(self) -> Starlette:
@@ -98,7 +98,7 @@ class Gateway:
             self.catalog,
             self._calls,
             self._executions,
-            self._announcer,
+            self.announcer,
             self._sandbox,
             self._lost_at,
         )
@@ -123,7 +123,7 @@ class Gateway:
                 self._settings.run,
                 self._clients.run,
                 self._endpoint.run,
-                self._announcer.run,
+                self.announcer.run,
                 self._executions.run,
                 self._end_trials,
             ):
@@ -158,7 +158,7 @@ class Gateway:
         self._calls.end_forbidden()
         self._narrowed.set()
         if visible:
-            self._announcer.changed()
+            self.announcer.changed()
 
     async def _end_trials(self) -> None:
         """After each change of the catalog, beside it: trials are in no catalog."""

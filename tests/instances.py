@@ -103,7 +103,7 @@ class Installed:
         )
 
     def wait_until(
-        self, holds: Callable[[dict[str, dict[str, Any]]], bool], *, timeout: float = 40
+        self, holds: Callable[[dict[str, dict[str, Any]]], bool], *, timeout: float = 80
     ) -> None:
         deadline = time.monotonic() + timeout
         while not holds(running := self.status()):

@@ -15,6 +15,7 @@ from activities.modules import PackageSources
 from activities.worker import activities_on, build_worker
 from cli.temporal import installed_binary
 from mcpbox.domain.decisions import Channel, DecisionDraft
+from mcpbox.domain.errors import NotFound
 from mcpbox.domain.ids import DecisionId, Digest, ServerId, ToolId
 from mcpbox.domain.people import Principal, PrincipalKind, Role, Scope
 from mcpbox.domain.requests import Outcome, RequestDetail, RequestSummary, State
@@ -107,7 +108,11 @@ class Office:
 
     async def when(self, request: RequestSummary, *states: State) -> RequestDetail:
         async def reached() -> RequestDetail | None:
-            found = await self.requests.get(request.id)
+            try:
+                found = await self.requests.get(request.id)
+            except NotFound:
+                # Asked for, and not on record yet: the answer to asking waits for it only so long.
+                return None
             return found if found.state in states else None
 
         return await eventually(reached)

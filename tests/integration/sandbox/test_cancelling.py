@@ -27,7 +27,7 @@ async def cancel(service: RunningService, run_id: str) -> int:
 
 
 async def arrived(web: Web) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await web.arrived.wait()
 
 

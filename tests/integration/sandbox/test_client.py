@@ -83,7 +83,7 @@ async def test_a_listener_that_fails_ends_the_run(client: SandboxClient, held_we
             on_output=on_output,
         )
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         assert (await client.run(released(Bundle(code=ONE)), {})).result == 1
 
 
@@ -99,7 +99,7 @@ async def test_who_is_turned_away_learns_why_and_when_to_come_back(
         client = client_to(tmp_path)
         await client.run(released(Bundle(code=ONE)), {})
         call = asyncio.create_task(client.run(held, {"url": f"http://{origin}/hold"}))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await held_web.arrived.wait()
 
         for on_output in (None, _ignore):

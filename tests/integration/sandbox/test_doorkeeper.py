@@ -80,7 +80,7 @@ async def answer_to(port: int, *parts: bytes) -> bytes:
     for part in parts:
         writer.write(part)
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return await reader.read()
     except ConnectionError:
         return b""
@@ -108,7 +108,7 @@ async def test_a_request_that_takes_its_time_to_be_answered_is_left_alone(
     asyncio.get_running_loop().call_later(3 * Impatient.receive_s, app.answer_now.set)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(POST + b"1234567890")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         answer = await reader.readuntil(b"ok")
         writer.write(GET)  # and the connection may be used again
         again = await reader.readuntil(b"ok")

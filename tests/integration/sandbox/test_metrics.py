@@ -59,13 +59,13 @@ async def _count(directory: Path, web: Web) -> None:
         await service.client.post("/runs", json=body)
 
         held = asyncio.create_task(service.client.post("/runs", json=held_run(web)))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await web.arrived.wait()
         busy = await service.client.post("/runs", json=held_run(web))
         during = await numbers(service)
         held.cancel()
         await asyncio.wait((held,))
-        async with asyncio.timeout(10):  # that it hung up is seen a moment later
+        async with asyncio.timeout(30):  # that it hung up is seen a moment later
             while (await service.health()).running:
                 pass
         await service.run(ONE)

@@ -190,7 +190,7 @@ async def test_a_wheel_that_is_too_large_is_refused(
     transport += f"x-mcpbox-sandbox-key: {API_KEY}\r\ncontent-length: {announced}\r\n\r\n"
     reader, writer = await asyncio.open_unix_connection(directory / "sandbox.sock")
     writer.write(transport.encode())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         status = await reader.readline()
     writer.close()
     with contextlib.suppress(ConnectionError):

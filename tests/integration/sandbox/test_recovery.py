@@ -55,7 +55,7 @@ def settings_for(web: Web, **more: str) -> dict[str, str]:
 
 
 async def arrived(web: Web) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await web.arrived.wait()
 
 

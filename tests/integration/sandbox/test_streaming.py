@@ -32,7 +32,7 @@ class Stream:
         self._lines = response.aiter_lines()
 
     async def next(self) -> RunEvent:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return RunEvent.model_validate_json(await anext(self._lines))
 
     async def rest(self) -> tuple[str, RunResult]:

@@ -19,7 +19,7 @@ from mcpbox.domain.tools import (
 )
 from mcpbox.usecases.tools import content_from
 
-WAIT_S = 5.0
+WAIT_S = 30.0
 ADD = "async def main(a: int, b: int = 2) -> dict:\n    return {'sum': a + b}\n"
 
 

@@ -11,6 +11,7 @@ from mcp import Client
 from mcp.client.session import MessageHandlerFnT
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult, TextContent
+from starlette.types import ASGIApp
 
 from gateway.app import Gateway, Serving
 from tests.service.gateway.factories import WAIT_S, soon
@@ -50,9 +51,11 @@ class RunningGateway:
 
 
 @asynccontextmanager
-async def running(gateway: Gateway) -> AsyncGenerator[RunningGateway]:
+async def running(
+    gateway: Gateway, wrapped: Callable[[ASGIApp], ASGIApp] = lambda app: app
+) -> AsyncGenerator[RunningGateway]:
     config = uvicorn.Config(
-        gateway.app,
+        wrapped(gateway.app),
         host="127.0.0.1",
         port=0,
         http="h11",
