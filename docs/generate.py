@@ -132,8 +132,11 @@ def _tool(tool: AnyTool) -> Iterator[str]:
         yield fields(listing.input_schema)
     else:
         yield "Takes nothing."
+    if listing.output_schema is None:
+        yield "Gives what the tool that is called gives."
+        return
     yield "Gives:"
-    yield fields(listing.output_schema or {})
+    yield fields(listing.output_schema)
 
 
 def _hints_of(tool: AnyTool) -> str:

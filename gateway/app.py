@@ -1,4 +1,4 @@
-"""Composition of the gateway process: MCP at ``/mcp``, ``/health``, and nothing else."""
+"""Composition of the gateway process: MCP in its views, ``/health``, and nothing else."""
 
 import asyncio
 import logging
@@ -30,6 +30,7 @@ from gateway.line import Line
 from gateway.parts import Parts, parts_of
 from gateway.security import SettingsInForce
 from gateway.server import Context, McpFace
+from gateway.views import routes_to
 from mcpbox import logs
 from mcpbox.domain.errors import Unavailable
 from mcpbox.settings import Settings
@@ -104,7 +105,7 @@ class Gateway:
         )
         app = Starlette(
             routes=[
-                Route("/mcp", self._endpoint),
+                *routes_to(self._endpoint),
                 Route("/health", health.answer, methods=["GET"]),
             ],
             exception_handlers={HTTPException: _not_here},
@@ -231,7 +232,10 @@ async def _not_here(request: Request, error: Exception) -> Response:
     return JSONResponse(
         {
             "error": "not_found" if status == 404 else "method_not_allowed",
-            "error_description": "This is the MCP gateway: POST to /mcp, or GET /health.",
+            "error_description": (
+                "This is the MCP gateway: POST to /mcp, to /s/{server}/mcp for the tools of one "
+                "server, or to /search/mcp to find tools by words; or GET /health."
+            ),
         },
         status_code=status,
     )

@@ -63,11 +63,11 @@ class Catalog:
         found = self._tools.get(name)
         return None if found is None else found.listing.input_schema
 
-    def visible_to(self, principal: Principal) -> list[Tool]:
+    def visible_to(self, principal: Principal) -> list[ReleasedTool]:
         """By name; only what :func:`may_call` allows the principal now."""
         now = utc_now()
         return [
-            released.listing
+            released
             for released in self._tools.values()
             if released.ruling and may_call(released.tool, principal, now)
         ]

@@ -1,7 +1,7 @@
 """One declaration per management tool: pydantic model → JSON Schema → checked call."""
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from inspect import cleandoc
 from typing import Annotated, Any, Generic, TypeVar
@@ -12,6 +12,8 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import CoreSchema, ErrorDetails
 
 from gateway.answers import answered, failed, failure
+from gateway.calls import Calls
+from gateway.catalog import Catalog
 from gateway.line import Line
 from mcpbox.domain.errors import DomainError, Refused
 from mcpbox.domain.people import Principal, Scope
@@ -49,9 +51,11 @@ class Caller:
 
     line: Line
     use_cases: UseCases
-    on_output: OnOutput | None = None
+    on_output: OnOutput | None
     """Where the client wants to be told what its code prints."""
-    settings: SecuritySettings = field(default_factory=SecuritySettings)
+    settings: SecuritySettings
+    catalog: Catalog
+    calls: Calls
 
     @property
     def principal(self) -> Principal:
@@ -96,11 +100,13 @@ class ToolDefinition(Generic[In, Out]):
     name: str
     title: str
     takes: type[In]
-    gives: type[Out]
-    run: Callable[[Caller, In], Awaitable[Out]]
+    gives: type[Out] | None
+    """``None``: it answers as another tool did, in the form of that tool."""
+    run: Callable[[Caller, In], Awaitable[Out | CallToolResult]]
     read_only: bool = False
     destructive: bool = False
     idempotent: bool = False
+    open_world: bool = False
     edits: bool = False
     """It makes, changes or deletes a tool or a server: not over every line."""
     scope: Scope = Scope.AUTHOR
@@ -112,12 +118,12 @@ class ToolDefinition(Generic[In, Out]):
             title=self.title,
             description=cleandoc(self.run.__doc__ or ""),
             input_schema=_schema_of(self.takes, mode="validation"),
-            output_schema=_schema_of(self.gives, mode="serialization"),
+            output_schema=_schema_of(self.gives, mode="serialization") if self.gives else None,
             annotations=ToolAnnotations(
                 read_only_hint=self.read_only,
                 destructive_hint=self.destructive,
                 idempotent_hint=self.idempotent or self.read_only,
-                open_world_hint=False,
+                open_world_hint=self.open_world,
             ),
         )
 
@@ -143,7 +149,7 @@ class ToolDefinition(Generic[In, Out]):
             return self._told_what_is_wrong(error)
         except DomainError as error:
             return failed(error)
-        return answered(output)
+        return output if isinstance(output, CallToolResult) else answered(output)
 
     def _told_what_is_wrong(self, error: ValidationError) -> CallToolResult:
         problems = [

@@ -17,6 +17,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from gateway.clients import KnownClients, principal_of
 from gateway.line import Line
+from gateway.views import view_at
 from mcpbox.domain.errors import DomainError, Unauthenticated, Unavailable
 from mcpbox.domain.people import Client
 from mcpbox.policies.editing import is_remote
@@ -66,7 +67,7 @@ class _Exchange:
 
 
 class McpEndpoint:
-    """ASGI app of ``/mcp``."""
+    """ASGI app of ``/mcp`` and the other views."""
 
     def __init__(
         self,
@@ -93,7 +94,7 @@ class McpEndpoint:
         except DomainError as error:
             await _problem(error)(scope, receive, send)
             return
-        line = Line(principal_of(client), remote=_from_outside(request))
+        line = Line(principal_of(client), remote=_from_outside(request), view=view_at(scope))
         exchange = _Exchange(client, token, request.method == "GET", line)
         await self._serve(exchange, {**scope, **_identity(client, line)}, receive, send)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
+from gateway.views import EVERYTHING, View
 from mcpbox.domain.people import Principal
 
 
@@ -20,6 +21,7 @@ class Line:
     principal: Principal
     remote: bool = False
     """It comes from outside: over a proxy or a tunnel, or from a public address."""
+    view: View = EVERYTHING
     _on_hang_up: set[Callable[[], None]] = field(default_factory=set[Callable[[], None]])
     _ended: bool = False
 

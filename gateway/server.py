@@ -128,11 +128,14 @@ class McpFace:
     async def _call(self, context: Context, name: str, arguments: dict[str, Any]) -> CallToolResult:
         require_plain_json(arguments)
         line, tell = self._line_of(context), teller_for(context)
-        declared = TOOLS.get(name)
+        declared = TOOLS.get(name) if line.view.shows_declared(name) else None
         if declared is not None:
-            caller = Caller(line, self._use_cases, tell, self._settings())
+            caller = Caller(
+                line, self._use_cases, tell, self._settings(), self._catalog, self._calls
+            )
             return await declared.call(caller, arguments)
         try:
+            self._require_shown(line, name)
             return await self._calls.call(line, name, arguments, tell)
         except NotFound:
             raise MCPError(
@@ -143,9 +146,19 @@ class McpFace:
 
     def _visible_to(self, line: Line) -> list[Tool]:
         settings = self._settings()
-        declared = [tool.listing for tool in TOOLS.values() if tool.may_use(line, settings)]
-        released = self._catalog.visible_to(line.principal)
-        return sorted([*declared, *released], key=lambda tool: tool.name)
+        declared = [
+            tool.listing
+            for tool in TOOLS.values()
+            if line.view.shows_declared(tool.name) and tool.may_use(line, settings)
+        ]
+        released = line.view.released(self._catalog.visible_to(line.principal))
+        return sorted([*declared, *(tool.listing for tool in released)], key=lambda tool: tool.name)
+
+    def _require_shown(self, line: Line, name: str) -> None:
+        """Raises: NotFound: another view may show it."""
+        found = self._catalog.find(name)
+        if found is not None and not line.view.shows_released(found):
+            raise NotFound("tool", name)
 
     def _schema_of(self, name: str) -> Mapping[str, Any] | None:
         declared = TOOLS.get(name)

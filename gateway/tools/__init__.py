@@ -6,6 +6,7 @@ from gateway.tools.modules import MODULE_TOOLS
 from gateway.tools.network import NETWORK_TOOLS
 from gateway.tools.releases import RELEASE_TOOLS
 from gateway.tools.requests import REQUEST_TOOLS
+from gateway.tools.search import SEARCH_TOOLS
 from gateway.tools.secrets import SECRET_TOOLS
 from gateway.tools.servers import SERVER_TOOLS
 from gateway.tools.tools import TOOL_TOOLS
@@ -20,5 +21,6 @@ TOOLS: dict[str, AnyTool] = by_name(
         *NETWORK_TOOLS,
         *RELEASE_TOOLS,
         *SECRET_TOOLS,
+        *SEARCH_TOOLS,
     ]
 )

@@ -24,7 +24,7 @@ from mcpbox.domain.tools import (
     ToolVersion,
     VersionContent,
 )
-from mcpbox.store import servers, tools
+from mcpbox.store import search, servers, tools
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.session import Sessions, transaction
@@ -49,6 +49,11 @@ class Tools:
         async with transaction(self._sessions) as session:
             await tools.get_tool(session, tool_id)
             return await tools.versions(session, tool_id)
+
+    async def search(self, words: str) -> list[str]:
+        """Callable names of released tools that match any of the words, best first."""
+        async with transaction(self._sessions) as session:
+            return await search.released_names(session, words)
 
     async def list(self, server_id: ServerId | None, page: PageRequest) -> Page[ToolSummary]:
         """By server name, then name. Raises: NotFound: no such server."""

@@ -4,10 +4,16 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import Computed, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
 from mcpbox.store.tables.base import Row
+
+_WORDS = (
+    "setweight(to_tsvector('english', replace(name, '_', ' ')), 'A') || "
+    "setweight(to_tsvector('english', description), 'B')"
+)
 
 
 class ToolRow(Row):
@@ -44,7 +50,10 @@ class VersionRow(Row):
     """Never updated."""
 
     __tablename__ = "tool_versions"
-    __table_args__ = (UniqueConstraint("tool_id", "number"),)
+    __table_args__ = (
+        UniqueConstraint("tool_id", "number"),
+        Index("ix_tool_versions_words", "words", postgresql_using="gin"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     tool_id: Mapped[UUID] = mapped_column(ForeignKey("tools.id"))
@@ -58,6 +67,8 @@ class VersionRow(Row):
     digest: Mapped[str]
     author: Mapped[str]
     created_at: Mapped[datetime]
+    words: Mapped[str] = mapped_column(TSVECTOR, Computed(_WORDS, persisted=True), deferred=True)
+    """To find it by: its name counts more than its description."""
 
 
 class SampleRow(Row):

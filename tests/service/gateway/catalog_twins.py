@@ -89,6 +89,15 @@ class InMemoryTools(Tools):
     def __init__(self, world: World) -> None:
         self._world = world
 
+    async def search(self, words: str) -> list[str]:
+        """Matches whole words alone; what Postgres makes of them is tested on Postgres."""
+        wanted = set(words.lower().split())
+        found = {
+            tool.name: len(wanted & set(tool.version.description.lower().rstrip(".").split()))
+            for tool in await self._world.load_callables()
+        }
+        return sorted((name for name in found if found[name]), key=lambda name: -found[name])
+
     async def list(self, server_id: ServerId | None, page: PageRequest) -> Page[ToolSummary]:
         found = [
             tool

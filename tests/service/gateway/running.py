@@ -33,10 +33,15 @@ class RunningGateway:
 
     @asynccontextmanager
     async def client(
-        self, era: str, token: str = TOKEN, on_message: MessageHandlerFnT | None = None
+        self,
+        era: str,
+        token: str = TOKEN,
+        on_message: MessageHandlerFnT | None = None,
+        *,
+        path: str = "/mcp",
     ) -> AsyncGenerator[Client]:
         async with self.http(token) as http:
-            transport = streamable_http_client(self.url, http_client=http)
+            transport = streamable_http_client(self.address + path, http_client=http)
             async with Client(
                 transport, mode=era, message_handler=on_message, read_timeout_seconds=WAIT_S
             ) as client:

@@ -20,6 +20,7 @@ from tests.service.gateway.running import Connect, text_of
 from tests.service.gateway.world import World
 
 EXPECTED = {
+    "mcpbox_search_tools",
     "mcpbox_list_servers",
     "mcpbox_get_server",
     "mcpbox_create_server",
@@ -129,7 +130,7 @@ async def test_a_client_without_the_scope_sees_no_management_tool_and_is_told_wh
         listed = (await client.list_tools()).tools
         error = error_of(await client.call_tool("mcpbox_list_servers", {}))
 
-    assert listed == []
+    assert [tool.name for tool in listed] == ["mcpbox_search_tools"]
     assert error["code"] == "refused"
     assert "'author'" in error["message"]
 
