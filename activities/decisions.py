@@ -69,6 +69,8 @@ class StoredDecisions(DecisionActivities):
                 await announce(session, Topic.REQUESTS, given.request_id)
                 if State(row.state) in _TELLING:
                     await tell_of_request(session, row, Event.REQUEST_DECIDED)
+                if draft.break_glass:
+                    await tell_of_request(session, row, Event.BREAK_GLASS)
                 await _tell_of_decision(session, decision, reviewer)
                 return standing_of(row)
 

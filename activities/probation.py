@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from activities.errors import final_domain_errors
+from activities.telling import tell_of_probation
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.ids import Digest
 from mcpbox.domain.probation import Probation, ProbationEnd
@@ -44,6 +45,7 @@ class StoredProbations(ProbationActivities):
                 if probation.cause is ProbationEnd.REPLACED:
                     return EndedProbation(over=True)
                 earlier = await requests.get_request_row(session, release.request_id)
+                await tell_of_probation(session, earlier, given.release_id)
                 return await _asked_again(session, earlier, probation)
 
     @activity.defn

@@ -85,6 +85,12 @@ class StoredRequests(RequestActivities):
                 if given.escalate_to and row.escalated_at is None:
                     row.escalated_at = given.due_at
                 await announce(session, Topic.REQUESTS, given.request_id)
+                if given.escalate_to:
+                    event, to = Event.REQUEST_ESCALATED, given.escalate_to
+                    await tell_of_request(session, row, event, to=to)
+                else:
+                    event, number = Event.REQUEST_REMINDED, given.number
+                    await tell_of_request(session, row, event, number=number)
                 await add_event(
                     session,
                     actor=SYSTEM.label,

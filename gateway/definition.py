@@ -13,6 +13,7 @@ from pydantic_core import CoreSchema, ErrorDetails
 
 from gateway.answers import answered, failed, failure
 from gateway.line import Line
+from gateway.news import RequestNews
 from mcpbox.domain.errors import DomainError, Refused
 from mcpbox.domain.people import Principal, Scope
 from mcpbox.domain.review_policy import SecuritySettings
@@ -52,6 +53,8 @@ class Caller:
     on_output: OnOutput | None = None
     """Where the client wants to be told what its code prints."""
     settings: SecuritySettings = field(default_factory=SecuritySettings)
+    news: RequestNews = field(default_factory=RequestNews)
+    """Of requests that move, for those who wait."""
 
     @property
     def principal(self) -> Principal:

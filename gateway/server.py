@@ -30,6 +30,7 @@ from gateway.calls import Calls
 from gateway.catalog import Catalog
 from gateway.definition import Caller, UseCases
 from gateway.line import Line
+from gateway.news import RequestNews
 from gateway.progress import teller_for
 from gateway.tools import TOOLS
 from mcpbox.domain.errors import DomainError, NotFound
@@ -40,7 +41,7 @@ MCPbox lets you write your own tools, which people approve before anybody can ca
 1. mcpbox_list_servers, or mcpbox_create_server: a server groups tools.
 2. mcpbox_create_tool: Python with an `async def main(...)`; its parameters are the tool's.
 3. mcpbox_test_code runs the newest version in the sandbox; mend it with mcpbox_update_tool.
-4. mcpbox_request_publish asks a person; mcpbox_get_tool_status tells what they said.
+4. mcpbox_request_publish asks a person; mcpbox_wait_for_request waits for what they say.
 5. Once approved, the tool is in your list as {server}__{tool}: call it.
 Answers say under "next" what to do next. Nothing you do can approve a request.
 """
@@ -78,12 +79,14 @@ class McpFace:
         announcer: Announcer,
         version: str,
         settings: Callable[[], SecuritySettings] = SecuritySettings,
+        news: RequestNews | None = None,
     ) -> None:
         self._line_of = line_of
         self._use_cases = use_cases
         self._catalog = catalog
         self._calls = calls
         self._settings = settings
+        self._news = news or RequestNews()
         self.server = McpServer(
             "mcpbox",
             version=version,
@@ -130,7 +133,7 @@ class McpFace:
         line, tell = self._line_of(context), teller_for(context)
         declared = TOOLS.get(name)
         if declared is not None:
-            caller = Caller(line, self._use_cases, tell, self._settings())
+            caller = Caller(line, self._use_cases, tell, self._settings(), self._news)
             return await declared.call(caller, arguments)
         try:
             return await self._calls.call(line, name, arguments, tell)

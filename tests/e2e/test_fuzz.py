@@ -47,6 +47,7 @@ TOOL_NAMES = [
         "validate_code",
         "request_publish",
         "get_tool_status",
+        "wait_for_request",
         "list_pending_requests",
     )
 ]
