@@ -24,6 +24,7 @@ from api import (
     secrets,
     switches,
     system,
+    users,
 )
 from api.body_limit import BodyLimit
 from api.deps import Parts
@@ -63,6 +64,7 @@ def build_api(
     v1 = APIRouter(prefix=PREFIX, responses=problems.problems(Invalid))
     for module in (
         auth,
+        users,
         requests,
         delegations,
         review_policy,

@@ -29,6 +29,7 @@ from mcpbox.usecases.secrets import Secrets
 from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.tool_switches import ToolSwitches
 from mcpbox.usecases.tools import Tools
+from mcpbox.usecases.users import Users
 
 PANEL_ADDRESS = "panel"
 """Peer address of the panel's in-process transport; no address of a socket looks like this."""
@@ -51,6 +52,7 @@ class Parts:
     temporal: TemporalGate
     sandbox: SandboxClient
     people: People
+    users: Users
     servers: Servers
     tools: Tools
     switches: ToolSwitches

@@ -36,6 +36,7 @@ from mcpbox.usecases.secrets import Secrets
 from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.tool_switches import ToolSwitches
 from mcpbox.usecases.tools import Tools
+from mcpbox.usecases.users import Users
 from mcpbox.vault import Vault
 from ui.app import install
 from ui.live import Live
@@ -90,6 +91,7 @@ def build_parts(settings: Settings) -> Parts:
         temporal=gate,
         sandbox=SandboxClient.of(settings),
         people=People(sessions),
+        users=Users(sessions),
         servers=Servers(sessions),
         tools=Tools(sessions, requests),
         switches=ToolSwitches(sessions),

@@ -17,6 +17,7 @@ from cli import (
     servers,
     temporal_env,
     tools,
+    users,
 )
 from cli.output import errors_reported
 
@@ -33,6 +34,7 @@ app = typer.Typer(
 
 app.add_typer(audit.app, name="audit")
 app.add_typer(clients.app, name="clients")
+app.add_typer(users.app, name="users")
 app.add_typer(requests.app, name="requests")
 app.add_typer(policy.app, name="policy")
 app.add_typer(receipts.app, name="receipts")

@@ -26,6 +26,7 @@ from mcpbox.usecases.reviewing import Reviewing
 from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.tool_switches import ToolSwitches
 from mcpbox.usecases.tools import Tools
+from mcpbox.usecases.users import Users
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Office:
     anchor_export: AnchorExport
     review_policies: ReviewPolicies
     people: People
+    users: Users
     recoveries: Recoveries
     notices: Notices
 
@@ -81,6 +83,7 @@ async def open_office(settings: Settings) -> AsyncGenerator[Office]:
             AnchorExport.of(settings),
             ReviewPolicies(sessions),
             People(sessions),
+            Users(sessions),
             Recoveries(sessions, gate),
             Notices(sessions, TargetSeals(instance.encryption_key()), Sender.of(settings)),
         )

@@ -14,6 +14,11 @@ from mcpbox.domain.base import DomainModel
 
 class Action(StrEnum):
     USER_CREATED = "people:user:created"
+    USER_ROLES_CHANGED = "people:user:roles_changed"
+    USER_DEACTIVATED = "people:user:deactivated"
+    USER_ACTIVATED = "people:user:activated"
+    PASSWORD_RESET = "people:password:reset"  # noqa: S105 - a word, no secret
+    PASSWORD_CHANGED = "people:password:changed"  # noqa: S105 - a word, no secret
     LOGIN_SUCCEEDED = "people:login:succeeded"
     LOGIN_FAILED = "people:login:failed"
     LOGOUT = "people:session:ended"
