@@ -12,6 +12,7 @@ from mcpbox.domain.ids import Digest
 from mcpbox.domain.probation import Probation, ProbationEnd
 from mcpbox.domain.reasons import REASON_MAX_LENGTH
 from mcpbox.domain.requests import RequestDraft, request_id_of, workflow_id_of, workflow_ids_begin
+from mcpbox.domain.review import ReviewTerms
 from mcpbox.domain.subjects import PublishSubject
 from mcpbox.policies.probation import what_happened
 from mcpbox.store import probations, requests
@@ -80,6 +81,7 @@ async def _asked_again(
         requester=earlier.requester,
         notes=what_happened(probation)[:REASON_MAX_LENGTH],
         quorum=earlier.quorum,
+        terms=ReviewTerms.model_validate(earlier.terms),
         ttl=max(earlier.expires_at - earlier.created_at, timedelta(minutes=1)),
     )
     return EndedProbation(over=True, reopened=draft, workflow_id=workflow_id)

@@ -54,7 +54,11 @@ class StoredRequests(RequestActivities):
                         notes=draft.notes,
                         quorum=draft.quorum,
                         needs=Needs().model_dump(mode="json"),
-                        policy_version=await review_policies.current_version(session),
+                        policy_version=(
+                            await review_policies.current_version(session)
+                            if draft.terms is None
+                            else draft.terms.policy_version
+                        ),
                         **await people_behind(session, subject, draft.requester),
                         created_at=given.opened_at,
                         updated_at=given.opened_at,

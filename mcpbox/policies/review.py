@@ -30,6 +30,8 @@ class RequestFacts(DomainModel):
     """User names of the people whose clients these are."""
     escalated: bool = False
     needs: Needs = Needs()
+    grants_alone: bool = False
+    """It is about a grant: there are no needs, and all of it is granted."""
     voted: frozenset[str] = frozenset()
     """User names of those who voted themselves in this round."""
 
@@ -44,6 +46,7 @@ def facts_of(request: RequestDetail) -> RequestFacts:
         owners=request.owners,
         escalated=request.escalated,
         needs=request.needs,
+        grants_alone=request.kind.grants,
         voted=who_voted(request.decisions, request.round),
     )
 
@@ -258,6 +261,12 @@ def _is_well_said(request: RequestFacts, draft: DecisionDraft) -> Ruling:
         return Ruling(Invalid("Give a reason: the author has to know what to do differently."))
     if draft.refused and draft.verdict is not Verdict.APPROVE:
         return Ruling(Invalid("Items are refused when approving the rest; leave 'refused' out."))
+    if draft.granted_days is not None and draft.verdict is not Verdict.APPROVE:
+        return Ruling(Invalid("Days are granted when approving; leave 'granted_days' out."))
+    if draft.granted_days is not None and not request.grants_alone and not request.needs.items:
+        return Ruling(
+            Invalid("It grants nothing that could end; leave 'granted_days' out, or use probation.")
+        )
     unknown = sorted(set(draft.refused) - set(request.needs.items))
     if unknown:
         return Ruling(Invalid(f"The request does not need {unknown[0]!r}, so it cannot refuse it."))
