@@ -11,6 +11,7 @@ from api import (
     audit,
     auth,
     catalog,
+    clients,
     codec,
     delegations,
     executions,
@@ -65,6 +66,7 @@ def build_api(
     for module in (
         auth,
         users,
+        clients,
         requests,
         delegations,
         review_policy,

@@ -15,6 +15,7 @@ from mcpbox.sandbox_client import SandboxClient
 from mcpbox.store.session import Sessions
 from mcpbox.temporal import TemporalGate
 from mcpbox.usecases.audit import Audit
+from mcpbox.usecases.clients import Clients
 from mcpbox.usecases.executions import Executions
 from mcpbox.usecases.grants import Grants
 from mcpbox.usecases.notices import Notices
@@ -53,6 +54,7 @@ class Parts:
     sandbox: SandboxClient
     people: People
     users: Users
+    clients: Clients
     servers: Servers
     tools: Tools
     switches: ToolSwitches

@@ -22,6 +22,7 @@ from mcpbox.store.changes import Changes, Topic
 from mcpbox.store.session import make_sessions
 from mcpbox.temporal import TemporalGate, settle
 from mcpbox.usecases.audit import Audit
+from mcpbox.usecases.clients import Clients
 from mcpbox.usecases.executions import Executions
 from mcpbox.usecases.grants import Grants
 from mcpbox.usecases.notices import Notices, TargetSeals
@@ -92,6 +93,7 @@ def build_parts(settings: Settings) -> Parts:
         sandbox=SandboxClient.of(settings),
         people=People(sessions),
         users=Users(sessions),
+        clients=Clients(sessions),
         servers=Servers(sessions),
         tools=Tools(sessions, requests),
         switches=ToolSwitches(sessions),

@@ -14,6 +14,7 @@ from cli import (
     receipts,
     recovery,
     requests,
+    secrets,
     servers,
     temporal_env,
     tools,
@@ -39,6 +40,7 @@ app.add_typer(requests.app, name="requests")
 app.add_typer(policy.app, name="policy")
 app.add_typer(receipts.app, name="receipts")
 app.add_typer(servers.app, name="servers")
+app.add_typer(secrets.app, name="secrets")
 app.add_typer(grants.app, name="grants")
 app.add_typer(tools.app, name="tools")
 app.add_typer(notifications.app, name="notifications")

@@ -23,10 +23,12 @@ from mcpbox.usecases.recovery import Recoveries
 from mcpbox.usecases.requests import Requests
 from mcpbox.usecases.review_policy import ReviewPolicies
 from mcpbox.usecases.reviewing import Reviewing
+from mcpbox.usecases.secrets import Secrets
 from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.tool_switches import ToolSwitches
 from mcpbox.usecases.tools import Tools
 from mcpbox.usecases.users import Users
+from mcpbox.vault import Vault
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Office:
     users: Users
     recoveries: Recoveries
     notices: Notices
+    secrets: Secrets
 
     async def person(self, username: str) -> Principal:
         """Raises: NotFound."""
@@ -86,6 +89,7 @@ async def open_office(settings: Settings) -> AsyncGenerator[Office]:
             Users(sessions),
             Recoveries(sessions, gate),
             Notices(sessions, TargetSeals(instance.encryption_key()), Sender.of(settings)),
+            Secrets(sessions, requests, Vault(instance.encryption_key())),
         )
     finally:
         await sessions.kw["bind"].dispose()

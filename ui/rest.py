@@ -20,7 +20,7 @@ from mcpbox.domain.grants import Grant
 from mcpbox.domain.ids import RequestId
 from mcpbox.domain.narrowing import Switch
 from mcpbox.domain.notices import NewTarget, ReceivedNotice, Target, TargetDraft, Unread
-from mcpbox.domain.people import NewPassword, Role, User
+from mcpbox.domain.people import Client, NewClient, NewPassword, Role, Scope, User
 from mcpbox.domain.receipts import ReleaseReceipt
 from mcpbox.domain.recovery import Recovery, RecoveryOutcome, ResolveDraft
 from mcpbox.domain.requests import Outcome, RequestDetail, RequestSummary, ReviewAfterwards, State
@@ -223,6 +223,16 @@ class Rest:
     async def reset_password(self, username: str) -> NewPassword:
         path = f"users/{quote(username, safe='')}/password"
         return await self._ask("POST", path, NewPassword, body={})
+
+    async def clients(self) -> list[Client]:
+        return await self._ask("GET", "clients", list[Client])
+
+    async def create_client(self, name: str, scopes: Sequence[Scope]) -> NewClient:
+        body = {"name": name, "scopes": list(scopes)}
+        return await self._ask("POST", "clients", NewClient, body=body)
+
+    async def revoke_client(self, name: str) -> Client:
+        return await self._ask("POST", f"clients/{quote(name, safe='')}/revoke", Client)
 
     async def server_modules(self, server_id: UUID) -> ServerModules:
         return await self._ask("GET", f"servers/{server_id}/modules", ServerModules)

@@ -38,6 +38,7 @@ class Action(StrEnum):
     TOOL_QUARANTINED = "catalog:tool:quarantined"
     TOOL_QUARANTINE_LIFTED = "catalog:tool:quarantine_lifted"
     RELEASE_REVOKED = "catalog:release:revoked"
+    SWITCH_REFUSED = "catalog:switch:refused"
     REQUEST_OPENED = "request:workflow:opened"
     REQUEST_PRESENTED = "request:evidence:presented"
     DECISION_ADDED = "request:decision:added"

@@ -92,6 +92,14 @@ class Client(DomainModel):
     revoked_at: datetime | None = None
 
 
+class NewClient(DomainModel):
+    """Answers whoever made a client."""
+
+    client: Client
+    token: str
+    """Shown this once."""
+
+
 class Delegation(DomainModel):
     """While the delegator is away, the deputy decides with the delegator's roles."""
 

@@ -1,9 +1,11 @@
 """People: their accounts on REST and the command line, and what an inactive one no longer does."""
 
+import asyncio
 import json
 import subprocess
 import sys
 from collections.abc import AsyncGenerator
+from functools import partial
 from uuid import uuid4
 
 import httpx
@@ -72,7 +74,9 @@ async def test_deactivating_ends_sessions_and_clients_at_once_and_keeps_votes(
 ) -> None:
     name = await made(admin)
     tokens = await signed_in(instance, name)
-    client = instance.command("clients", "create", a_name(), "--owner", name, "--json")
+    client = await admin.post(
+        "/clients", json={"name": a_name(), "owner": name, "scopes": ["author"]}
+    )
     async with author_on(instance) as author:
         denied_id = await author.ask(await author.draft())
         waiting_id = await author.ask(await author.draft())
@@ -89,7 +93,7 @@ async def test_deactivating_ends_sessions_and_clients_at_once_and_keeps_votes(
         )
     assert (decided.status_code, refreshed.status_code) == (401, 401)
     assert (await signed_in(instance, name)).status_code == 401
-    bearer = {"authorization": f"Bearer {json.loads(client.stdout)['token']}"}
+    bearer = {"authorization": f"Bearer {client.json()['token']}"}
     async with httpx.AsyncClient() as http:
 
         async def turned_away() -> bool:
@@ -97,10 +101,6 @@ async def test_deactivating_ends_sessions_and_clients_at_once_and_keeps_votes(
             return answer.status_code == 401
 
         await eventually(turned_away)
-    cli = instance.command(
-        *("requests", "approve", waiting_id, "--digest", waiting["digest"], "--as", name)
-    )
-    assert cli.returncode == 4
     await signal_approval(instance, waiting, name)
 
     async def refused() -> bool:
@@ -130,6 +130,33 @@ async def signal_approval(instance: Installed, request: dict[str, str], reviewer
         "seen_digest": request["digest"],
     }
     await client.get_workflow_handle(request["workflow_id"]).signal(Message.DECIDE, decision)
+
+
+async def test_people_make_and_revoke_clients_of_their_own_and_admins_everybodys(
+    instance: Installed, admin: httpx.AsyncClient
+) -> None:
+    ana, vic = await made(admin), await made(admin, "viewer")
+    own, other = a_name(), a_name()
+
+    def draft(name: str, **more: str) -> dict[str, object]:
+        return {"name": name, "scopes": ["call"], **more}
+
+    async with as_(instance, await signed_in(instance, ana)) as session:
+        mine = await session.post("/clients", json=draft(own))
+        foreign = await session.post("/clients", json=draft(a_name(), owner="admin"))
+        theirs = await admin.post("/clients", json=draft(other, owner=vic))
+        listed = [client["name"] for client in (await session.get("/clients")).json()]
+        hidden = await session.post(f"/clients/{other}/revoke")
+        revoked = await session.post(f"/clients/{own}/revoke")
+    async with as_(instance, await signed_in(instance, vic)) as session:
+        reading = await session.post("/clients", json=draft(a_name()))
+
+    assert [mine.status_code, theirs.status_code, revoked.status_code] == [201, 201, 200]
+    assert [foreign.status_code, reading.status_code, hidden.status_code] == [403, 403, 404]
+    assert listed == [own]
+    assert revoked.json()["revoked_at"] is not None
+    assert mine.json()["token"] not in (await admin.get("/clients")).text
+    assert (await admin.post(f"/clients/{other}/revoke")).status_code == 200
 
 
 async def test_roles_count_at_once_in_sessions_that_are_open(
@@ -192,31 +219,35 @@ async def test_a_person_chooses_a_password_of_their_own(
 async def test_the_command_line_makes_changes_and_resets_accounts(instance: Installed) -> None:
     name = a_name()
 
-    def users(*arguments: str, said: str | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(  # noqa: S603 - our own command
-            [sys.executable, "-m", "cli.main", "users", *arguments],
-            env=instance.env,
-            input=said,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
+    async def users(*arguments: str, said: str | None = None) -> subprocess.CompletedProcess[str]:
+        return await asyncio.to_thread(
+            partial(
+                subprocess.run,
+                [sys.executable, "-m", "cli.main", "users", *arguments],
+                env=instance.env,
+                input=said,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
         )
 
-    created = users("create", name, "--roles", "reviewer", "--password-stdin", said=PASSWORD)
+    created = await users("create", name, "--roles", "reviewer", "--password-stdin", said=PASSWORD)
     assert created.returncode == 0, created.stderr
     assert PASSWORD not in created.stdout
     assert (await signed_in(instance, name)).status_code == 200
-    reset = json.loads(users("reset-password", name, "--json").stdout)
-    assert (await signed_in(instance, name, reset["password"])).status_code == 200
-    assert users("roles", name, "viewer,wizard").returncode == 2
-    assert users("roles", name, "viewer").returncode == 0
-    assert users("deactivate", name).returncode == 0
-    listed = json.loads(users("list", "--json").stdout)
-    [mine] = [user for user in listed if user["username"] == name]
-    assert (mine["roles"], mine["active"]) == (["viewer"], False)
-    assert users("activate", name, "--as", name).returncode == 4
-    assert users("create", name, "--as", "admin").returncode == 5
+    done = await asyncio.gather(
+        users("reset-password", name, "--json"),
+        users("roles", name, "viewer,wizard"),
+        users("create", name, "--as", "admin"),
+        users("deactivate", "admin"),
+        users("list", "--as", name),
+    )
+
+    assert [one.returncode for one in done] == [0, 2, 5, 5, 3]
+    assert "wizard" in done[1].stderr
+    password = json.loads(done[0].stdout)["password"]
+    assert (await signed_in(instance, name, password)).status_code == 200
 
 
 async def test_an_admin_makes_and_deactivates_a_person_in_the_panel(

@@ -1,21 +1,21 @@
 """The accounts of people: who there is, with which roles, and who may sign in."""
 
-from collections.abc import Awaitable, Callable, Collection, Generator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import Callable, Collection
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple
 
 from nicegui import ui
 
-from mcpbox.domain.people import NewPassword, Role, User
+from mcpbox.domain.people import Client, NewPassword, Role, User
 from ui.frame import Top
+from ui.pages.clients import clients_card
+from ui.pages.sheets import attempt, sheet, shown_once, sure
 from ui.parts import attributes, box, button, state_badge, text
-from ui.problems import ApiProblem
 from ui.section import Section
 from ui.tables import table
 from ui.visit import Visit
 
-T = TypeVar("T")
 _COLUMNS = (
     ("Person", ""),
     ("Roles", ""),
@@ -32,18 +32,27 @@ _MEANINGS = {
 }
 
 
+class _Shown(NamedTuple):
+    users: list[User]
+    clients: list[Client]
+
+
 async def people_page(visit: Visit, top: Top) -> None:
-    def show(users: list[User]) -> None:
+    async def load() -> _Shown:
+        return _Shown(*await asyncio.gather(visit.rest.users(), visit.rest.clients()))
+
+    def show(shown: _Shown) -> None:
         with box("card", "section", aria_label="People"), table("People", _COLUMNS):
-            for user in users:
+            for user in shown.users:
                 _row(visit, user)
+        clients_card(visit, shown.clients)
 
     with top.bar:
         button("Add a person", name="user", on_click=lambda: _add(visit)).mark("add-person")
     with box("page scroll"):
-        section = Section(visit, visit.rest.users, show, "page-wide")
+        section = Section(visit, load, show, "page-wide")
         await section.refresh()
-    visit.follow(frozenset({"people"}), section.refresh)
+    visit.follow(frozenset({"people", "clients"}), section.refresh)
 
 
 def _row(visit: Visit, user: User) -> None:
@@ -72,7 +81,7 @@ def _row(visit: Visit, user: User) -> None:
 
 
 def _add(visit: Visit) -> None:
-    with _sheet(visit, "Add a person", "They sign in with a password that is made now.") as dialog:
+    with sheet(visit, "Add a person", "They sign in with a password that is made now.") as dialog:
         with box("sheet-body"):
             text("User name", "label", "div")
             name = ui.input(placeholder="ana").classes("field")
@@ -83,7 +92,7 @@ def _add(visit: Visit) -> None:
             button("Cancel", on_click=dialog.close)
 
             async def add() -> None:
-                made = await _attempt(
+                made = await attempt(
                     visit, lambda: visit.rest.create_user(name.value or "", roles())
                 )
                 if made is not None:
@@ -95,14 +104,14 @@ def _add(visit: Visit) -> None:
 
 
 async def _change_roles(visit: Visit, user: User) -> None:
-    with _sheet(visit, f"Roles of {user.username}", "They count at once.") as dialog:
+    with sheet(visit, f"Roles of {user.username}", "They count at once.") as dialog:
         with box("sheet-body"):
             roles = _role_boxes(user.roles)
         with box("sheet-foot"):
             button("Cancel", on_click=dialog.close)
 
             async def save() -> None:
-                if await _attempt(visit, lambda: visit.rest.set_roles(user.username, roles())):
+                if await attempt(visit, lambda: visit.rest.set_roles(user.username, roles())):
                     dialog.close()
 
             button("Save", kind="primary", on_click=visit.steady(save)).mark("confirm")
@@ -111,19 +120,19 @@ async def _change_roles(visit: Visit, user: User) -> None:
 
 async def _reset(visit: Visit, user: User) -> None:
     name = user.username
-    if await _sure(
+    if await sure(
         visit,
         f"Reset the password of {name}?",
         "A new one is made, and their sessions end.",
         "Reset",
     ):
-        made = await _attempt(visit, lambda: visit.rest.reset_password(name))
+        made = await attempt(visit, lambda: visit.rest.reset_password(name))
         if made is not None:
             _show_password(visit, made)
 
 
 async def _deactivate(visit: Visit, user: User) -> None:
-    if await _sure(
+    if await sure(
         visit,
         f"Deactivate {user.username}?",
         "Their sessions end now and their clients open nothing. Votes stay on record.",
@@ -133,17 +142,8 @@ async def _deactivate(visit: Visit, user: User) -> None:
 
 
 async def _set_active(visit: Visit, user: User, *, active: bool) -> None:
-    if await _attempt(visit, lambda: visit.rest.set_active(user.username, active=active)):
+    if await attempt(visit, lambda: visit.rest.set_active(user.username, active=active)):
         visit.tell(f"{user.username} is {'active' if active else 'inactive'}")
-
-
-async def _attempt(visit: Visit, ask: Callable[[], Awaitable[T]]) -> T | None:
-    """``None``: the visitor was told why not."""
-    try:
-        return await ask()
-    except ApiProblem as problem:
-        visit.show_problem(problem)
-        return None
 
 
 def _role_boxes(chosen: Collection[Role]) -> Callable[[], list[Role]]:
@@ -157,32 +157,9 @@ def _role_boxes(chosen: Collection[Role]) -> Callable[[], list[Role]]:
 
 
 def _show_password(visit: Visit, made: NewPassword) -> None:
-    said = "It is shown only now. They should choose another one after signing in."
-    with _sheet(visit, f"Password of {made.user.username}", said) as dialog:
-        with box("sheet-body"):
-            text(made.password or "", "mono", "p").mark("new-password")
-        with box("sheet-foot"):
-            button("Close", kind="primary", on_click=dialog.close)
-    dialog.open()
-
-
-async def _sure(visit: Visit, title: str, consequence: str, word: str) -> bool:
-    with _sheet(visit, title, consequence) as dialog, box("sheet-foot"):
-        button("Cancel", on_click=lambda: dialog.submit(False))
-        confirm = button(word, kind="danger", on_click=lambda: dialog.submit(True))
-        confirm.mark("confirm")
-    answer: bool | None = await dialog
-    if not dialog.is_deleted:
-        dialog.delete()
-    return bool(answer)
-
-
-@contextmanager
-def _sheet(visit: Visit, title: str, said: str) -> Generator[ui.dialog]:
-    # Not inside the shown list, which may be built anew meanwhile.
-    with visit.client.content, ui.dialog() as dialog, ui.card().classes("sheet"):
-        attributes(dialog, {"aria-label": title})
-        with box("sheet-head"), box("grow"):
-            text(title, tag="h2")
-            text(said, "muted", "p")
-        yield dialog
+    shown_once(
+        visit,
+        f"Password of {made.user.username}",
+        "It is shown only now. They should choose another one after signing in.",
+        made.password or "",
+    )
