@@ -11,6 +11,7 @@ from mcpbox.domain.manifests import Needs
 from mcpbox.domain.people import Delegator, Principal, PrincipalKind, Role
 from mcpbox.domain.requests import RequestDetail, ReviewAfterwards, State
 from mcpbox.domain.review import ReviewTerms, Separation
+from mcpbox.domain.subjects import Kind
 from mcpbox.domain.verdicts import Verdict
 from mcpbox.policies.ruling import ALLOWED, Ruling
 
@@ -125,6 +126,35 @@ def may_revise(request: RequestFacts, principal: Principal, digest: Digest) -> R
     if digest == request.digest:
         return Ruling(Conflict("Nothing differs from what is asked already; change it first."))
     return ALLOWED
+
+
+def instead_of_revising(kind: Kind) -> str:
+    """What its requester does where a request is about no version that could be changed."""
+    match kind:
+        case Kind.PUBLISH:
+            return "Change the tool, then revise."
+        case Kind.MODULE_GRANT:
+            return (
+                "A request for a module is about pinned packages, so it is not revised. Ask for "
+                "the version that you want: that takes the place of this one."
+            )
+        case Kind.HOST_GRANT:
+            return (
+                "A request for a host is not revised: its digest is what is asked. Withdraw it, "
+                "then ask for the host, methods, path and days that you want."
+            )
+        case Kind.SECRET_BINDING:
+            return (
+                "A request for a secret is not revised: its hosts never change. Ask for other "
+                "days, which takes the place of this one; for other hosts a person deletes the "
+                "secret, and you make it again."
+            )
+        case Kind.ROLLBACK | Kind.RESTORE:
+            return (
+                "A version that was released is not changed, so this is not revised. Ask for "
+                "another version, which takes the place of this one; or withdraw it, and publish "
+                "a newer version."
+            )
 
 
 def may_comment(request: RequestFacts, principal: Principal) -> Ruling:

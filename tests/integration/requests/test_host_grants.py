@@ -308,3 +308,12 @@ async def events(office: Office, server: ServerId) -> list[str]:
             .order_by(AuditRow.sequence)
         )
         return list(found)
+
+
+async def test_a_request_for_a_host_is_not_revised_and_says_what_to_do_instead(
+    office: Office,
+) -> None:
+    request = await asked(office, (await office.draft()).server_id)
+
+    with pytest.raises(Invalid, match="Withdraw it, then ask"):
+        await office.requests.revise(AUTHOR, request.id)
