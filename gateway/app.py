@@ -29,6 +29,7 @@ from gateway.health import Health
 from gateway.line import Line
 from gateway.news import RequestNews
 from gateway.parts import Parts, parts_of
+from gateway.resources import uri_of
 from gateway.security import SettingsInForce
 from gateway.server import Context, McpFace
 from mcpbox import logs
@@ -148,6 +149,8 @@ class Gateway:
             self.catalog.changed()
         elif topic is Topic.REQUESTS:
             self._news.changed(key)
+            if key:
+                self.announcer.updated(uri_of(key))
         elif topic is Topic.CLIENTS:
             self._clients.changed()
             self._endpoint.recheck()

@@ -32,6 +32,7 @@ from gateway.definition import Caller, UseCases
 from gateway.line import Line
 from gateway.news import RequestNews
 from gateway.progress import teller_for
+from gateway.resources import RequestResources
 from gateway.tools import TOOLS
 from mcpbox.domain.errors import DomainError, NotFound
 from mcpbox.domain.review_policy import SecuritySettings
@@ -87,6 +88,7 @@ class McpFace:
         self._calls = calls
         self._settings = settings
         self._news = news or RequestNews()
+        resources = RequestResources(use_cases.requests, line_of, announcer)
         self.server = McpServer(
             "mcpbox",
             version=version,
@@ -97,6 +99,11 @@ class McpFace:
             get_tool_input_schema=self._schema_of,
             on_list_tools=self._list_tools,
             on_call_tool=self._call_tool,
+            on_list_resources=resources.list,
+            on_list_resource_templates=resources.templates,
+            on_read_resource=resources.read,
+            on_subscribe_resource=resources.subscribe,
+            on_unsubscribe_resource=resources.unsubscribe,
             on_subscriptions_listen=announcer.listen,
         )
         self.server.add_notification_handler(

@@ -93,6 +93,28 @@ class RequestView(BaseModel):
         )
 
 
+class RequestStanding(BaseModel):
+    """All that its requester is told of one request."""
+
+    request: RequestView
+    decisions: list[DecisionView] = Field(description="Oldest first.")
+    comments: list[CommentView] = Field(description="Oldest first.")
+    denial_reason: str | None
+    requested_changes: list[str] = Field(description="What reviewers want changed.")
+    refused: list[str] = Field(description="What was not granted when the rest was approved.")
+
+    @classmethod
+    def of(cls, request: RequestDetail) -> "RequestStanding":
+        return RequestStanding(
+            request=RequestView.of(request),
+            decisions=[DecisionView.of(one, request) for one in request.decisions],
+            comments=[CommentView.of(one, request) for one in request.comments],
+            denial_reason=denial_reason_of(request),
+            requested_changes=requested_changes_of(request),
+            refused=refused_of(request),
+        )
+
+
 def denial_reason_of(request: RequestDetail) -> str | None:
     if request.state not in (State.DENIED, State.VETOED):
         return None

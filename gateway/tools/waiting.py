@@ -4,14 +4,7 @@ import anyio
 from pydantic import Field
 
 from gateway.definition import Caller, ToolDefinition, ToolInput, ToolOutput
-from gateway.tools.request_views import (
-    CommentView,
-    DecisionView,
-    RequestView,
-    denial_reason_of,
-    refused_of,
-    requested_changes_of,
-)
+from gateway.tools.request_views import RequestStanding
 from mcpbox.domain.ids import RequestId
 from mcpbox.domain.requests import RequestDetail, State
 
@@ -32,14 +25,8 @@ class WaitInput(ToolInput):
     )
 
 
-class WaitOutput(ToolOutput):
+class WaitOutput(RequestStanding, ToolOutput):
     moved: bool = Field(description="false: nothing to act on yet; wait again, or come back.")
-    request: RequestView
-    decisions: list[DecisionView] = Field(description="Oldest first.")
-    comments: list[CommentView] = Field(description="Oldest first.")
-    denial_reason: str | None
-    requested_changes: list[str] = Field(description="What reviewers want changed.")
-    refused: list[str] = Field(description="What was not granted when the rest was approved.")
 
 
 async def wait_for_request(caller: Caller, given: WaitInput) -> WaitOutput:
@@ -52,17 +39,11 @@ async def wait_for_request(caller: Caller, given: WaitInput) -> WaitOutput:
     seen = len(request.comments)
     if _rests(request, seen) and not caller.news.full:
         request = await _when_moved(caller, request, seen, given.seconds)
-    moved = not _rests(request, seen)
-    view = RequestView.of(request)
+    standing = RequestStanding.of(request)
     return WaitOutput(
-        moved=moved,
-        request=view,
-        decisions=[DecisionView.of(one, request) for one in request.decisions],
-        comments=[CommentView.of(one, request) for one in request.comments],
-        denial_reason=denial_reason_of(request),
-        requested_changes=requested_changes_of(request),
-        refused=refused_of(request),
-        next=view.next,
+        **dict(standing),
+        moved=not _rests(request, seen),
+        next=standing.request.next,
     )
 
 
