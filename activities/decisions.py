@@ -19,6 +19,7 @@ from mcpbox.domain.notices import Event
 from mcpbox.domain.people import Principal, PrincipalKind
 from mcpbox.domain.requests import ReviewAfterwards, State
 from mcpbox.domain.review import ReviewTerms
+from mcpbox.domain.subjects import Kind
 from mcpbox.policies.review import (
     RequestFacts,
     in_whose_right,
@@ -61,7 +62,7 @@ class StoredDecisions(DecisionActivities):
                 votes = standing_votes([*decided, decision], row.round)
                 row.state = _state_after(votes, row.quorum)
                 row.state_reason = draft.reason
-                row.granted = _granted(facts.needs, votes) if row.state == State.APPROVED else None
+                _keep_granted(row, votes)
                 row.updated_at = given.decided_at
                 if draft.break_glass:
                     row.review_afterwards = ReviewAfterwards.OPEN
@@ -69,6 +70,8 @@ class StoredDecisions(DecisionActivities):
                 await announce(session, Topic.REQUESTS, given.request_id)
                 if State(row.state) in _TELLING:
                     await tell_of_request(session, row, Event.REQUEST_DECIDED)
+                if draft.break_glass:
+                    await tell_of_request(session, row, Event.BREAK_GLASS)
                 await _tell_of_decision(session, decision, reviewer)
                 return standing_of(row)
 
@@ -98,11 +101,7 @@ class StoredDecisions(DecisionActivities):
                 votes = [vote for vote in votes if vote.reviewer != given.reviewer]
                 row.state = _state_after(votes, row.quorum)
                 row.state_reason = votes[-1].reason if votes else ""
-                row.granted = (
-                    _granted(Needs.model_validate(row.needs), votes)
-                    if row.state == State.APPROVED
-                    else None
-                )
+                _keep_granted(row, votes)
                 row.updated_at = given.retracted_at
                 await announce(session, Topic.REQUESTS, given.request_id)
                 await add_event(
@@ -129,6 +128,7 @@ def _facts(row: RequestRow, decided: Iterable[Decision]) -> RequestFacts:
         owners=frozenset(row.owners),
         escalated=row.escalated_at is not None,
         needs=Needs.model_validate(row.needs),
+        grants_alone=Kind(row.kind).grants,
         voted=who_voted(decided, row.round),
     )
 
@@ -144,6 +144,16 @@ def _state_after(votes: Sequence[Decision], quorum: int) -> State:
     if votes and votes[-1].break_glass:
         return State.APPROVED
     return tally((vote.verdict for vote in votes), quorum)
+
+
+def _keep_granted(row: RequestRow, votes: Sequence[Decision]) -> None:
+    """What an approval comes to: the part that nobody refused, for the shortest time given."""
+    row.granted = row.granted_days = None
+    if row.state != State.APPROVED:
+        return
+    row.granted = _granted(Needs.model_validate(row.needs), votes)
+    given = (vote.granted_days for vote in votes if vote.granted_days is not None)
+    row.granted_days = min(given, default=None)
 
 
 def _granted(needs: Needs, votes: Iterable[Decision]) -> dict[str, Any] | None:
@@ -200,6 +210,8 @@ async def _tell_of_decision(session: AsyncSession, decision: Decision, reviewer:
         told = f"for {decision.on_behalf_of}, {told}"
     if decision.refused:
         told = f"{told} (without {', '.join(decision.refused)})"
+    if decision.granted_days is not None:
+        told = f"{told} (what it grants ends after {decision.granted_days} days)"
     forced = Action.REQUEST_BREAK_GLASS
     await add_event(
         session,

@@ -14,6 +14,7 @@ from activities.source_evidence import probation, read_version
 from activities.subjects import publication
 from activities.trial_evidence import AUTHOR, RECORDED, SYSTEM, Ran
 from activities.words import counted
+from mcpbox.domain.errors import Refused
 from mcpbox.domain.evidence import Check, Evidence, Finding, Risk, Status
 from mcpbox.domain.inputs import inputs_from
 from mcpbox.domain.manifests import Granted, needs_beyond
@@ -27,6 +28,7 @@ from mcpbox.store import evidence, executions, probations, tools
 from mcpbox.store.grants import granted
 from mcpbox.store.session import Sessions, transaction
 from mcpbox.usecases.bundles import bundle_of, granted_modules
+from mcpbox.usecases.development import require_no_quarantine
 from sandbox.contract import Bundle, RunLimits, RunResult
 from workflows.contracts import EvidenceActivities, Examination
 
@@ -100,36 +102,44 @@ class GatheredEvidence(EvidenceActivities):
 
     @activity.defn
     async def try_out(self, given: Examination) -> None:
-        subject = publication(given)
         with final_domain_errors():
-            async with transaction(self._sessions) as session:
-                version = await tools.get_version(session, subject.version_id)
-                tool = await tools.get_tool(session, subject.tool_id)
-                sample = await tools.find_sample(session, version.id)
-                held = await granted(session, subject.server_id)
-            if brought := requirements_in(given.subject):
-                names = ", ".join(one.module for one in brought)
-                missing = evidence_for(
-                    Check.TRIAL,
-                    version,
-                    Status.MISSING,
-                    f"It imports {names}, which is only asked for, so it could not be run yet.",
-                )
-                await self._keep(given, [missing])
-                return
-            # Hosts that are only asked for are not reached before people agreed.
-            bundle = bundle_of(version, subject.server_id, held)
-            async with heartbeating():
-                ran = await self._run_all(version, bundle, sample)
-                seen = trial_evidence.seen_in(ran)
-                reading = await asyncio.to_thread(read_code, version.code)
-                declared = frozenset(version.manifest.hosts)
-                usable = declared.difference(needs_beyond(version.manifest, held.hosts).hosts)
-                uses = host_uses(declared, reading.methods, usable, seen)
-                tried = trial_evidence.trial(version, ran, seen)
-                await self._keep(given, [tried, trial_evidence.egress(version, uses, len(ran))])
-                if self._replay.calls and tool.released is not None:
-                    await self._compare(given, version, tool.released, held)
+            try:
+                await self._try_out(given)
+            except Refused as refusal:
+                await self._not_run(given, str(refusal))
+
+    async def _try_out(self, given: Examination) -> None:
+        """Raises: Refused: quarantined, before it or between two runs."""
+        subject = publication(given)
+        async with transaction(self._sessions) as session:
+            version = await tools.get_version(session, subject.version_id)
+            tool = await tools.get_tool(session, subject.tool_id)
+            sample = await tools.find_sample(session, version.id)
+            held = await granted(session, subject.server_id)
+        if brought := requirements_in(given.subject):
+            names = ", ".join(one.module for one in brought)
+            await self._not_run(
+                given, f"It imports {names}, which is only asked for, so it could not be run yet."
+            )
+            return
+        # Hosts that are only asked for are not reached before people agreed.
+        bundle = bundle_of(version, subject.server_id, held)
+        async with heartbeating():
+            ran = await self._run_all(version, bundle, sample)
+            seen = trial_evidence.seen_in(ran)
+            reading = await asyncio.to_thread(read_code, version.code)
+            declared = frozenset(version.manifest.hosts)
+            usable = declared.difference(needs_beyond(version.manifest, held.hosts).hosts)
+            uses = host_uses(declared, reading.methods, usable, seen)
+            tried = trial_evidence.trial(version, ran, seen)
+            await self._keep(given, [tried, trial_evidence.egress(version, uses, len(ran))])
+            if self._replay.calls and tool.released is not None:
+                await self._compare(given, version, tool.released, held)
+
+    async def _not_run(self, given: Examination, why: str) -> None:
+        async with transaction(self._sessions) as session:
+            version = await tools.get_version(session, publication(given).version_id)
+        await self._keep(given, [evidence_for(Check.TRIAL, version, Status.MISSING, why)])
 
     async def _run_all(
         self, version: ToolVersion, bundle: Bundle, sample: dict[str, Any] | None
@@ -153,6 +163,9 @@ class GatheredEvidence(EvidenceActivities):
         *,
         limits: RunLimits | None = None,
     ) -> RunResult:
+        """Raises: Refused: quarantined since the last one."""
+        async with transaction(self._sessions) as session:
+            await require_no_quarantine(session, await tools.get_tool(session, version.tool_id))
         return await self._sandbox.run(
             bundle,
             arguments,

@@ -6,11 +6,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from activities.errors import final_domain_errors
+from activities.telling import tell_of_probation
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.ids import Digest
 from mcpbox.domain.probation import Probation, ProbationEnd
 from mcpbox.domain.reasons import REASON_MAX_LENGTH
 from mcpbox.domain.requests import RequestDraft, request_id_of, workflow_id_of, workflow_ids_begin
+from mcpbox.domain.review import ReviewTerms
 from mcpbox.domain.subjects import PublishSubject
 from mcpbox.policies.probation import what_happened
 from mcpbox.store import probations, requests
@@ -44,6 +46,7 @@ class StoredProbations(ProbationActivities):
                 if probation.cause is ProbationEnd.REPLACED:
                     return EndedProbation(over=True)
                 earlier = await requests.get_request_row(session, release.request_id)
+                await tell_of_probation(session, earlier, given.release_id)
                 return await _asked_again(session, earlier, probation)
 
     @activity.defn
@@ -78,6 +81,7 @@ async def _asked_again(
         requester=earlier.requester,
         notes=what_happened(probation)[:REASON_MAX_LENGTH],
         quorum=earlier.quorum,
+        terms=ReviewTerms.model_validate(earlier.terms),
         ttl=max(earlier.expires_at - earlier.created_at, timedelta(minutes=1)),
     )
     return EndedProbation(over=True, reopened=draft, workflow_id=workflow_id)

@@ -164,7 +164,7 @@ class ReleasedVersions(PublishActivities, ReleaseActivities):
         row.state = State.APPLIED
         row.updated_at = now
         await session.flush()
-        if (terms := await probations.chosen_terms(session, row.id)) is not None:
+        if (terms := await requests.probation_of(session, row.id)) is not None:
             await probations.begin_probation(session, release, terms)
         await announce(session, Topic.CATALOG, row.tool_id)
         await announce(session, Topic.REQUESTS, given.request_id)

@@ -54,7 +54,11 @@ class StoredRequests(RequestActivities):
                         notes=draft.notes,
                         quorum=draft.quorum,
                         needs=Needs().model_dump(mode="json"),
-                        policy_version=await review_policies.current_version(session),
+                        policy_version=(
+                            await review_policies.current_version(session)
+                            if draft.terms is None
+                            else draft.terms.policy_version
+                        ),
                         **await people_behind(session, subject, draft.requester),
                         created_at=given.opened_at,
                         updated_at=given.opened_at,
@@ -85,6 +89,12 @@ class StoredRequests(RequestActivities):
                 if given.escalate_to and row.escalated_at is None:
                     row.escalated_at = given.due_at
                 await announce(session, Topic.REQUESTS, given.request_id)
+                if given.escalate_to:
+                    event, to = Event.REQUEST_ESCALATED, given.escalate_to
+                    await tell_of_request(session, row, event, to=to)
+                else:
+                    event, number = Event.REQUEST_REMINDED, given.number
+                    await tell_of_request(session, row, event, number=number)
                 await add_event(
                     session,
                     actor=SYSTEM.label,

@@ -79,6 +79,7 @@ class StoredRounds(RoundActivities):
                 row.state_reason = veto
                 row.updated_at = now
                 terms, automatic = await judge(session, row, found, risk=risk, at=now)
+                terms = given.terms or terms
                 row.terms = terms.model_dump(mode="json")
                 row.quorum = terms.approvals
                 row.expires_at = row.created_at + terms.ttl
@@ -120,7 +121,7 @@ class StoredRounds(RoundActivities):
                 row.state = State.GATHERING
                 row.state_reason = ""
                 row.risk = None
-                row.granted = None
+                row.granted = row.granted_days = None
                 row.updated_at = given.revised_at
                 await session.flush()
                 await announce(session, Topic.REQUESTS, given.request_id)

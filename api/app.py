@@ -11,6 +11,7 @@ from api import (
     audit,
     auth,
     catalog,
+    clients,
     codec,
     delegations,
     executions,
@@ -24,6 +25,7 @@ from api import (
     secrets,
     switches,
     system,
+    users,
 )
 from api.body_limit import BodyLimit
 from api.deps import Parts
@@ -63,6 +65,8 @@ def build_api(
     v1 = APIRouter(prefix=PREFIX, responses=problems.problems(Invalid))
     for module in (
         auth,
+        users,
+        clients,
         requests,
         delegations,
         review_policy,

@@ -3,11 +3,12 @@
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from api.deps import PartsDep, PersonDep, TokenDep
 from api.problems import problems
-from mcpbox.domain.errors import TooManyAttempts
+from mcpbox.domain.errors import Invalid, TooManyAttempts
+from mcpbox.domain.people import PASSWORD_MAX_LENGTH, PASSWORD_MIN_LENGTH
 from mcpbox.domain.texts import SecretText, Text
 from mcpbox.usecases.people import Tokens
 
@@ -21,6 +22,15 @@ class Credentials(BaseModel):
 
 class RefreshBody(BaseModel):
     refresh_token: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class NewPasswordBody(BaseModel):
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    current: Annotated[SecretText, Field(min_length=1, max_length=PASSWORD_MAX_LENGTH)]
+    new: Annotated[
+        SecretText, Field(min_length=PASSWORD_MIN_LENGTH, max_length=PASSWORD_MAX_LENGTH)
+    ]
 
 
 class TokensBody(BaseModel):
@@ -51,6 +61,12 @@ async def refresh(body: RefreshBody, parts: PartsDep) -> TokensBody:
 async def logout(token: TokenDep, parts: PartsDep) -> None:
     """Ends the session at once, everywhere."""
     await parts.people.logout(token)
+
+
+@router.post("/password", status_code=204, responses=problems(TooManyAttempts, Invalid))
+async def change_password(person: PersonDep, body: NewPasswordBody, parts: PartsDep) -> None:
+    """The caller's own; ends every session of theirs, so sign in again."""
+    await parts.people.change_password(person, body.current, body.new)
 
 
 @router.get("/me", responses=problems())

@@ -15,6 +15,7 @@ from mcpbox.sandbox_client import SandboxClient
 from mcpbox.store.session import Sessions
 from mcpbox.temporal import TemporalGate
 from mcpbox.usecases.audit import Audit
+from mcpbox.usecases.clients import Clients
 from mcpbox.usecases.executions import Executions
 from mcpbox.usecases.grants import Grants
 from mcpbox.usecases.notices import Notices
@@ -29,6 +30,7 @@ from mcpbox.usecases.secrets import Secrets
 from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.tool_switches import ToolSwitches
 from mcpbox.usecases.tools import Tools
+from mcpbox.usecases.users import Users
 
 PANEL_ADDRESS = "panel"
 """Peer address of the panel's in-process transport; no address of a socket looks like this."""
@@ -51,6 +53,8 @@ class Parts:
     temporal: TemporalGate
     sandbox: SandboxClient
     people: People
+    users: Users
+    clients: Clients
     servers: Servers
     tools: Tools
     switches: ToolSwitches

@@ -12,6 +12,7 @@ from mcpbox.store.counts import (
     requests_by_state,
 )
 from mcpbox.store.notices import deliveries_by_outcome
+from mcpbox.store.people import users_by_state
 from mcpbox.store.probations import counts_by_state
 from mcpbox.store.recovery import recoveries_by_state
 from mcpbox.store.session import transaction
@@ -31,6 +32,7 @@ async def metrics(parts: PartsDep) -> Response:
         recoveries = await recoveries_by_state(session)
         deliveries = await deliveries_by_outcome(session)
         probations = await counts_by_state(session)
+        users = await users_by_state(session)
     registry = CollectorRegistry()
     requests_gauge = Gauge(
         "mcpbox_requests", "Change requests by state.", ["state"], registry=registry
@@ -90,4 +92,9 @@ async def metrics(parts: PartsDep) -> Response:
     )
     for state, count in probations.items():
         probations_gauge.labels(state).set(count)
+    users_gauge = Gauge(
+        "mcpbox_users", "Accounts of people by state.", ["state"], registry=registry
+    )
+    for state, count in users.items():
+        users_gauge.labels(state).set(count)
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

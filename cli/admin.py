@@ -22,6 +22,7 @@ from mcpbox.store.changes import Changes, Topic
 from mcpbox.store.session import make_sessions
 from mcpbox.temporal import TemporalGate, settle
 from mcpbox.usecases.audit import Audit
+from mcpbox.usecases.clients import Clients
 from mcpbox.usecases.executions import Executions
 from mcpbox.usecases.grants import Grants
 from mcpbox.usecases.notices import Notices, TargetSeals
@@ -36,6 +37,7 @@ from mcpbox.usecases.secrets import Secrets
 from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.tool_switches import ToolSwitches
 from mcpbox.usecases.tools import Tools
+from mcpbox.usecases.users import Users
 from mcpbox.vault import Vault
 from ui.app import install
 from ui.live import Live
@@ -90,6 +92,8 @@ def build_parts(settings: Settings) -> Parts:
         temporal=gate,
         sandbox=SandboxClient.of(settings),
         people=People(sessions),
+        users=Users(sessions),
+        clients=Clients(sessions),
         servers=Servers(sessions),
         tools=Tools(sessions, requests),
         switches=ToolSwitches(sessions),

@@ -36,7 +36,7 @@ def create(
 
     async def run(wanted: list[Scope]) -> str:
         async with _clients() as clients:
-            _, token = await clients.create(name=name, owner=owner, scopes=wanted)
+            _, token = await clients.create(SYSTEM, name=name, owner=owner, scopes=wanted)
             return token
 
     with errors_reported():
@@ -59,7 +59,7 @@ def show(*, json: Json = False) -> None:
 
     async def run() -> list[Client]:
         async with _clients() as clients:
-            return await clients.list()
+            return await clients.list(SYSTEM)
 
     with errors_reported():
         found = asyncio.run(run())
@@ -79,7 +79,7 @@ def revoke(name: Name, *, json: Json = False) -> None:
 
     async def run() -> Client:
         async with _clients() as clients:
-            return await clients.revoke(SYSTEM.label, name)
+            return await clients.revoke(SYSTEM, name)
 
     with errors_reported():
         revoked = asyncio.run(run())

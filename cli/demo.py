@@ -267,8 +267,8 @@ async def _client_token(office: Office) -> AsyncGenerator[str]:
     """Of a client of the demo's own, revoked when it is over."""
     name = f"demo-{uuid4().hex[:8]}"
     scopes = [Scope.AUTHOR, Scope.CALL]
-    _, token = await office.clients.create(name=name, owner=ADMIN, scopes=scopes)
+    _, token = await office.clients.create(SYSTEM, name=name, owner=ADMIN, scopes=scopes)
     try:
         yield token
     finally:
-        await office.clients.revoke(SYSTEM.label, name)
+        await office.clients.revoke(SYSTEM, name)

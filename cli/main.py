@@ -14,9 +14,11 @@ from cli import (
     receipts,
     recovery,
     requests,
+    secrets,
     servers,
     temporal_env,
     tools,
+    users,
 )
 from cli.output import errors_reported
 
@@ -33,10 +35,12 @@ app = typer.Typer(
 
 app.add_typer(audit.app, name="audit")
 app.add_typer(clients.app, name="clients")
+app.add_typer(users.app, name="users")
 app.add_typer(requests.app, name="requests")
 app.add_typer(policy.app, name="policy")
 app.add_typer(receipts.app, name="receipts")
 app.add_typer(servers.app, name="servers")
+app.add_typer(secrets.app, name="secrets")
 app.add_typer(grants.app, name="grants")
 app.add_typer(tools.app, name="tools")
 app.add_typer(notifications.app, name="notifications")

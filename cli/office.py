@@ -23,9 +23,12 @@ from mcpbox.usecases.recovery import Recoveries
 from mcpbox.usecases.requests import Requests
 from mcpbox.usecases.review_policy import ReviewPolicies
 from mcpbox.usecases.reviewing import Reviewing
+from mcpbox.usecases.secrets import Secrets
 from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.tool_switches import ToolSwitches
 from mcpbox.usecases.tools import Tools
+from mcpbox.usecases.users import Users
+from mcpbox.vault import Vault
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,10 @@ class Office:
     anchor_export: AnchorExport
     review_policies: ReviewPolicies
     people: People
+    users: Users
     recoveries: Recoveries
     notices: Notices
+    secrets: Secrets
 
     async def person(self, username: str) -> Principal:
         """Raises: NotFound."""
@@ -81,8 +86,10 @@ async def open_office(settings: Settings) -> AsyncGenerator[Office]:
             AnchorExport.of(settings),
             ReviewPolicies(sessions),
             People(sessions),
+            Users(sessions),
             Recoveries(sessions, gate),
             Notices(sessions, TargetSeals(instance.encryption_key()), Sender.of(settings)),
+            Secrets(sessions, requests, Vault(instance.encryption_key())),
         )
     finally:
         await sessions.kw["bind"].dispose()

@@ -14,7 +14,7 @@ from cli.output import echo, echo_json, errors_reported
 from cli.request_text import change_of, lines_of
 from mcpbox.domain.base import PageRequest
 from mcpbox.domain.comments import CommentDraft, LineComment
-from mcpbox.domain.decisions import Channel, DecisionDraft
+from mcpbox.domain.decisions import GRANTED_DAYS_MAX, Channel, DecisionDraft
 from mcpbox.domain.errors import Invalid, StaleDigest
 from mcpbox.domain.ids import DecisionId, Digest, RequestId
 from mcpbox.domain.probation import ProbationTerms
@@ -87,6 +87,10 @@ def approve(
     max_error_rate: Annotated[
         float | None, typer.Option(min=0, max=0.99, help="More withdraws it: 0.2 is every fifth.")
     ] = None,
+    grant_days: Annotated[
+        int | None,
+        typer.Option(min=1, max=GRANTED_DAYS_MAX, help="What it grants ends after so many days."),
+    ] = None,
     without: Annotated[
         list[str] | None, typer.Option(help="A need that you refuse; may be repeated.")
     ] = None,
@@ -112,6 +116,7 @@ def approve(
         refused=tuple(without or ()),
         break_glass=break_glass,
         probation=ProbationTerms.model_validate(given) if given else None,
+        granted_days=grant_days,
     )
 
 

@@ -27,7 +27,9 @@ from gateway.endpoint import LINE_KEY, MAX_BODY_BYTES, McpEndpoint, security_for
 from gateway.execution_log import ExecutionLog
 from gateway.health import Health
 from gateway.line import Line
+from gateway.news import RequestNews
 from gateway.parts import Parts, parts_of
+from gateway.resources import uri_of
 from gateway.security import SettingsInForce
 from gateway.server import Context, McpFace
 from gateway.views import routes_to
@@ -64,6 +66,7 @@ class Gateway:
             self._executions,
             redactor=lambda: self._settings.redactor,
         )
+        self._news = RequestNews()
         self._clients = KnownClients(parts.authenticate, parts.record_seen, self._lost_at)
         self.face = McpFace(
             line_of=_line_of,
@@ -73,6 +76,7 @@ class Gateway:
             announcer=self.announcer,
             version=version("mcpbox"),
             settings=lambda: self._settings.current,
+            news=self._news,
         )
         security = security_for(parts.public_hosts)
         self._manager = StreamableHTTPSessionManager(
@@ -92,6 +96,7 @@ class Gateway:
         """Begin to stop: no new requests, streams end, calls in flight may finish."""
         log.info("gateway.draining", calls_in_flight=self._calls.in_flight)
         self.announcer.close()
+        self._news.close()
         self._endpoint.drain()
 
     def _build_app(self) -> Starlette:
@@ -140,9 +145,13 @@ class Gateway:
                 await settle()
             beside.cancel_scope.cancel()
 
-    def _changed(self, topic: Topic, _: str) -> None:
+    def _changed(self, topic: Topic, key: str) -> None:
         if topic is Topic.CATALOG:
             self.catalog.changed()
+        elif topic is Topic.REQUESTS:
+            self._news.changed(key)
+            if key:
+                self.announcer.updated(uri_of(key))
         elif topic is Topic.CLIENTS:
             self._clients.changed()
             self._endpoint.recheck()
@@ -150,6 +159,7 @@ class Gateway:
             self._settings.changed()
 
     def _connected(self) -> None:
+        self._news.changed("")
         self.catalog.reconnected()
         self._settings.changed()
         self._clients.changed()

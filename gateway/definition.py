@@ -15,6 +15,7 @@ from gateway.answers import answered, failed, failure
 from gateway.calls import Calls
 from gateway.catalog import Catalog
 from gateway.line import Line
+from gateway.news import RequestNews
 from mcpbox.domain.errors import DomainError, Refused
 from mcpbox.domain.people import Principal, Scope
 from mcpbox.domain.review_policy import SecuritySettings
@@ -56,6 +57,8 @@ class Caller:
     settings: SecuritySettings
     catalog: Catalog
     calls: Calls
+    news: RequestNews
+    """Of requests that move, for those who wait."""
 
     @property
     def principal(self) -> Principal:

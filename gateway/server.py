@@ -30,7 +30,9 @@ from gateway.calls import Calls
 from gateway.catalog import Catalog
 from gateway.definition import Caller, UseCases
 from gateway.line import Line
+from gateway.news import RequestNews
 from gateway.progress import teller_for
+from gateway.resources import RequestResources
 from gateway.tools import TOOLS
 from mcpbox.domain.errors import DomainError, NotFound
 from mcpbox.domain.review_policy import SecuritySettings
@@ -40,7 +42,7 @@ MCPbox lets you write your own tools, which people approve before anybody can ca
 1. mcpbox_list_servers, or mcpbox_create_server: a server groups tools.
 2. mcpbox_create_tool: Python with an `async def main(...)`; its parameters are the tool's.
 3. mcpbox_test_code runs the newest version in the sandbox; mend it with mcpbox_update_tool.
-4. mcpbox_request_publish asks a person; mcpbox_get_tool_status tells what they said.
+4. mcpbox_request_publish asks a person; mcpbox_wait_for_request waits for what they say.
 5. Once approved, the tool is in your list as {server}__{tool}: call it.
 Answers say under "next" what to do next. Nothing you do can approve a request.
 """
@@ -78,12 +80,15 @@ class McpFace:
         announcer: Announcer,
         version: str,
         settings: Callable[[], SecuritySettings] = SecuritySettings,
+        news: RequestNews | None = None,
     ) -> None:
         self._line_of = line_of
         self._use_cases = use_cases
         self._catalog = catalog
         self._calls = calls
         self._settings = settings
+        self._news = news or RequestNews()
+        resources = RequestResources(use_cases.requests, line_of, announcer)
         self.server = McpServer(
             "mcpbox",
             version=version,
@@ -94,6 +99,11 @@ class McpFace:
             get_tool_input_schema=self._schema_of,
             on_list_tools=self._list_tools,
             on_call_tool=self._call_tool,
+            on_list_resources=resources.list,
+            on_list_resource_templates=resources.templates,
+            on_read_resource=resources.read,
+            on_subscribe_resource=resources.subscribe,
+            on_unsubscribe_resource=resources.unsubscribe,
             on_subscriptions_listen=announcer.listen,
         )
         self.server.add_notification_handler(
@@ -131,7 +141,13 @@ class McpFace:
         declared = TOOLS.get(name) if line.view.shows_declared(name) else None
         if declared is not None:
             caller = Caller(
-                line, self._use_cases, tell, self._settings(), self._catalog, self._calls
+                line=line,
+                use_cases=self._use_cases,
+                on_output=tell,
+                settings=self._settings(),
+                catalog=self._catalog,
+                calls=self._calls,
+                news=self._news,
             )
             return await declared.call(caller, arguments)
         try:

@@ -78,7 +78,8 @@ class Sender:
         message = EmailMessage()
         message["From"] = self._mail_from or "mcpbox@localhost"
         message["To"] = to
-        message["Subject"] = f"[mcpbox] {notice.sentence}"
+        # One line, whatever is in a name: a line feed would begin a header of its author's.
+        message["Subject"] = " ".join(f"[mcpbox] {notice.sentence}".split())
         message["Message-ID"] = f"<{delivery_id}@mcpbox>"
         message.set_content(f"{notice.sentence}\n\n{link}\n")
         return message
@@ -94,10 +95,15 @@ class Sender:
                 if server.scheme == "smtps"
                 else smtplib.SMTP(host, server.port or 587, timeout=TIMEOUT_S)
             ) as smtp:
+                smtp.ehlo()
                 if server.scheme == "smtp" and smtp.has_extn("starttls"):
                     smtp.starttls(context=context)
                 if server.username:
-                    # Refused by smtplib itself where nothing encrypts the way.
+                    if not isinstance(smtp.sock, ssl.SSLSocket):
+                        # Somebody on the way may have taken the offer of TLS out of the greeting.
+                        raise NotDelivered(
+                            "The mail server offers no TLS, so the password was not sent to it."
+                        )
                     smtp.login(unquote(server.username), unquote(server.password or ""))
                 smtp.send_message(message)
         except (OSError, smtplib.SMTPException) as error:

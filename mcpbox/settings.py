@@ -11,12 +11,12 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from mcpbox.domain.errors import Invalid
+from mcpbox.domain.people import PASSWORD_MIN_LENGTH
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 _KEY = re.compile(r"[0-9a-fA-F]{64}")
 _SMTP = re.compile(r"smtps?://(?:[^@/\s]+@)?[^@/\s]+/?$")
-_SHORTEST_PASSWORD = 8
 _SHORTEST_TTL = timedelta(minutes=1)
 
 
@@ -166,8 +166,10 @@ class Settings(BaseSettings):
             raise ValueError("MCPBOX_SMTP_URL must be smtp://user:password@host:port, or smtps://")
         if self.sandbox_url and len(_plain(self.sandbox_api_key)) < 32:
             raise ValueError("MCPBOX_SANDBOX_URL needs MCPBOX_SANDBOX_API_KEY (32+ characters)")
-        if self.admin_password and len(_plain(self.admin_password)) < _SHORTEST_PASSWORD:
-            raise ValueError("MCPBOX_ADMIN_PASSWORD must have 8 characters or more")
+        if self.admin_password and len(_plain(self.admin_password)) < PASSWORD_MIN_LENGTH:
+            raise ValueError(
+                f"MCPBOX_ADMIN_PASSWORD must have {PASSWORD_MIN_LENGTH} characters or more"
+            )
         return self
 
     @property

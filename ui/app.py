@@ -20,6 +20,7 @@ from ui.pages.audit import audit_event_page, audit_page
 from ui.pages.executions import execution_page, executions_page
 from ui.pages.notifications import notifications_page
 from ui.pages.overview import overview_page
+from ui.pages.people import people_page
 from ui.pages.policy import policy_page
 from ui.pages.servers import server_page, servers_page
 from ui.pages.tool import tool_page
@@ -52,6 +53,7 @@ ROUTES = (
     Route("/policy", "Policy", "policy", policy_page),
     Route("/audit", "Audit", "audit", audit_page),
     Route("/audit/{sequence}", "Event", "audit", audit_event_page),
+    Route("/people", "People", "people", people_page),
     Route("/notifications", "Notifications", "notifications", notifications_page),
     Route("/servers", "Servers", "servers", servers_page),
     Route("/servers/{server_id}", "Server", "servers", server_page),

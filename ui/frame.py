@@ -15,6 +15,7 @@ from ui.parts import attributes, box, icon, link, symbol, text
 from ui.plain import SCHEME_COOKIE
 from ui.rest import ServiceState
 from ui.visit import Visit
+from ui.visitor import Visitor
 from ui.words import initials
 
 TICK_S = 15.0
@@ -37,6 +38,7 @@ NAVIGATION = (
             NavItem("executions", "/executions", "Executions", "scroll-text"),
             NavItem("policy", "/policy", "Policy", "shield-check"),
             NavItem("audit", "/audit", "Audit", "link"),
+            NavItem("people", "/people", "People", "user"),
             NavItem("notifications", "/notifications", "Notifications", "bell"),
         ),
     ),
@@ -113,7 +115,7 @@ def _navigation(visit: Visit, active: str, waiting: int, unread: int) -> None:
         with box("nav-group", role="group", aria_label=group):
             text(group, "nav-label", "div")
             for item in items:
-                if item.key == "audit" and not visit.visitor.may_read_audit:
+                if not _is_for(visit.visitor, item.key):
                     continue
                 with link(item.path, "nav-item", title=item.label) as entry:
                     icon(item.icon)
@@ -125,6 +127,11 @@ def _navigation(visit: Visit, active: str, waiting: int, unread: int) -> None:
                 if item.key == active:
                     entry.classes("on")
                     attributes(entry, {"aria-current": "page"})
+
+
+def _is_for(visitor: Visitor, key: str) -> bool:
+    """A courtesy: the API decides by itself."""
+    return {"audit": visitor.may_read_audit, "people": visitor.is_admin}.get(key, True)
 
 
 def _waiting_count(visit: Visit, waiting: int) -> None:

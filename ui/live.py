@@ -7,7 +7,15 @@ from typing import Literal
 from nicegui import Client, background_tasks
 
 Topic = Literal[
-    "requests", "catalog", "executions", "clients", "audit", "policy", "recovery", "notices"
+    "requests",
+    "catalog",
+    "executions",
+    "clients",
+    "audit",
+    "policy",
+    "recovery",
+    "notices",
+    "people",
 ]
 Reaction = Callable[[], Awaitable[None]]
 

@@ -1,9 +1,10 @@
 """The panel's only way to data: our REST API, acting with one visitor's own token."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any, Literal, TypeVar
+from urllib.parse import quote
 from uuid import UUID, uuid4
 
 import httpx
@@ -19,6 +20,7 @@ from mcpbox.domain.grants import Grant
 from mcpbox.domain.ids import RequestId
 from mcpbox.domain.narrowing import Switch
 from mcpbox.domain.notices import NewTarget, ReceivedNotice, Target, TargetDraft, Unread
+from mcpbox.domain.people import Client, NewClient, NewPassword, Role, Scope, User
 from mcpbox.domain.receipts import ReleaseReceipt
 from mcpbox.domain.recovery import Recovery, RecoveryOutcome, ResolveDraft
 from mcpbox.domain.requests import Outcome, RequestDetail, RequestSummary, ReviewAfterwards, State
@@ -202,6 +204,35 @@ class Rest:
 
     async def test_target(self, target_id: UUID) -> None:
         await self._send("POST", f"notification-targets/{target_id}/test")
+
+    async def users(self) -> list[User]:
+        return await self._ask("GET", "users", list[User])
+
+    async def create_user(self, username: str, roles: Iterable[Role]) -> NewPassword:
+        body = {"username": username, "roles": list(roles)}
+        return await self._ask("POST", "users", NewPassword, body=body)
+
+    async def set_roles(self, username: str, roles: Iterable[Role]) -> User:
+        path, body = f"users/{quote(username, safe='')}/roles", {"roles": list(roles)}
+        return await self._ask("PUT", path, User, body=body)
+
+    async def set_active(self, username: str, *, active: bool) -> User:
+        word = "activate" if active else "deactivate"
+        return await self._ask("POST", f"users/{quote(username, safe='')}/{word}", User)
+
+    async def reset_password(self, username: str) -> NewPassword:
+        path = f"users/{quote(username, safe='')}/password"
+        return await self._ask("POST", path, NewPassword, body={})
+
+    async def clients(self) -> list[Client]:
+        return await self._ask("GET", "clients", list[Client])
+
+    async def create_client(self, name: str, scopes: Sequence[Scope]) -> NewClient:
+        body = {"name": name, "scopes": list(scopes)}
+        return await self._ask("POST", "clients", NewClient, body=body)
+
+    async def revoke_client(self, name: str) -> Client:
+        return await self._ask("POST", f"clients/{quote(name, safe='')}/revoke", Client)
 
     async def server_modules(self, server_id: UUID) -> ServerModules:
         return await self._ask("GET", f"servers/{server_id}/modules", ServerModules)

@@ -39,6 +39,8 @@ class Examination(DomainModel):
 class PresentRequest(Examination):
     expected: tuple[Check, ...]
     """A check without evidence by now is recorded as missing."""
+    terms: ReviewTerms | None = None
+    """Frozen before it was asked; ``None``: the policy says."""
 
 
 class EvidenceLine(DomainModel):

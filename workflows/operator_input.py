@@ -4,7 +4,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from mcpbox.domain.base import DomainModel
-from mcpbox.domain.decisions import ChosenId
+from mcpbox.domain.decisions import GRANTED_DAYS_MAX, ChosenId
 from mcpbox.domain.ids import Digest
 from mcpbox.domain.probation import ProbationTerms
 from mcpbox.domain.reasons import REASON_MAX_LENGTH
@@ -25,6 +25,7 @@ class OperatorDecision(DomainModel):
     reason: Text = Field(default="", max_length=REASON_MAX_LENGTH)
     seen_digest: Digest = Field(min_length=1, max_length=100)
     probation: ProbationTerms | None = None
+    granted_days: int | None = Field(default=None, ge=1, le=GRANTED_DAYS_MAX)
 
     @model_validator(mode="before")
     @classmethod

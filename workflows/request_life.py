@@ -104,7 +104,11 @@ class RequestLife(RequestState):
         self._presenting = True
         presented = await workflow.execute_activity_method(
             RoundActivities.present_request,
-            PresentRequest(**examination.model_dump(), expected=self._strategy.expected),
+            PresentRequest(
+                **examination.model_dump(),
+                expected=self._strategy.expected,
+                terms=self._frozen_terms(),
+            ),
             start_to_close_timeout=STORE_TIMEOUT,
             retry_policy=STORE_RETRY,
         )

@@ -120,14 +120,19 @@ class RequestState:
             owners=presented.owners if presented else frozenset(),
             escalated=self._escalated,
             needs=presented.needs if presented else Needs(),
+            grants_alone=self._subject.kind.grants,
         )
 
     def _terms(self) -> ReviewTerms:
         """As the draft has them, until it is presented."""
         draft = self._draft
         if self._presented is None:
-            return ReviewTerms(approvals=draft.quorum, ttl=draft.ttl)
+            return draft.terms or ReviewTerms(approvals=draft.quorum, ttl=draft.ttl)
         return self._presented.terms
+
+    def _frozen_terms(self) -> ReviewTerms | None:
+        """Of the version that is asked for again; a revision is judged as any other is."""
+        return self._draft.terms if self._round == 1 else None
 
     def _expires_at(self) -> datetime:
         return self._opened_at + self._terms().ttl

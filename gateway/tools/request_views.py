@@ -12,6 +12,7 @@ from mcpbox.domain.ids import RequestId, ToolId
 from mcpbox.domain.requests import RequestDetail, RequestSummary, State
 from mcpbox.domain.subjects import Kind
 from mcpbox.domain.verdicts import Verdict
+from mcpbox.policies.review import standing_votes
 
 
 class CommentView(BaseModel):
@@ -90,3 +91,49 @@ class RequestView(BaseModel):
             expires_at=request.expires_at,
             next=next_step(request.kind, request.state),
         )
+
+
+class RequestStanding(BaseModel):
+    """All that its requester is told of one request."""
+
+    request: RequestView
+    decisions: list[DecisionView] = Field(description="Oldest first.")
+    comments: list[CommentView] = Field(description="Oldest first.")
+    denial_reason: str | None
+    requested_changes: list[str] = Field(description="What reviewers want changed.")
+    refused: list[str] = Field(description="What was not granted when the rest was approved.")
+
+    @classmethod
+    def of(cls, request: RequestDetail) -> "RequestStanding":
+        return RequestStanding(
+            request=RequestView.of(request),
+            decisions=[DecisionView.of(one, request) for one in request.decisions],
+            comments=[CommentView.of(one, request) for one in request.comments],
+            denial_reason=denial_reason_of(request),
+            requested_changes=requested_changes_of(request),
+            refused=refused_of(request),
+        )
+
+
+def denial_reason_of(request: RequestDetail) -> str | None:
+    if request.state not in (State.DENIED, State.VETOED):
+        return None
+    return request.state_reason or " ".join(_reasons(request, Verdict.DENY))
+
+
+def requested_changes_of(request: RequestDetail) -> list[str]:
+    if request.state is not State.CHANGES_REQUESTED:
+        return []
+    return _reasons(request, Verdict.REQUEST_CHANGES) or [request.state_reason]
+
+
+def refused_of(request: RequestDetail) -> list[str]:
+    """What was not granted when the rest was approved."""
+    if request.granted is None:
+        return []
+    return [item for item in request.needs.items if item not in request.granted.items]
+
+
+def _reasons(request: RequestDetail, verdict: Verdict) -> list[str]:
+    votes = standing_votes(request.decisions, request.round)
+    return [vote.reason for vote in votes if vote.verdict is verdict]

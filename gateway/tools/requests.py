@@ -13,6 +13,7 @@ from gateway.definition import (
 )
 from gateway.tools.request_views import RequestView
 from gateway.tools.tool_status import ToolStatusInput, ToolStatusOutput, get_tool_status
+from gateway.tools.waiting import WAIT_FOR_REQUEST
 from mcpbox.domain.base import PageRequest
 from mcpbox.domain.comments import CommentDraft
 from mcpbox.domain.ids import RequestId, ToolId
@@ -97,7 +98,8 @@ async def request_publish(caller: Caller, given: RequestPublishInput) -> Request
         version=request.version_number or 0,
         state=request.state,
         message=f"Publishing {request.title!r} version {request.version_number} was asked for.",
-        next="A person has to decide; follow it with mcpbox_get_tool_status.",
+        next="A person has to decide; wait with mcpbox_wait_for_request, or come back later and "
+        "read mcpbox_get_tool_status.",
     )
 
 
@@ -134,7 +136,8 @@ async def revise_request(caller: Caller, given: ReviseRequestInput) -> RevisedRe
         round=request.round,
         state=request.state,
         message=f"Round {request.round} asks for version {request.version_number}.",
-        next="A person has to decide; follow it with mcpbox_get_tool_status.",
+        next="A person has to decide; wait with mcpbox_wait_for_request, or come back later and "
+        "read mcpbox_get_tool_status.",
     )
 
 
@@ -248,6 +251,7 @@ REQUEST_TOOLS = (
         get_tool_status,
         read_only=True,
     ),
+    WAIT_FOR_REQUEST,
     ToolDefinition(
         "mcpbox_list_pending_requests",
         "List requests that wait",

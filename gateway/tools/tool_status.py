@@ -5,15 +5,20 @@ from pydantic import Field
 from gateway.definition import Caller, ToolInput, ToolOutput
 from gateway.findings import CheckView, FindingView, checks_of, findings_of
 from gateway.tools.next_steps import next_step
-from gateway.tools.request_views import CommentView, DecisionView, RequestView
+from gateway.tools.request_views import (
+    CommentView,
+    DecisionView,
+    RequestView,
+    denial_reason_of,
+    refused_of,
+    requested_changes_of,
+)
 from mcpbox.domain.base import PageRequest
 from mcpbox.domain.ids import ToolId
 from mcpbox.domain.requests import RequestDetail, State
 from mcpbox.domain.subjects import Kind
 from mcpbox.domain.tools import Approval, ToolDetail
-from mcpbox.domain.verdicts import Verdict
 from mcpbox.policies.probation import in_words
-from mcpbox.policies.review import standing_votes
 
 
 class ToolStatusInput(ToolInput):
@@ -62,40 +67,17 @@ async def get_tool_status(caller: Caller, given: ToolStatusInput) -> ToolStatusO
         released_version=tool.released_version,
         request=RequestView.of(request) if request else None,
         decisions=[DecisionView.of(one, request) for one in request.decisions] if request else [],
-        denial_reason=_denial_reason(request),
-        requested_changes=_requested_changes(request),
+        denial_reason=denial_reason_of(request) if request else None,
+        requested_changes=requested_changes_of(request) if request else [],
         comments=[CommentView.of(one, request) for one in request.comments] if request else [],
         missing_hosts=list(request.needs.hosts) if request else [],
         probation=None if tool.probation is None else in_words(tool.probation),
         risk_score=request.score.points if request and request.score else None,
         checks=checks_of(request.evidence) if request else [],
         findings=findings_of(request.evidence) if request else [],
-        refused=_refused(request),
+        refused=refused_of(request) if request else [],
         next=_after_status(tool, request),
     )
-
-
-def _denial_reason(request: RequestDetail | None) -> str | None:
-    if request is None or request.state not in (State.DENIED, State.VETOED):
-        return None
-    return request.state_reason or " ".join(_reasons(request, Verdict.DENY))
-
-
-def _requested_changes(request: RequestDetail | None) -> list[str]:
-    if request is None or request.state is not State.CHANGES_REQUESTED:
-        return []
-    return _reasons(request, Verdict.REQUEST_CHANGES) or [request.state_reason]
-
-
-def _refused(request: RequestDetail | None) -> list[str]:
-    if request is None or request.granted is None:
-        return []
-    return [item for item in request.needs.items if item not in request.granted.items]
-
-
-def _reasons(request: RequestDetail, verdict: Verdict) -> list[str]:
-    votes = standing_votes(request.decisions, request.round)
-    return [vote.reason for vote in votes if vote.verdict is verdict]
 
 
 def _after_status(tool: ToolDetail, request: RequestDetail | None) -> str:
@@ -104,7 +86,7 @@ def _after_status(tool: ToolDetail, request: RequestDetail | None) -> str:
     if tool.held_back:
         return tool.held_back
     if request is not None and request.version_number == tool.current_version:
-        if request.state is State.APPLIED and (refused := _refused(request)):
+        if request.state is State.APPLIED and (refused := refused_of(request)):
             return (
                 f"It was approved without {', '.join(refused)}: change the code so that it does "
                 "not need that, then ask again."

@@ -14,6 +14,11 @@ from mcpbox.domain.base import DomainModel
 
 class Action(StrEnum):
     USER_CREATED = "people:user:created"
+    USER_ROLES_CHANGED = "people:user:roles_changed"
+    USER_DEACTIVATED = "people:user:deactivated"
+    USER_ACTIVATED = "people:user:activated"
+    PASSWORD_RESET = "people:password:reset"  # noqa: S105 - a word, no secret
+    PASSWORD_CHANGED = "people:password:changed"  # noqa: S105 - a word, no secret
     LOGIN_SUCCEEDED = "people:login:succeeded"
     LOGIN_FAILED = "people:login:failed"
     LOGOUT = "people:session:ended"
@@ -33,6 +38,7 @@ class Action(StrEnum):
     TOOL_QUARANTINED = "catalog:tool:quarantined"
     TOOL_QUARANTINE_LIFTED = "catalog:tool:quarantine_lifted"
     RELEASE_REVOKED = "catalog:release:revoked"
+    SWITCH_REFUSED = "catalog:switch:refused"
     REQUEST_OPENED = "request:workflow:opened"
     REQUEST_PRESENTED = "request:evidence:presented"
     DECISION_ADDED = "request:decision:added"

@@ -17,6 +17,7 @@ from mcpbox.domain.verdicts import Verdict
 
 LINE_COMMENTS_MAX = 50
 BREAK_GLASS_REASON_MIN_LENGTH = 10
+GRANTED_DAYS_MAX = 365
 _REFUSED_MAX = 100
 _CHOSEN_ID_MAX_LENGTH = 200
 _DIGEST_MAX_LENGTH = 100
@@ -62,6 +63,12 @@ class DecisionDraft(DomainModel):
     probation: ProbationTerms | None = Field(
         default=None,
         description="When approving a publication: for how long, before people are asked again.",
+    )
+    granted_days: int | None = Field(
+        default=None,
+        ge=1,
+        le=GRANTED_DAYS_MAX,
+        description="When approving: what is granted ends after so many days, if not before.",
     )
     comments: tuple[LineComment, ...] = Field(
         default=(), max_length=LINE_COMMENTS_MAX, description="Remarks at lines of the code."

@@ -59,12 +59,26 @@ class Principal(DomainModel):
 SYSTEM = Principal(kind=PrincipalKind.SYSTEM, name="mcpbox")
 
 
+USERNAME_PATTERN = r"[a-z0-9][a-z0-9._-]{0,62}"
+PASSWORD_MIN_LENGTH = 8
+PASSWORD_MAX_LENGTH = 1024
+
+
 class User(DomainModel):
     id: UserId
     username: str
     roles: frozenset[Role]
     active: bool
+    """An inactive person signs in nowhere, decides nothing, and their clients open nothing."""
     created_at: datetime
+
+
+class NewPassword(DomainModel):
+    """Answers whoever made or reset an account."""
+
+    user: User
+    password: str | None
+    """Shown this once; ``None``: it was given."""
 
 
 class Client(DomainModel):
@@ -76,6 +90,14 @@ class Client(DomainModel):
     created_at: datetime
     last_seen_at: datetime | None = None
     revoked_at: datetime | None = None
+
+
+class NewClient(DomainModel):
+    """Answers whoever made a client."""
+
+    client: Client
+    token: str
+    """Shown this once."""
 
 
 class Delegation(DomainModel):

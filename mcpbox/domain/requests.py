@@ -71,6 +71,8 @@ class RequestDraft(DomainModel):
     notes: Text = Field(default="", max_length=REASON_MAX_LENGTH)
     quorum: int = Field(default=1, ge=1)
     ttl: timedelta = timedelta(days=7)
+    terms: ReviewTerms | None = None
+    """Frozen already: of the request that it asks again for; ``None``: the policy says."""
 
 
 def workflow_id_of(subject: Subject, digest: Digest, attempt: int) -> str:

@@ -9,6 +9,7 @@ from pydantic import Field, PlainSerializer
 
 from mcpbox.domain.base import DomainModel
 from mcpbox.domain.people import Role
+from mcpbox.domain.probation import ProbationTerms
 from mcpbox.domain.verdicts import Verdict
 
 
@@ -53,6 +54,8 @@ class Requirements(DomainModel):
     """When ``escalate_to`` is told, counted from its opening."""
     escalate_to: tuple[str, ...] = ()
     """User names, who may then decide as well, whatever their role."""
+    probation: ProbationTerms | None = None
+    """Of what an approval releases; an approver may be stricter and never looser."""
 
 
 class ReviewTerms(Requirements):

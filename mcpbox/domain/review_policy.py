@@ -12,6 +12,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from mcpbox.domain.base import DomainModel
 from mcpbox.domain.evidence import Risk
+from mcpbox.domain.probation import ProbationTerms
 from mcpbox.domain.reasons import REASON_MAX_LENGTH
 from mcpbox.domain.review import Requirements, Roles, Separation, Verdicts
 from mcpbox.domain.subjects import Kind
@@ -83,6 +84,7 @@ class Override(DomainModel):
     reminders: tuple[Span, ...] | None = None
     escalate_after: Span | None = None
     escalate_to: tuple[Name, ...] | None = None
+    probation: ProbationTerms | None = None
 
     @property
     def changes(self) -> dict[str, object]:

@@ -22,6 +22,14 @@ class Kind(StrEnum):
     ROLLBACK = "rollback"
     RESTORE = "restore"
 
+    @property
+    def grants(self) -> bool:
+        """It is about one grant and nothing else."""
+        return self in _GRANTS
+
+
+_GRANTS = frozenset({Kind.MODULE_GRANT, Kind.HOST_GRANT, Kind.SECRET_BINDING})
+
 
 Days = Annotated[int, Field(ge=1, le=DAYS_MAX)]
 """How long a grant holds, counted from when it takes effect."""

@@ -11,6 +11,7 @@ from mcpbox.domain.manifests import Needs
 from mcpbox.domain.people import Delegator, Principal, PrincipalKind, Role
 from mcpbox.domain.requests import RequestDetail, ReviewAfterwards, State
 from mcpbox.domain.review import ReviewTerms, Separation
+from mcpbox.domain.subjects import Kind
 from mcpbox.domain.verdicts import Verdict
 from mcpbox.policies.ruling import ALLOWED, Ruling
 
@@ -30,6 +31,8 @@ class RequestFacts(DomainModel):
     """User names of the people whose clients these are."""
     escalated: bool = False
     needs: Needs = Needs()
+    grants_alone: bool = False
+    """It is about a grant: there are no needs, and all of it is granted."""
     voted: frozenset[str] = frozenset()
     """User names of those who voted themselves in this round."""
 
@@ -44,6 +47,7 @@ def facts_of(request: RequestDetail) -> RequestFacts:
         owners=request.owners,
         escalated=request.escalated,
         needs=request.needs,
+        grants_alone=request.kind.grants,
         voted=who_voted(request.decisions, request.round),
     )
 
@@ -122,6 +126,35 @@ def may_revise(request: RequestFacts, principal: Principal, digest: Digest) -> R
     if digest == request.digest:
         return Ruling(Conflict("Nothing differs from what is asked already; change it first."))
     return ALLOWED
+
+
+def instead_of_revising(kind: Kind) -> str:
+    """What its requester does where a request is about no version that could be changed."""
+    match kind:
+        case Kind.PUBLISH:
+            return "Change the tool, then revise."
+        case Kind.MODULE_GRANT:
+            return (
+                "A request for a module is about pinned packages, so it is not revised. Ask for "
+                "the version that you want: that takes the place of this one."
+            )
+        case Kind.HOST_GRANT:
+            return (
+                "A request for a host is not revised: its digest is what is asked. Withdraw it, "
+                "then ask for the host, methods, path and days that you want."
+            )
+        case Kind.SECRET_BINDING:
+            return (
+                "A request for a secret is not revised: its hosts never change. Ask for other "
+                "days, which takes the place of this one; for other hosts a person deletes the "
+                "secret, and you make it again."
+            )
+        case Kind.ROLLBACK | Kind.RESTORE:
+            return (
+                "A version that was released is not changed, so this is not revised. Ask for "
+                "another version, which takes the place of this one; or withdraw it, and publish "
+                "a newer version."
+            )
 
 
 def may_comment(request: RequestFacts, principal: Principal) -> Ruling:
@@ -258,6 +291,12 @@ def _is_well_said(request: RequestFacts, draft: DecisionDraft) -> Ruling:
         return Ruling(Invalid("Give a reason: the author has to know what to do differently."))
     if draft.refused and draft.verdict is not Verdict.APPROVE:
         return Ruling(Invalid("Items are refused when approving the rest; leave 'refused' out."))
+    if draft.granted_days is not None and draft.verdict is not Verdict.APPROVE:
+        return Ruling(Invalid("Days are granted when approving; leave 'granted_days' out."))
+    if draft.granted_days is not None and not request.grants_alone and not request.needs.items:
+        return Ruling(
+            Invalid("It grants nothing that could end; leave 'granted_days' out, or use probation.")
+        )
     unknown = sorted(set(draft.refused) - set(request.needs.items))
     if unknown:
         return Ruling(Invalid(f"The request does not need {unknown[0]!r}, so it cannot refuse it."))

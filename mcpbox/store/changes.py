@@ -30,6 +30,7 @@ class Topic(StrEnum):
     """The review policy, the security settings in it included."""
     RECOVERY = "recovery"
     NOTICES = "notices"
+    PEOPLE = "people"
     PROBATIONS = "probations"
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from mcpbox.domain.ids import ClientId
 from mcpbox.domain.people import Client, Scope
 from mcpbox.store.tables.clients import ClientRow
+from mcpbox.store.tables.people import UserRow
 
 
 async def find_client(session: AsyncSession, name: str) -> ClientRow | None:
@@ -16,9 +17,11 @@ async def find_client(session: AsyncSession, name: str) -> ClientRow | None:
 
 
 async def find_client_by_token(session: AsyncSession, token_hash: str) -> Client | None:
-    """Revoked ones are not found."""
+    """Neither revoked ones nor those whose owner is inactive are found."""
     row = await session.scalar(
-        select(ClientRow).where(ClientRow.token_hash == token_hash, ClientRow.revoked_at.is_(None))
+        select(ClientRow)
+        .join(UserRow, UserRow.username == ClientRow.owner)
+        .where(ClientRow.token_hash == token_hash, ClientRow.revoked_at.is_(None), UserRow.active)
     )
     return None if row is None else client_of(row)
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, any_, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from mcpbox.domain.errors import NotFound
 from mcpbox.domain.ids import DelegationId, UserId
 from mcpbox.domain.people import Delegation, Delegator, Principal, PrincipalKind, Role, User
 from mcpbox.store.tables.people import DelegationRow, SessionRow, UserRow
@@ -14,6 +15,40 @@ from mcpbox.store.tables.people import DelegationRow, SessionRow, UserRow
 
 async def find_user(session: AsyncSession, username: str) -> UserRow | None:
     return await session.scalar(select(UserRow).where(UserRow.username == username))
+
+
+async def get_user_row(session: AsyncSession, username: str) -> UserRow:
+    """Locked, so that who may do what changes one step after the other. Raises: NotFound."""
+    row = await session.scalar(
+        select(UserRow).where(UserRow.username == username).with_for_update()
+    )
+    if row is None:
+        raise NotFound("user", username)
+    return row
+
+
+async def users(session: AsyncSession) -> list[User]:
+    """By name, inactive ones too."""
+    rows = await session.scalars(select(UserRow).order_by(UserRow.username))
+    return [user_of(row) for row in rows]
+
+
+async def active_admins(session: AsyncSession) -> frozenset[str]:
+    """Their user names; locked, so that two of them cannot put each other out at once."""
+    rows = await session.scalars(
+        select(UserRow)
+        .where(UserRow.active, any_(UserRow.roles) == Role.ADMIN)
+        .order_by(UserRow.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return frozenset(row.username for row in rows)
+
+
+async def users_by_state(session: AsyncSession) -> dict[str, int]:
+    rows = await session.execute(select(UserRow.active, func.count()).group_by(UserRow.active))
+    counts = dict(row.tuple() for row in rows)
+    return {"active": counts.get(True, 0), "inactive": counts.get(False, 0)}
 
 
 async def any_user(session: AsyncSession) -> bool:
@@ -107,6 +142,15 @@ async def find_refreshable(
             UserRow.active,
         )
         .with_for_update(of=SessionRow)
+    )
+
+
+async def end_sessions(session: AsyncSession, user_id: UUID, now: datetime) -> None:
+    """All of a person's, whatever they sign in with."""
+    await session.execute(
+        update(SessionRow)
+        .where(SessionRow.user_id == user_id, SessionRow.ended_at.is_(None))
+        .values(ended_at=now)
     )
 
 

@@ -14,13 +14,11 @@ from mcpbox.domain.executions import Execution, ExecutionOutcome, Origin
 from mcpbox.domain.ids import ReleaseId, RequestId, ToolId
 from mcpbox.domain.people import SYSTEM
 from mcpbox.domain.probation import Probation, ProbationEnd, ProbationTerms
-from mcpbox.domain.verdicts import Verdict
-from mcpbox.policies.probation import end_of, strictest, terms_in_words, what_happened, why_over
+from mcpbox.policies.probation import end_of, terms_in_words, what_happened, why_over
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.tables.executions import ExecutionRow
 from mcpbox.store.tables.releases import ProbationRow, ReleaseRow
-from mcpbox.store.tables.requests import DecisionRow
 from mcpbox.store.tables.tools import VersionRow
 
 _RAN = (ExecutionOutcome.OK, ExecutionOutcome.ERROR)
@@ -54,21 +52,6 @@ async def begin_probation(
         subject=f"tool:{release.tool_id}",
         detail=terms_in_words(terms),
         facts={"digest": release.digest, "release": str(release.id)},
-    )
-
-
-async def chosen_terms(session: AsyncSession, request_id: UUID) -> ProbationTerms | None:
-    """Of those whose newest vote approves; every limit that one of them set holds."""
-    rows = await session.scalars(
-        select(DecisionRow)
-        .where(DecisionRow.request_id == request_id)
-        .order_by(DecisionRow.decided_at)
-    )
-    newest = {row.reviewer: row for row in rows}
-    return strictest(
-        ProbationTerms.model_validate(row.probation)
-        for row in newest.values()
-        if row.verdict == Verdict.APPROVE and row.probation is not None
     )
 
 

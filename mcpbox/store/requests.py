@@ -45,6 +45,7 @@ from mcpbox.domain.subjects import (
 )
 from mcpbox.domain.tools import callable_name
 from mcpbox.domain.verdicts import Verdict
+from mcpbox.policies.probation import strictest
 from mcpbox.policies.review import standing_votes
 from mcpbox.policies.risk import score_of
 from mcpbox.store import audit, modules, probations
@@ -233,6 +234,7 @@ async def decisions_of(session: AsyncSession, request_id: UUID) -> list[Decision
             if row.probation is None
             else ProbationTerms.model_validate(row.probation),
             decided_at=row.decided_at,
+            granted_days=row.granted_days,
             refused=tuple(row.refused),
             break_glass=row.break_glass,
             round=row.round,
@@ -291,6 +293,14 @@ async def approvers(session: AsyncSession, request_id: UUID) -> str:
     row = await session.get_one(RequestRow, request_id)
     votes = standing_votes(await decisions_of(session, request_id), row.round)
     return ", ".join(vote.reviewer for vote in votes if vote.verdict is Verdict.APPROVE)
+
+
+async def probation_of(session: AsyncSession, request_id: UUID) -> ProbationTerms | None:
+    """Every limit of the terms and of each approval that counts holds; ``None``: for good."""
+    row = await session.get_one(RequestRow, request_id)
+    votes = standing_votes(await decisions_of(session, request_id), row.round)
+    chosen = [vote.probation for vote in votes if vote.verdict is Verdict.APPROVE]
+    return strictest([ReviewTerms.model_validate(row.terms).probation, *chosen])
 
 
 async def evidence_of(session: AsyncSession, request_id: UUID) -> list[Evidence]:

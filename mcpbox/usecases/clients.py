@@ -10,7 +10,8 @@ from mcpbox.crypto import new_token, token_hash
 from mcpbox.domain.audit import Action
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.errors import Invalid, NameTaken, NotFound, Unauthenticated
-from mcpbox.domain.people import Client, Scope
+from mcpbox.domain.people import SYSTEM, Client, Principal, Scope
+from mcpbox.policies.clients import may_keep_clients, may_make_client
 from mcpbox.store import clients, people
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
@@ -25,11 +26,14 @@ class Clients:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
-    async def create(self, *, name: str, owner: str, scopes: Iterable[Scope]) -> tuple[Client, str]:
+    async def create(
+        self, by: Principal, *, name: str, owner: str, scopes: Iterable[Scope]
+    ) -> tuple[Client, str]:
         """The token is returned here and never again.
 
-        Raises: Invalid; NameTaken; NotFound: no such owner.
+        Raises: Refused; Invalid; NameTaken; NotFound: no such active owner.
         """
+        may_make_client(by, owner).require()
         granted = sorted(set(scopes))
         if not granted:
             raise Invalid("Give the client at least one scope: author, call.")
@@ -49,34 +53,34 @@ class Clients:
         )
         try:
             async with transaction(self._sessions) as session:
-                if await people.find_user(session, owner) is None:
-                    raise NotFound("user", owner)
+                if await people.find_reviewer(session, owner) is None:
+                    raise NotFound("active user", owner)
                 session.add(row)
                 await session.flush()
                 await announce(session, Topic.CLIENTS, row.id)
                 await add_event(
                     session,
-                    actor=f"person:{owner}",
+                    actor=by.label,
                     action=Action.CLIENT_CREATED,
                     subject=f"client:{row.id}",
-                    detail=f"{name}: {', '.join(granted)}",
+                    detail=f"{name} of {owner}: {', '.join(granted)}",
                 )
         except IntegrityError as error:
             raise NameTaken("client", name) from error
         return clients.client_of(row), token
 
-    async def revoke(self, by: str, name: str) -> Client:
-        """Takes effect at once. ``by``: label of who does it. Raises: NotFound."""
+    async def revoke(self, by: Principal, name: str) -> Client:
+        """Takes effect at once. Raises: NotFound: or not theirs."""
         async with transaction(self._sessions) as session:
             row = await clients.find_client(session, name)
-            if row is None:
+            if row is None or not may_keep_clients(by, row.owner):
                 raise NotFound("client", name)
             if row.revoked_at is None:
                 row.revoked_at = utc_now()
                 await announce(session, Topic.CLIENTS, row.id)
                 await add_event(
                     session,
-                    actor=by,
+                    actor=by.label,
                     action=Action.CLIENT_REVOKED,
                     subject=f"client:{row.id}",
                     detail=name,
@@ -93,10 +97,11 @@ class Clients:
             )
         return found
 
-    async def list(self) -> list[Client]:
-        """By name, revoked ones too."""
+    async def list(self, by: Principal) -> list[Client]:
+        """Those that ``by`` may revoke; by name, revoked ones too."""
         async with transaction(self._sessions) as session:
-            return await clients.clients(session)
+            found = await clients.clients(session)
+        return [client for client in found if may_keep_clients(by, client.owner)]
 
 
 async def ensure_client(
@@ -104,7 +109,7 @@ async def ensure_client(
 ) -> str | None:
     """The token of a newly made client; ``None`` when it exists already."""
     try:
-        _, token = await Clients(sessions).create(name=name, owner=owner, scopes=scopes)
+        _, token = await Clients(sessions).create(SYSTEM, name=name, owner=owner, scopes=scopes)
     except NameTaken:
         return None
     return token

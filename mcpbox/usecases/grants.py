@@ -4,12 +4,14 @@ from mcpbox.domain.audit import Action
 from mcpbox.domain.base import Page, PageRequest, utc_now
 from mcpbox.domain.grants import Grant
 from mcpbox.domain.ids import GrantId, ServerId
+from mcpbox.domain.narrowing import Switch
 from mcpbox.domain.people import Principal
 from mcpbox.policies.grants import may_revoke
 from mcpbox.store import grants, servers
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.session import Sessions, transaction
+from mcpbox.usecases.refusals import refusals_recorded
 
 
 class Grants:
@@ -29,7 +31,8 @@ class Grants:
 
         Raises: NotFound; Refused; Invalid: no reason; Conflict: it holds no more.
         """
-        async with transaction(self._sessions) as session:
+        recorded = refusals_recorded(self._sessions, by, Switch.REVOKE, f"grant:{grant_id}")
+        async with recorded, transaction(self._sessions) as session:
             row = await grants.get_grant_row(session, grant_id)
             may_revoke(by, await grants.get_grant(session, grant_id), reason).require()
             row.revoked_at = utc_now()

@@ -1,4 +1,4 @@
-"""People: the first account, signing in and out, and who holds an access token."""
+"""People: the first account, signing in and out, passwords, and who holds an access token."""
 
 import asyncio
 import time
@@ -25,6 +25,7 @@ from mcpbox.store import people
 from mcpbox.store.audit import add_event
 from mcpbox.store.session import Sessions, transaction
 from mcpbox.store.tables.people import SessionRow, UserRow
+from mcpbox.usecases.users import checked_password
 
 ADMIN = "admin"
 ACCESS_LIFETIME = timedelta(hours=12)
@@ -56,18 +57,7 @@ class People:
 
     async def login(self, username: str, password: SecretStr) -> Tokens:
         """Raises: Unauthenticated; TooManyAttempts: five failures for this name in a minute."""
-        self._require_patience(username)
-        async with transaction(self._sessions) as session:
-            row = await people.find_user(session, username)
-        # An unknown name costs as much time as a wrong password, so it tells nothing.
-        async with self._hashing:
-            known = await asyncio.to_thread(_nobodys_hash) if row is None else row.password_hash
-            matches = await asyncio.to_thread(password_matches, password, known)
-        if row is None or not matches or not row.active:
-            self._remember_failure(username)
-            await self._record(f"person:{username[:80]}", Action.LOGIN_FAILED, "user:unknown")
-            raise Unauthenticated(_WRONG)
-        self._failures.pop(username, None)
+        row = await self._proved(username, password)
         tokens, session_row = _new_session(row)
         async with transaction(self._sessions) as session:
             session.add(session_row)
@@ -79,6 +69,26 @@ class People:
                 subject=f"user:{row.id}",
             )
         return tokens
+
+    async def change_password(self, by: Principal, current: SecretStr, new: SecretStr) -> None:
+        """Of one's own account; ends every session, this one too.
+
+        Raises: Unauthenticated: ``current`` is wrong; TooManyAttempts; Invalid.
+        """
+        checked_password(new)
+        known = await self._proved(by.name, current)
+        async with self._hashing:
+            hashed = await asyncio.to_thread(hash_password, new)
+        async with transaction(self._sessions) as session:
+            row = await people.get_user_row(session, known.username)
+            row.password_hash = hashed
+            await people.end_sessions(session, row.id, utc_now())
+            await add_event(
+                session,
+                actor=by.label,
+                action=Action.PASSWORD_CHANGED,
+                subject=f"user:{row.id}",
+            )
 
     async def open_session(self, person: Principal) -> Tokens:
         """Without a password: for whoever holds the data directory anyway. Raises: Refused.
@@ -138,6 +148,22 @@ class People:
             if found is None:
                 raise Unauthenticated("The session has ended; log in again.")
             return await people.with_delegators(session, people.principal_of(found[1]))
+
+    async def _proved(self, username: str, password: SecretStr) -> UserRow:
+        """The active person with this password. Raises: Unauthenticated; TooManyAttempts."""
+        self._require_patience(username)
+        async with transaction(self._sessions) as session:
+            row = await people.find_user(session, username)
+        # An unknown name costs as much time as a wrong password, so it tells nothing.
+        async with self._hashing:
+            known = await asyncio.to_thread(_nobodys_hash) if row is None else row.password_hash
+            matches = await asyncio.to_thread(password_matches, password, known)
+        if row is None or not matches or not row.active:
+            self._remember_failure(username)
+            await self._record(f"person:{username[:80]}", Action.LOGIN_FAILED, "user:unknown")
+            raise Unauthenticated(_WRONG)
+        self._failures.pop(username, None)
+        return row
 
     def _require_patience(self, username: str) -> None:
         recent = self._failures.get(username, ())

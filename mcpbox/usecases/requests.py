@@ -44,6 +44,7 @@ from mcpbox.domain.subjects import Kind, ModuleSubject, Subject, VersionSubject
 from mcpbox.policies.releases import may_publish_again
 from mcpbox.policies.review import (
     facts_of,
+    instead_of_revising,
     may_comment,
     may_decide,
     may_retract,
@@ -181,7 +182,7 @@ class Requests:
         """
         request = await self.get(request_id)
         if request.kind is not Kind.PUBLISH or request.tool_id is None:
-            raise Invalid("Only a request to publish is revised; ask anew for what you need.")
+            raise Invalid(instead_of_revising(request.kind))
         async with transaction(self._sessions) as session:
             tool = await tools.get_tool(session, request.tool_id)
             held = await modules.requirements_of(session, tool.server_id)

@@ -20,6 +20,7 @@ from mcpbox.store.changes import Topic, announce
 from mcpbox.store.session import Sessions, transaction
 from mcpbox.store.tables.servers import ServerRow
 from mcpbox.usecases.names import checked_description, checked_name
+from mcpbox.usecases.refusals import refusals_recorded
 
 
 class Servers:
@@ -81,7 +82,8 @@ class Servers:
 
         Raises: NotFound; Refused: a person's word outranks it; Conflict: quarantined.
         """
-        async with transaction(self._sessions) as session:
+        recorded = refusals_recorded(self._sessions, by, Switch.START, f"server:{server_id}")
+        async with recorded, transaction(self._sessions) as session:
             row = await servers.get_server_row(session, server_id)
             may_switch(by, Switch.START, servers.standing_of(row), reason).require()
             if row.desired_state != DesiredState.RUNNING:
@@ -95,7 +97,8 @@ class Servers:
 
         Raises: NotFound; Refused.
         """
-        async with transaction(self._sessions) as session:
+        recorded = refusals_recorded(self._sessions, by, Switch.STOP, f"server:{server_id}")
+        async with recorded, transaction(self._sessions) as session:
             row = await servers.get_server_row(session, server_id)
             standing = servers.standing_of(row)
             may_switch(by, Switch.STOP, standing, reason).require()
@@ -109,7 +112,8 @@ class Servers:
 
         Raises: NotFound; Refused; Invalid: no reason.
         """
-        async with transaction(self._sessions) as session:
+        recorded = refusals_recorded(self._sessions, by, Switch.QUARANTINE, f"server:{server_id}")
+        async with recorded, transaction(self._sessions) as session:
             row = await servers.get_server_row(session, server_id)
             standing = servers.standing_of(row)
             may_switch(by, Switch.QUARANTINE, standing, reason).require()
@@ -126,7 +130,8 @@ class Servers:
         self, by: Principal, server_id: ServerId, reason: str
     ) -> ServerSummary:
         """It stays stopped until it is started. Raises: NotFound; Refused; Invalid; Conflict."""
-        async with transaction(self._sessions) as session:
+        recorded = refusals_recorded(self._sessions, by, Switch.LIFT, f"server:{server_id}")
+        async with recorded, transaction(self._sessions) as session:
             row = await servers.get_server_row(session, server_id)
             may_switch(by, Switch.LIFT, servers.standing_of(row), reason).require()
             row.quarantined_at = row.quarantined_by = row.quarantine_reason = None

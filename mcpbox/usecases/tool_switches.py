@@ -17,6 +17,7 @@ from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.session import Sessions, transaction
 from mcpbox.store.tables.tools import ToolRow
+from mcpbox.usecases.refusals import refusals_recorded
 
 
 class ToolSwitches:
@@ -27,14 +28,16 @@ class ToolSwitches:
 
     async def disable(self, by: Principal, tool_id: ToolId, reason: str = "") -> ToolDetail:
         """Raises: NotFound; Refused."""
-        async with transaction(self._sessions) as session:
+        recorded = refusals_recorded(self._sessions, by, Switch.DISABLE, f"tool:{tool_id}")
+        async with recorded, transaction(self._sessions) as session:
             row = await tools.get_tool_row(session, tool_id)
             await set_enabled(session, by, row, enabled=False, reason=reason)
         return await self._now(tool_id)
 
     async def enable(self, by: Principal, tool_id: ToolId, reason: str = "") -> ToolDetail:
         """Raises: NotFound; Refused: a person's word outranks it; Conflict: quarantined."""
-        async with transaction(self._sessions) as session:
+        recorded = refusals_recorded(self._sessions, by, Switch.ENABLE, f"tool:{tool_id}")
+        async with recorded, transaction(self._sessions) as session:
             row = await tools.get_tool_row(session, tool_id)
             await set_enabled(session, by, row, enabled=True, reason=reason)
         return await self._now(tool_id)
@@ -45,7 +48,8 @@ class ToolSwitches:
         Raises: NotFound; Refused; Invalid: no reason; Conflict: nothing is released.
         """
         now = utc_now()
-        async with transaction(self._sessions) as session:
+        recorded = refusals_recorded(self._sessions, by, Switch.REVOKE, f"tool:{tool_id}")
+        async with recorded, transaction(self._sessions) as session:
             row = await tools.get_tool_row(session, tool_id)
             may_switch(by, Switch.REVOKE, tools.standing_of(row), reason).require()
             found = await releases.find_active(session, tool_id)
@@ -65,7 +69,8 @@ class ToolSwitches:
         Raises: NotFound; Refused; Invalid: no reason.
         """
         now = utc_now()
-        async with transaction(self._sessions) as session:
+        recorded = refusals_recorded(self._sessions, by, Switch.QUARANTINE, f"tool:{tool_id}")
+        async with recorded, transaction(self._sessions) as session:
             row = await tools.get_tool_row(session, tool_id)
             standing = tools.standing_of(row)
             may_switch(by, Switch.QUARANTINE, standing, reason).require()
@@ -80,7 +85,8 @@ class ToolSwitches:
 
     async def lift_quarantine(self, by: Principal, tool_id: ToolId, reason: str) -> ToolDetail:
         """It stays disabled until it is enabled. Raises: NotFound; Refused; Invalid; Conflict."""
-        async with transaction(self._sessions) as session:
+        recorded = refusals_recorded(self._sessions, by, Switch.LIFT, f"tool:{tool_id}")
+        async with recorded, transaction(self._sessions) as session:
             row = await tools.get_tool_row(session, tool_id)
             may_switch(by, Switch.LIFT, tools.standing_of(row), reason).require()
             row.quarantined_at = row.quarantined_by = row.quarantine_reason = None

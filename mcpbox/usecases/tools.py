@@ -15,6 +15,7 @@ from mcpbox.domain.digests import digest_of
 from mcpbox.domain.errors import Invalid, InvalidCode, NameTaken
 from mcpbox.domain.extraction import read_source
 from mcpbox.domain.ids import ServerId, ToolId
+from mcpbox.domain.narrowing import Switch
 from mcpbox.domain.nesting import SCHEMA_MAX_DEPTH, nests_deeper_than
 from mcpbox.domain.people import Principal
 from mcpbox.domain.tools import (
@@ -31,6 +32,7 @@ from mcpbox.store.session import Sessions, transaction
 from mcpbox.store.tables.releases import ReleaseRow
 from mcpbox.store.tables.tools import ToolRow, VersionRow
 from mcpbox.usecases.names import checked_description, checked_name
+from mcpbox.usecases.refusals import refusals_recorded
 from mcpbox.usecases.requests import Requests
 from mcpbox.usecases.tool_switches import set_enabled
 
@@ -135,8 +137,10 @@ class Tools:
         """
         if name is not None:
             checked_name("tool", name)
+        switch = Switch.ENABLE if enabled else Switch.DISABLE
+        recorded = refusals_recorded(self._sessions, by, switch, f"tool:{tool_id}")
         try:
-            async with transaction(self._sessions) as session:
+            async with recorded, transaction(self._sessions) as session:
                 row = await tools.get_tool_row(session, tool_id)
                 before = (await tools.get_tool(session, tool_id)).current
                 content = content_from(

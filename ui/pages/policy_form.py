@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from mcpbox.domain.people import Role
+from mcpbox.domain.probation import ProbationTerms
 from mcpbox.domain.review import Separation
 from mcpbox.domain.review_policy import (
     ApprovalMode,
@@ -157,6 +158,20 @@ def _requirements(draft: Draft, card: Card) -> None:
             placeholder="nobody",
             wide=True,
         )
+    with row("On probation for", "Hours; then what was released is withdrawn and asked again."):
+        line(
+            "Hours on probation",
+            _told(needs.probation, "hours"),
+            _reading(draft, part, "probation", partial(_read_probation, draft, "hours", float)),
+            placeholder="no limit",
+        )
+    with row("On probation for calls", "Whichever of the two is reached first ends it."):
+        line(
+            "Calls on probation",
+            _told(needs.probation, "calls"),
+            _reading(draft, part, "probation", partial(_read_probation, draft, "calls", int)),
+            placeholder="no limit",
+        )
     with row(
         "Lighter path",
         "For a new version that may do nothing that the released one may not, with every check "
@@ -222,6 +237,24 @@ def _read_span(text: str) -> timedelta:
 
 def _read_optional_span(text: str) -> timedelta | None:
     return _read_span(text) if text.strip() else None
+
+
+def _told(probation: ProbationTerms | None, name: str) -> str:
+    limit = None if probation is None else getattr(probation, name)
+    return "" if limit is None else f"{limit:g}"
+
+
+def _read_probation(
+    draft: Draft, name: str, number: Callable[[str], float], text: str
+) -> ProbationTerms | None:
+    """With the other limits as they are; ``None`` where nothing is left of it."""
+    before = draft.policy.requirements.probation or ProbationTerms()
+    try:
+        limits = before.model_dump() | {name: number(text) if text.strip() else None}
+        terms = ProbationTerms.model_validate(limits)
+    except ValueError as error:
+        raise ValueError("A number above 0, or nothing for no limit") from error
+    return None if terms == ProbationTerms() else terms
 
 
 def _read_spans(text: str) -> tuple[timedelta, ...]:

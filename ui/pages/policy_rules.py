@@ -10,8 +10,10 @@ from nicegui.elements.mixins.text_element import TextElement
 from pydantic import BaseModel, ValidationError
 
 from mcpbox.domain.evidence import Risk
+from mcpbox.domain.probation import ProbationTerms
 from mcpbox.domain.review_policy import Override, ReviewFacts, Rule
 from mcpbox.domain.subjects import Kind
+from mcpbox.policies.probation import terms_in_words
 from ui.pages.policy_controls import Card
 from ui.pages.policy_draft import Draft
 from ui.pages.policy_form import ROLES, SEPARATIONS
@@ -38,6 +40,7 @@ _NAMES = {
     "roles": "decided by",
     "reasons": "reasons for",
     "reminders": "reminds after",
+    "probation": "on probation",
 }
 
 
@@ -134,6 +137,8 @@ def _asks(override: Override) -> Iterator[str]:
 def _shown(value: object) -> str:
     if isinstance(value, frozenset | tuple):
         return ", ".join(sorted(map(_shown, cast("Iterable[object]", value)))) or "none"
+    if isinstance(value, ProbationTerms):
+        return terms_in_words(value)
     return span(value) if isinstance(value, timedelta) else str(value)
 
 

@@ -68,6 +68,7 @@ class DecisionRow(Row):
     seen_digest: Mapped[str]
     channel: Mapped[str]
     probation: Mapped[dict[str, Any] | None]
+    granted_days: Mapped[int | None]
     decided_at: Mapped[datetime]
     round: Mapped[int] = mapped_column(server_default="1")
     refused: Mapped[list[str]] = mapped_column(server_default="{}")

@@ -241,6 +241,17 @@ async def test_an_operators_signal_answers_by_the_same_rule(ward: Ward) -> None:
     await eventually(refused)
     assert (await ward.recoveries.get(tool.server_id)).state is RecoveryState.WAITING
 
+    enough = {"action": "stop", "operator": ADMIN.name, "reason": "Enough."}
+    await workflow.signal(Message.RESOLVE, enough)
+
+    async def stopped() -> bool:
+        return (await ward.recoveries.get(tool.server_id)).state is RecoveryState.STOPPED
+
+    await eventually(stopped)
+    server = await ward.office.servers.get(ServerId(tool.server_id))
+    assert server.desired_state is DesiredState.STOPPED
+    assert Action.RECOVERY_STOPPED in await recorded(ward, tool)
+
 
 async def test_what_waits_is_tried_again_by_itself_when_a_healthy_sandbox_is_seen(
     ward: Ward,

@@ -244,10 +244,11 @@ async def test_a_longer_grant_takes_the_place_of_a_shorter_one(office: Office) -
 async def test_people_may_shorten_how_long_it_holds(office: Office) -> None:
     server = (await office.draft()).server_id
     request = await asked(office, server, days=30)
-    await change(office, request, granted_days=2)
+    shorter = a_decision(request).model_copy(update={"granted_days": 2})
 
-    await office.decide(request)
+    await office.decide(request, draft=shorter)
 
+    assert (await office.requests.get(request.id)).days == 2
     grant = await only_grant(office, server)
     assert grant.expires_at is not None
     assert grant.expires_at < utc_now() + timedelta(days=2, minutes=1)
@@ -307,3 +308,12 @@ async def events(office: Office, server: ServerId) -> list[str]:
             .order_by(AuditRow.sequence)
         )
         return list(found)
+
+
+async def test_a_request_for_a_host_is_not_revised_and_says_what_to_do_instead(
+    office: Office,
+) -> None:
+    request = await asked(office, (await office.draft()).server_id)
+
+    with pytest.raises(Invalid, match="Withdraw it, then ask"):
+        await office.requests.revise(AUTHOR, request.id)

@@ -1,5 +1,6 @@
 """Requests under the review policy: the version they opened under, and what rules decide."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ from mcpbox.domain.dry_runs import Effect, Proposal
 from mcpbox.domain.errors import Conflict, Invalid, Refused, RequestFinished
 from mcpbox.domain.hosts import HostAccess
 from mcpbox.domain.people import Principal, PrincipalKind, Role
+from mcpbox.domain.probation import ProbationTerms
 from mcpbox.domain.requests import RequestDetail, State
 from mcpbox.domain.review import Requirements
 from mcpbox.domain.review_policy import (
@@ -34,7 +36,8 @@ from mcpbox.store.tables.people import UserRow
 from mcpbox.store.tables.requests import RequestRow
 from mcpbox.usecases.review_policy import ReviewPolicies
 from tests.factories import NOW
-from tests.integration.requests.conftest import ANA, AUTHOR, VIC, Office
+from tests.integration.requests.conftest import ANA, AUTHOR, VIC, Office, a_decision
+from tests.integration.requests.test_probation import a_call, asked_again, called, watch
 
 ADA = Principal(kind=PrincipalKind.PERSON, name="ada", roles=frozenset({Role.ADMIN}))
 PLAIN = "async def main(a: int = 1) -> int:\n    return a\n"
@@ -352,3 +355,30 @@ async def test_a_dry_run_shows_which_past_decisions_would_flip(office: Office) -
     with pytest.raises(Invalid, match="line 1"):
         await policies.dry_run(Proposal(auto_deny=(a_rule("odd", "kidn"),)))
     assert await policies.current() == before
+
+
+async def test_a_probation_of_the_policy_holds_beside_a_stricter_one_and_is_asked_again_under(
+    office: Office,
+) -> None:
+    """The terms are frozen: the policy is another one by the time the probation ends."""
+    by_policy = ProbationTerms(hours=24, calls=50)
+    await policy_in_force(
+        office, ReviewPolicy(requirements=Requirements(probation=by_policy, ttl=timedelta(days=2)))
+    )
+    request = await asked(office)
+    looser = a_decision(request).model_copy(update={"probation": ProbationTerms(hours=48, calls=1)})
+
+    await office.decide(request, draft=looser)
+
+    assert request.terms is not None
+    assert request.terms.probation == by_policy
+    assert request.tool_id is not None
+    tool = await office.tools.get(request.tool_id)
+    assert tool.probation is not None
+    assert (tool.probation.terms.hours, tool.probation.terms.calls) == (24, 1)
+    await policy_in_force(office, ReviewPolicy())
+    await called(office, a_call(tool))
+    await watch(office).attend_once()
+    again = await asked_again(office, tool)
+    assert again.terms == request.terms
+    assert again.expires_at - again.created_at == timedelta(days=2)

@@ -31,6 +31,8 @@ class InMemoryRequests(Requests):
     async def get(self, request_id: RequestId) -> RequestDetail:
         if request_id not in self._world.requests:
             raise NotFound("request", request_id)
+        if self._world.on_look is not None:
+            self._world.on_look()
         return self._world.requests[request_id]
 
     async def request_publish(

@@ -36,6 +36,7 @@ EXPECTED = {
     "mcpbox_request_publish",
     "mcpbox_get_tool_status",
     "mcpbox_list_pending_requests",
+    "mcpbox_wait_for_request",
     "mcpbox_revise_request",
     "mcpbox_comment_on_request",
     "mcpbox_withdraw_request",

@@ -143,6 +143,8 @@ class World:
         self.settings = SecuritySettings()
         self.changes: InMemoryChanges | None = None
         self.written = asyncio.Event()
+        self.on_look: Callable[[], None] | None = None
+        """Called when a request has been read."""
 
     def listen(
         self, on_change: Callable[[Topic, str], None], on_connected: Callable[[], None]
@@ -226,6 +228,7 @@ class World:
         self.requests[request.id] = request.model_copy(
             update={"state": state, "state_reason": reason}
         )
+        self.announce(Topic.REQUESTS)
         if request.tool_id is None:
             return
         tool = self.tools[request.tool_id]

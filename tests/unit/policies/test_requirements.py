@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from mcpbox.domain.evidence import Risk
 from mcpbox.domain.people import Role
+from mcpbox.domain.probation import ProbationTerms
 from mcpbox.domain.review import Requirements, ReviewTerms, Separation
 from mcpbox.domain.review_policy import (
     ApprovalMode,
@@ -274,3 +275,15 @@ def test_equal_policies_are_written_as_equal_text() -> None:
     ]
     assert policies[0].model_dump_json() == policies[1].model_dump_json()
     assert ReviewPolicy.model_validate_json(policies[0].model_dump_json()) == policies[0]
+
+
+def test_the_policy_puts_risky_releases_on_probation() -> None:
+    policy = ReviewPolicy(
+        requirements=Requirements(probation=ProbationTerms(hours=720)),
+        overrides=(
+            Override(name="risky", risks=(Risk.HIGH,), probation=ProbationTerms(calls=100)),
+        ),
+    )
+
+    assert terms(policy, risk=Risk.LOW).probation == ProbationTerms(hours=720)
+    assert terms(policy, risk=Risk.HIGH).probation == ProbationTerms(calls=100)

@@ -2,11 +2,13 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from pydantic import ValidationError
 
 from mcpbox.domain.decisions import Channel, Decision, DecisionDraft
 from mcpbox.domain.errors import Conflict, Invalid, Refused, RequestFinished, StaleDigest
 from mcpbox.domain.evidence import Risk
 from mcpbox.domain.ids import DecisionId, RequestId
+from mcpbox.domain.manifests import Needs
 from mcpbox.domain.people import SYSTEM, Delegator, Principal, PrincipalKind, Role
 from mcpbox.domain.requests import TERMINAL, State
 from mcpbox.domain.review import ReviewTerms, Separation
@@ -200,3 +202,21 @@ def test_the_newest_vote_of_each_person_and_of_each_right_counts() -> None:
 @pytest.mark.parametrize("risk", [None, *Risk])
 def test_only_what_is_of_low_risk_is_approved_in_a_batch(risk: Risk | None) -> None:
     assert bool(may_approve_in_batch(risk)) == (risk is Risk.LOW)
+
+
+def test_days_are_granted_where_something_is_and_with_an_approval_alone() -> None:
+    a_week = DRAFT.model_copy(update={"granted_days": 7})
+    denied = a_week.model_copy(update={"verdict": Verdict.DENY, "reason": "No."})
+    of_a_grant = facts().model_copy(update={"grants_alone": True})
+    of_a_bundle = facts().model_copy(update={"needs": Needs(hosts=("api.example.com",))})
+
+    assert may_decide(of_a_grant, ANA, a_week)
+    assert may_decide(of_a_bundle, ANA, a_week)
+    assert "grants nothing" in may_decide(facts(), ANA, a_week).reason
+    assert "when approving" in may_decide(of_a_grant, ANA, denied).reason
+
+
+@pytest.mark.parametrize("days", [0, 366])
+def test_nobody_grants_for_less_than_a_day_or_more_than_a_year(days: int) -> None:
+    with pytest.raises(ValidationError, match="granted_days"):
+        DecisionDraft.model_validate(DRAFT.model_dump() | {"granted_days": days})
