@@ -10,6 +10,7 @@ from nicegui.element import Element
 from mcpbox.domain.ids import Digest, RequestId
 from mcpbox.domain.requests import RequestDetail, ReviewAfterwards
 from mcpbox.domain.verdicts import Verdict
+from mcpbox.policies.powers import Powers, powers_of
 from ui.changes import changed_files, compared_with, hidden_characters, notes_of
 from ui.diff import FileDiff
 from ui.diff_view import DiffView, Mode
@@ -17,6 +18,7 @@ from ui.pages.evidence import show_evidence, show_headline
 from ui.pages.facts import show_facts
 from ui.pages.history import show_history
 from ui.pages.more import approvals_of, show_forced, show_more
+from ui.pages.powers import show_powers
 from ui.pages.probation import show_probation
 from ui.parts import (
     attributes,
@@ -73,6 +75,7 @@ class RequestView:
         self._against: int | None = None
         """The round that is compared with; ``None``: the released version."""
         self._files: list[FileDiff] = []
+        self._powers: Powers | None = None
         self._compared: tuple[RequestId, Digest] | None = None
         self._wanted: RequestId | None = None
         self.request: RequestDetail | None = None
@@ -81,15 +84,17 @@ class RequestView:
         """Raises: ApiProblem: the request could not be had; what was shown stays."""
         self._wanted = request_id
         request = await self._visit.rest.request(request_id)
-        files = self._files
+        files, powers = self._files, self._powers
         if self.request is None or (request.id, request.digest) != self._compared:
             self._against = None
             files = await run.io_bound(changed_files, request) or []
+            powers = await run.io_bound(powers_of, request)
         if self._wanted != request_id or request == self.request:
             return  # the visitor has moved on, or sees it already
         if self.request is None or request.id != self.request.id:
             self._tab = _TABS[0]
-        self._files, self._compared = files, (request.id, request.digest)
+        self._files, self._powers = files, powers
+        self._compared = (request.id, request.digest)
         self.request = request
         pane.clear()
         with pane:
@@ -120,9 +125,9 @@ class RequestView:
                 show_more(self._visit, request)
         if request.state.decidable and not self._visit.visitor.may_decide:
             text(_NO_RIGHT, "why-not", "p")
+        self._meta(request)
         if request.review_afterwards is ReviewAfterwards.OPEN:
             show_forced(self._visit, request)
-        self._meta(request)
 
     def _meta(self, request: RequestDetail) -> None:
         kind, name = who(request.requester)
@@ -205,6 +210,8 @@ class RequestView:
                 show_history(self._visit, request)
 
     def _changes(self, request: RequestDetail) -> None:
+        if self._powers is not None:
+            show_powers(request, self._powers)
         show_probation(request.probation)
         show_headline(request)
         if hidden := hidden_characters(request):
