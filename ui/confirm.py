@@ -62,6 +62,15 @@ async def ask_to_confirm(visit: Visit, question: Question) -> str | None:
     return answer
 
 
+def typed_name(name: str, label: str) -> ui.input:
+    """A field for a name that has to be typed, so that nobody confirms by the way."""
+    text(f"Type {name} to confirm", "label", "div")
+    typed = ui.input(placeholder=name).classes("field mono").mark("typed")
+    typed.props("outlined dense autocomplete=off spellcheck=false autocapitalize=none")
+    attributes(typed, {"aria-label": label})
+    return typed
+
+
 def _required(value: str | None) -> str | None:
     return _short_enough(value) if (value or "").strip() else "This needs a reason"
 

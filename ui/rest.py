@@ -135,6 +135,10 @@ class Rest:
     async def retract(self, request_id: UUID) -> Outcome:
         return await self._ask("DELETE", f"requests/{request_id}/decisions/mine", Outcome)
 
+    async def withdraw(self, request_id: UUID, reason: str) -> Outcome:
+        path, body = f"requests/{request_id}/withdrawal", {"reason": reason}
+        return await self._ask("POST", path, Outcome, body=body)
+
     async def comment(self, request_id: UUID, draft: CommentDraft) -> Comment:
         body = draft.model_dump(mode="json")
         return await self._ask("POST", f"requests/{request_id}/comments", Comment, body=body)
