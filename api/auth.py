@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from api.deps import PartsDep, PersonDep, TokenDep
 from api.problems import problems
 from mcpbox.domain.errors import TooManyAttempts
+from mcpbox.domain.people import Delegator
 from mcpbox.domain.texts import SecretText, Text
 from mcpbox.usecases.people import Tokens
 
@@ -33,6 +34,8 @@ class TokensBody(BaseModel):
 class Me(BaseModel):
     username: str
     roles: list[str]
+    stands_in_for: tuple[Delegator, ...] = ()
+    """People who are away, whose deputy the caller is now."""
 
 
 @router.post("/login", responses=problems(TooManyAttempts))
@@ -55,7 +58,7 @@ async def logout(token: TokenDep, parts: PartsDep) -> None:
 
 @router.get("/me", responses=problems())
 async def me(person: PersonDep) -> Me:
-    return Me(username=person.name, roles=sorted(person.roles))
+    return Me(username=person.name, roles=sorted(person.roles), stands_in_for=person.stands_in_for)
 
 
 def _body(tokens: Tokens) -> TokensBody:

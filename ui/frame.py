@@ -38,6 +38,7 @@ NAVIGATION = (
             NavItem("policy", "/policy", "Policy", "shield-check"),
             NavItem("audit", "/audit", "Audit", "link"),
             NavItem("notifications", "/notifications", "Notifications", "bell"),
+            NavItem("delegations", "/delegations", "Deputies", "user-check"),
         ),
     ),
     (
@@ -125,6 +126,8 @@ def _navigation(visit: Visit, active: str, waiting: int, unread: int) -> None:
                 if item.key == active:
                     entry.classes("on")
                     attributes(entry, {"aria-current": "page"})
+    # On a narrow screen the bar scrolls, and the page one is on should be in sight.
+    ui.run_javascript("document.querySelector('.nav-item.on')?.scrollIntoView({inline: 'center'})")
 
 
 def _waiting_count(visit: Visit, waiting: int) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 from functools import cache
 from typing import Any, Literal, TypeVar
 from uuid import UUID, uuid4
@@ -19,6 +20,7 @@ from mcpbox.domain.grants import Grant
 from mcpbox.domain.ids import RequestId
 from mcpbox.domain.narrowing import Switch
 from mcpbox.domain.notices import NewTarget, ReceivedNotice, Target, TargetDraft, Unread
+from mcpbox.domain.people import Delegation
 from mcpbox.domain.receipts import ReleaseReceipt
 from mcpbox.domain.recovery import Recovery, RecoveryOutcome, ResolveDraft
 from mcpbox.domain.requests import Outcome, RequestDetail, RequestSummary, ReviewAfterwards, State
@@ -150,6 +152,16 @@ class Rest:
     async def review_afterwards(self, request_id: UUID, note: str) -> RequestSummary:
         path, body = f"requests/{request_id}/review-afterwards", {"note": note}
         return await self._ask("POST", path, RequestSummary, body=body)
+
+    async def delegations(self) -> list[Delegation]:
+        return await self._ask("GET", "delegations", list[Delegation])
+
+    async def delegate(self, deputy: str, until: datetime) -> Delegation:
+        body = {"deputy": deputy, "until": until.isoformat()}
+        return await self._ask("PUT", "delegations/mine", Delegation, body=body)
+
+    async def end_delegation(self) -> None:
+        await self._send("DELETE", "delegations/mine")
 
     async def approve_batch(
         self, requests: Sequence[RequestSummary], reason: str

@@ -11,6 +11,7 @@ from mcpbox.domain.ids import DecisionId
 from mcpbox.domain.reasons import REASON_MAX_LENGTH
 from mcpbox.domain.requests import RequestDetail
 from mcpbox.domain.verdicts import Verdict
+from mcpbox.policies.review import facts_of, may_vote
 from ui.confirm import typed_name
 from ui.parts import attributes, box, button, callout, icon, text
 from ui.problems import ApiProblem
@@ -45,12 +46,14 @@ _Act = Callable[[], Awaitable[None]]
 
 def _choices(visit: Visit, request: RequestDetail) -> Iterator[tuple[str, str, str, _Act]]:
     """Label, icon, classes and what it does."""
-    if not request.state.decidable or not visit.visitor.may_decide:
+    if not request.state.decidable:
         return
-    if visit.visitor.username in _votes(request):
+    visitor = visit.visitor
+    if visitor.username in _votes(request):
         yield "Take back my vote", "undo-2", "", partial(_retract, visit, request)
-    yield "Ask somebody else…", "user", "", partial(_assign, visit, request)
-    if visit.visitor.is_admin:
+    if visitor.is_admin or may_vote(facts_of(request), visitor.principal):
+        yield "Ask somebody else…", "user", "", partial(_assign, visit, request)
+    if visitor.is_admin:
         withdraw = partial(_withdraw, visit, request)
         yield "Withdraw the request…", "circle-x", "", withdraw
         force = partial(_force, visit, request)

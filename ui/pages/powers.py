@@ -56,7 +56,7 @@ def _new(request: RequestDetail, power: Power) -> None:
         with box("grow"):
             with box("line-row wrap"):
                 text(verb)
-                text(power.name, "mono strong")
+                text(power.name, _face(power, "strong"))
                 if power.methods:
                     text(", ".join(power.methods), "chip mono")
             text(_consequence(request, power), "muted small", "div")
@@ -84,4 +84,8 @@ def _before(label: str, powers: Sequence[Power]) -> None:
         for power in powers:
             with box("chip", "span"):
                 icon(_VERBS[power.noun][0], "i-14")
-                text(power.name, "mono")
+                text(power.name, _face(power))
+
+
+def _face(power: Power, more: str = "") -> str:
+    return more if power.noun is PowerNoun.PATTERN else f"mono {more}"

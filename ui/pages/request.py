@@ -11,6 +11,7 @@ from mcpbox.domain.ids import Digest, RequestId
 from mcpbox.domain.requests import RequestDetail, ReviewAfterwards
 from mcpbox.domain.verdicts import Verdict
 from mcpbox.policies.powers import Powers, powers_of
+from mcpbox.policies.review import facts_of, in_whose_right, may_vote
 from ui.changes import changed_files, compared_with, hidden_characters, notes_of
 from ui.diff import FileDiff
 from ui.diff_view import DiffView, Mode
@@ -54,7 +55,6 @@ _ACTIONS = (
     (Verdict.APPROVE, "primary", "check", "A"),
 )
 _RELEASED = "What runs now"
-_NO_RIGHT = "Only a reviewer or an admin can decide; your role lets you read."
 
 
 class RequestView:
@@ -123,11 +123,27 @@ class RequestView:
                 else:
                     state_badge(STATES[request.state])
                 show_more(self._visit, request)
-        if request.state.decidable and not self._visit.visitor.may_decide:
-            text(_NO_RIGHT, "why-not", "p")
+        if request.state.decidable:
+            self._standing(request)
         self._meta(request)
         if request.review_afterwards is ReviewAfterwards.OPEN:
             show_forced(self._visit, request)
+
+    @property
+    def why_not(self) -> str:
+        """Why the visitor does not decide what is shown; empty where they may."""
+        if self.request is None:
+            return "Nothing is shown."
+        return may_vote(facts_of(self.request), self._visit.visitor.principal).reason
+
+    def _standing(self, request: RequestDetail) -> None:
+        """Whether the visitor decides it at all, and for whom."""
+        if self.why_not:
+            text(self.why_not, "why-not", "p")
+            return
+        right = in_whose_right(facts_of(request), self._visit.visitor.principal)
+        if right is not None and right != self._visit.visitor.username:
+            text(f"You decide this for {right}, who is away.", "why-not", "p")
 
     def _meta(self, request: RequestDetail) -> None:
         kind, name = who(request.requester)
@@ -166,9 +182,9 @@ class RequestView:
                 label, kind=kind, name=name, key=key, on_click=partial(self._decide, verdict)
             )
             element.mark(verdict)
-            if not self._visit.visitor.may_decide:
+            if self.why_not:
                 element.disable()
-                attributes(element, {"title": _NO_RIGHT})
+                attributes(element, {"title": self.why_not})
 
     def _tabs(self, request: RequestDetail) -> None:
         findings = sum(len(evidence.findings) for evidence in request.evidence)
