@@ -16,6 +16,7 @@ from mcpbox.domain.review import ReviewTerms
 from mcpbox.domain.subjects import Kind
 from mcpbox.domain.verdicts import Verdict
 from ui.confirm import typed_name
+from ui.highlight import lines_of
 from ui.pages.approval import ApprovalChoices
 from ui.parts import attributes, box, button, icon, text
 from ui.problems import ApiProblem
@@ -76,7 +77,6 @@ _NAMED = {
     Kind.ROLLBACK: "tool",
     Kind.RESTORE: "tool",
 }
-_LAST_LINE = 1_000_000
 
 
 async def ask_for_decision(visit: Visit, request: RequestDetail, verdict: Verdict) -> bool:
@@ -117,7 +117,7 @@ async def _ask(request: RequestDetail, verdict: Verdict) -> DecisionDraft | None
                     typed = typed_name(expected, f"Name of the {_NAMED[request.kind]}")
             reason = _reason(manner, needed=_needs_reason(request, verdict))
             (typed or reason).props("autofocus")
-            remarks = _Remarks()
+            remarks = _Remarks(request.proposed.code if request.proposed else "")
             if verdict is Verdict.REQUEST_CHANGES and request.proposed:
                 remarks.show()
             wrong = text("", "form-error", "p", role="alert")
@@ -126,7 +126,7 @@ async def _ask(request: RequestDetail, verdict: Verdict) -> DecisionDraft | None
 
             def submit() -> None:
                 wrong.set_text("")
-                if not reason.validate():
+                if not all([reason.validate(), remarks.validate()]):
                     return
                 try:
                     draft = DecisionDraft(
@@ -184,24 +184,30 @@ def _reason(manner: _Manner, *, needed: bool) -> ui.textarea:
 class _Remarks:
     """Remarks at lines of the code, as many as the visitor wants."""
 
-    def __init__(self) -> None:
+    def __init__(self, code: str) -> None:
         self._rows: list[tuple[ui.input, ui.input]] = []
+        self._lines = len(lines_of(code))
 
     def show(self) -> None:
         text("At lines of the code", "label", "div")
         self._place = box("remarks")
-        button("Add a remark", kind="ghost", on_click=self._add).mark("add-remark")
+        button("Add a remark", kind="ghost add", on_click=self._add).mark("add-remark")
+
+    def validate(self) -> bool:
+        """Whether each has a line and a text, or neither; the fields say what is missing."""
+        for line, said in self._rows:
+            number, words = (line.value or "").strip(), (said.value or "").strip()
+            is_line = number.isdecimal() and 0 < int(number[:9]) <= self._lines
+            line.error = f"1 to {self._lines}" if (number or words) and not is_line else None
+            said.error = "Say what about it" if number and not words else None
+        return not any(field.error for row in self._rows for field in row)
 
     @property
     def written(self) -> tuple[LineComment, ...]:
-        """Those that have a line and a text."""
-        given = [
-            ((line.value or "").strip(), (said.value or "").strip()) for line, said in self._rows
-        ]
         return tuple(
-            LineComment(line=int(line), text=said[:REASON_MAX_LENGTH])
-            for line, said in given
-            if line.isdecimal() and 0 < int(line) <= _LAST_LINE and said
+            LineComment(line=int(line.value), text=(said.value or "").strip()[:REASON_MAX_LENGTH])
+            for line, said in self._rows
+            if line.value
         )
 
     def _add(self) -> None:
@@ -211,7 +217,7 @@ class _Remarks:
             line = ui.input(placeholder="Line").classes("field mono").mark("remark-line")
             said = ui.input(placeholder="What about it").classes("field").mark("remark-text")
         for element, label in ((line, "Line"), (said, "Remark")):
-            element.props("outlined dense autocomplete=off")
+            element.props("outlined dense autocomplete=off no-error-icon hide-bottom-space")
             attributes(element, {"aria-label": label})
         self._rows.append((line, said))
 
