@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.deps import PartsDep, PersonDep, TokenDep
 from api.problems import problems
 from mcpbox.domain.errors import Invalid, TooManyAttempts
-from mcpbox.domain.people import PASSWORD_MAX_LENGTH, PASSWORD_MIN_LENGTH
+from mcpbox.domain.people import PASSWORD_MAX_LENGTH, PASSWORD_MIN_LENGTH, Delegator
 from mcpbox.domain.texts import SecretText, Text
 from mcpbox.usecases.people import Tokens
 
@@ -43,6 +43,8 @@ class TokensBody(BaseModel):
 class Me(BaseModel):
     username: str
     roles: list[str]
+    stands_in_for: tuple[Delegator, ...] = ()
+    """People who are away, whose deputy the caller is now."""
 
 
 @router.post("/login", responses=problems(TooManyAttempts))
@@ -71,7 +73,7 @@ async def change_password(person: PersonDep, body: NewPasswordBody, parts: Parts
 
 @router.get("/me", responses=problems())
 async def me(person: PersonDep) -> Me:
-    return Me(username=person.name, roles=sorted(person.roles))
+    return Me(username=person.name, roles=sorted(person.roles), stands_in_for=person.stands_in_for)
 
 
 def _body(tokens: Tokens) -> TokensBody:

@@ -7,11 +7,13 @@ from mcpbox.domain.evidence import Evidence
 from mcpbox.domain.modules import PinnedWheel, WheelLock
 from mcpbox.domain.requests import RequestDetail, RequestSummary
 from mcpbox.domain.tools import ToolVersion
+from mcpbox.policies.powers import powers_of
 from mcpbox.policies.probation import in_words
 
 
 def lines_of(request: RequestDetail) -> Iterator[str]:
     yield from _asked(request)
+    yield from _new(request)
     yield from _grants(request)
     yield from _risk(request)
     yield from _said(request)
@@ -36,6 +38,18 @@ def _asked(request: RequestDetail) -> Iterator[str]:
     yield f"requester  {request.requester}: {request.notes or 'no notes'}"
     if request.probation is not None:
         yield f"probation  {in_words(request.probation)}"
+
+
+def _new(request: RequestDetail) -> Iterator[str]:
+    """What a version may do for the first time, apart from what was approved before."""
+    powers = powers_of(request)
+    if powers is None:
+        return
+    listed = (("new", powers.new), ("as before", powers.kept), ("no longer", powers.dropped))
+    for word, some in listed:
+        for power in some:
+            methods = f" ({', '.join(power.methods)})" if power.methods else ""
+            yield f"{word:<10} {power.noun} {power.name}{methods}"
 
 
 def _grants(request: RequestDetail) -> Iterator[str]:

@@ -17,6 +17,7 @@ from ui.live import Live
 from ui.login import login_routes
 from ui.pages.approvals import approvals_page
 from ui.pages.audit import audit_event_page, audit_page
+from ui.pages.delegations import delegations_page
 from ui.pages.executions import execution_page, executions_page
 from ui.pages.notifications import notifications_page
 from ui.pages.overview import overview_page
@@ -55,6 +56,7 @@ ROUTES = (
     Route("/audit/{sequence}", "Event", "audit", audit_event_page),
     Route("/people", "People", "people", people_page),
     Route("/notifications", "Notifications", "notifications", notifications_page),
+    Route("/delegations", "Deputies", "delegations", delegations_page),
     Route("/servers", "Servers", "servers", servers_page),
     Route("/servers/{server_id}", "Server", "servers", server_page),
     Route("/tools", "Tools", "tools", tools_page),

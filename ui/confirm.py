@@ -18,6 +18,7 @@ class Question(NamedTuple):
     mark: str = "no"
     kind: str = "danger"
     needs_reason: bool = False
+    asks_reason: bool = True
 
 
 async def ask_to_confirm(visit: Visit, question: Question) -> str | None:
@@ -35,24 +36,14 @@ async def ask_to_confirm(visit: Visit, question: Question) -> str | None:
             with box("grow"):
                 text(question.title, tag="h2")
                 text(question.consequence, "muted", "p")
-        with box("sheet-body"):
-            text("Reason", "label", "div")
-            reason = ui.textarea(
-                placeholder="Kept in the audit log, and told to the author"
-                if question.needs_reason
-                else "Optional; kept in the audit log, and told to the author",
-                validation=_required if question.needs_reason else _short_enough,
-            )
-            reason.classes("field").without_auto_validation().mark("reason").props(
-                "outlined dense autogrow autofocus no-error-icon hide-bottom-space "
-                'input-style="min-height:64px"'
-            )
-            attributes(reason, {"aria-label": "Reason"})
+        reason = _reason(question) if question.asks_reason else None
         with box("sheet-foot"):
             button("Cancel", on_click=lambda: dialog.submit(None))
 
             def submit() -> None:
-                if reason.validate():
+                if reason is None:
+                    dialog.submit("")
+                elif reason.validate():
                     dialog.submit((reason.value or "").strip())
 
             button(question.button, kind=question.kind, on_click=submit).mark("confirm")
@@ -60,6 +51,32 @@ async def ask_to_confirm(visit: Visit, question: Question) -> str | None:
     if not dialog.is_deleted:
         dialog.delete()
     return answer
+
+
+def _reason(question: Question) -> ui.textarea:
+    with box("sheet-body"):
+        text("Reason", "label", "div")
+        reason = ui.textarea(
+            placeholder="Kept in the audit log, and told to the author"
+            if question.needs_reason
+            else "Optional; kept in the audit log, and told to the author",
+            validation=_required if question.needs_reason else _short_enough,
+        )
+        reason.classes("field").without_auto_validation().mark("reason").props(
+            "outlined dense autogrow autofocus no-error-icon hide-bottom-space "
+            'input-style="min-height:64px"'
+        )
+        attributes(reason, {"aria-label": "Reason"})
+    return reason
+
+
+def typed_name(name: str, label: str) -> ui.input:
+    """A field for a name that has to be typed, so that nobody confirms by the way."""
+    text(f"Type {name} to confirm", "label", "div")
+    typed = ui.input(placeholder=name).classes("field mono").mark("typed")
+    typed.props("outlined dense autocomplete=off spellcheck=false autocapitalize=none")
+    attributes(typed, {"aria-label": label})
+    return typed
 
 
 def _required(value: str | None) -> str | None:

@@ -40,6 +40,7 @@ NAVIGATION = (
             NavItem("audit", "/audit", "Audit", "link"),
             NavItem("people", "/people", "People", "user"),
             NavItem("notifications", "/notifications", "Notifications", "bell"),
+            NavItem("delegations", "/delegations", "Deputies", "user-check"),
         ),
     ),
     (
@@ -127,6 +128,8 @@ def _navigation(visit: Visit, active: str, waiting: int, unread: int) -> None:
                 if item.key == active:
                     entry.classes("on")
                     attributes(entry, {"aria-current": "page"})
+    # On a narrow screen the bar scrolls, and the page one is on should be in sight.
+    ui.run_javascript("document.querySelector('.nav-item.on')?.scrollIntoView({inline: 'center'})")
 
 
 def _is_for(visitor: Visitor, key: str) -> bool:

@@ -8,6 +8,7 @@ from nicegui.element import Element
 from nicegui.elements.mixins.text_element import TextElement
 
 from mcpbox.domain.evidence import Risk
+from mcpbox.domain.texts import legible
 from ui.assets import ASSETS
 from ui.words import Tone, age, ago, clock, risk_word
 
@@ -30,8 +31,8 @@ def box(classes: str = "", tag: str = "div", **values: str) -> Element:
 
 
 def text(value: str, classes: str = "", tag: str = "span", **values: str) -> TextElement:
-    """Text in an element of choice; Vue escapes it."""
-    element = TextElement(tag=tag, text=value).classes(classes)
+    """Text in an element of choice: Vue escapes it, and what would hide in it is spelled out."""
+    element = TextElement(tag=tag, text=legible(value)).classes(classes)
     attributes(element, values)
     return element
 
@@ -50,7 +51,7 @@ def attributes(element: Element, values: dict[str, str]) -> Element:
     NiceGUI evaluates the value of one that begins with a colon.
     """
     for name, value in values.items():
-        element.props[name.replace("_", "-").removesuffix("-")] = value
+        element.props[name.replace("_", "-").removesuffix("-")] = legible(value)
     return element
 
 

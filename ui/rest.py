@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from functools import cache
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote
@@ -20,7 +21,15 @@ from mcpbox.domain.grants import Grant
 from mcpbox.domain.ids import RequestId
 from mcpbox.domain.narrowing import Switch
 from mcpbox.domain.notices import NewTarget, ReceivedNotice, Target, TargetDraft, Unread
-from mcpbox.domain.people import Client, NewClient, NewPassword, Role, Scope, User
+from mcpbox.domain.people import (
+    Client,
+    Delegation,
+    NewClient,
+    NewPassword,
+    Role,
+    Scope,
+    User,
+)
 from mcpbox.domain.receipts import ReleaseReceipt
 from mcpbox.domain.recovery import Recovery, RecoveryOutcome, ResolveDraft
 from mcpbox.domain.requests import Outcome, RequestDetail, RequestSummary, ReviewAfterwards, State
@@ -137,6 +146,10 @@ class Rest:
     async def retract(self, request_id: UUID) -> Outcome:
         return await self._ask("DELETE", f"requests/{request_id}/decisions/mine", Outcome)
 
+    async def withdraw(self, request_id: UUID, reason: str) -> Outcome:
+        path, body = f"requests/{request_id}/withdrawal", {"reason": reason}
+        return await self._ask("POST", path, Outcome, body=body)
+
     async def comment(self, request_id: UUID, draft: CommentDraft) -> Comment:
         body = draft.model_dump(mode="json")
         return await self._ask("POST", f"requests/{request_id}/comments", Comment, body=body)
@@ -148,6 +161,16 @@ class Rest:
     async def review_afterwards(self, request_id: UUID, note: str) -> RequestSummary:
         path, body = f"requests/{request_id}/review-afterwards", {"note": note}
         return await self._ask("POST", path, RequestSummary, body=body)
+
+    async def delegations(self) -> list[Delegation]:
+        return await self._ask("GET", "delegations", list[Delegation])
+
+    async def delegate(self, deputy: str, until: datetime) -> Delegation:
+        body = {"deputy": deputy, "until": until.isoformat()}
+        return await self._ask("PUT", "delegations/mine", Delegation, body=body)
+
+    async def end_delegation(self) -> None:
+        await self._send("DELETE", "delegations/mine")
 
     async def approve_batch(
         self, requests: Sequence[RequestSummary], reason: str

@@ -10,6 +10,7 @@ from fastapi import Request
 from nicegui import Client, ui
 from nicegui.elements.mixins.text_element import TextElement
 
+from mcpbox.domain.texts import legible
 from ui.guard import LOGIN
 from ui.live import GAP_S, Live, Topic
 from ui.parts import Stamp, stamp, symbol
@@ -110,7 +111,7 @@ class Visit:
     def tell(self, message: str, *, ok: bool = True) -> None:
         """A toast. ``ui.notify`` shows it as text, never as markup."""
         ui.notify(
-            message,
+            legible(message),
             position="bottom-right",
             icon=symbol("circle-check" if ok else "circle-x"),
             classes="text-ok" if ok else "text-no",

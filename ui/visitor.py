@@ -2,7 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from mcpbox.domain.people import Role
+from mcpbox.domain.people import Delegator, Principal, PrincipalKind, Role
+from mcpbox.policies.review import REVIEWING_ROLES
 
 
 class Visitor(BaseModel):
@@ -12,11 +13,29 @@ class Visitor(BaseModel):
 
     username: str
     roles: frozenset[Role]
+    stands_in_for: tuple[Delegator, ...] = ()
+    """People who are away, whose deputy the visitor is."""
+
+    @property
+    def principal(self) -> Principal:
+        """As the API sees them, for asking the rules in advance."""
+        return Principal(
+            kind=PrincipalKind.PERSON,
+            name=self.username,
+            roles=self.roles,
+            stands_in_for=self.stands_in_for,
+        )
+
+    @property
+    def decides_by_role(self) -> bool:
+        """A courtesy, as the next."""
+        return bool(self.roles & REVIEWING_ROLES)
 
     @property
     def may_decide(self) -> bool:
         """A courtesy that greys out buttons; the API decides about every decision by itself."""
-        return bool(self.roles & {Role.REVIEWER, Role.ADMIN})
+        away = (one.roles for one in self.stands_in_for)
+        return any(roles & REVIEWING_ROLES for roles in (self.roles, *away))
 
     @property
     def may_revoke(self) -> bool:

@@ -16,6 +16,11 @@ HIDDEN = re.compile(
 )
 
 
+_LEGIBLE = re.compile(
+    f"(?P<picture>[\u2190-\u2bff\U0001f000-\U0001faff]\ufe0f?\u200d?)|{HIDDEN.pattern}"
+)
+
+
 def can_be_kept(text: str) -> bool:
     """Postgres keeps no NUL; half of a surrogate pair has no UTF-8."""
     return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
@@ -28,11 +33,21 @@ def made_keepable(text: str) -> str:
 
 def reveal(text: str) -> str:
     """Hidden characters spelled out, as in ``⟨U+202E⟩``; tabs and line feeds stay."""
-    return HIDDEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text)
+    return HIDDEN.sub(lambda found: _spelled(found[0]), text)
+
+
+def legible(text: str) -> str:
+    """For prose: as :func:`reveal`, but emoji stay whole, and a line ends as it does anywhere."""
+    lines = text.replace("\r\n", "\n")
+    return _LEGIBLE.sub(lambda found: found[0] if found["picture"] else _spelled(found[0]), lines)
 
 
 def hidden_in(text: str) -> int:
     return len(HIDDEN.findall(text))
+
+
+def _spelled(character: str) -> str:
+    return f"⟨U+{ord(character):04X}⟩"
 
 
 def _required_to_fit(text: str) -> str:

@@ -89,6 +89,11 @@ def _who_decides(
     return _may(request, principal)
 
 
+def may_vote(request: RequestFacts, principal: Principal) -> Ruling:
+    """Whether it is this person's to decide, whatever they would say; for showing it in advance."""
+    return _may(request, principal)
+
+
 def in_whose_right(request: RequestFacts, principal: Principal) -> str | None:
     """User name of the person whose right to decide is used: one's own before a deputy's."""
     if _has_role(request, principal):

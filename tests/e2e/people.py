@@ -13,6 +13,16 @@ from tests.instances import PASSWORD, Installed
 
 async def session_of(instance: Installed, role: str) -> httpx.AsyncClient:
     """Of a new person."""
+    name = await new_person(instance, role)
+    async with httpx.AsyncClient(base_url=instance.api_url) as http:
+        answer = await http.post("/auth/login", json={"username": name, "password": PASSWORD})
+    token = answer.raise_for_status().json()["access_token"]
+    headers = {"authorization": f"Bearer {token}"}
+    return httpx.AsyncClient(base_url=instance.api_url, headers=headers, timeout=30)
+
+
+async def new_person(instance: Installed, role: str) -> str:
+    """Their user name; the password is everybody's."""
     name = f"{role[:3]}{uuid4().hex[:8]}"
     connection = await asyncpg.connect(plain_url(instance.database_url))
     await connection.execute(
@@ -24,8 +34,4 @@ async def session_of(instance: Installed, role: str) -> httpx.AsyncClient:
         [role],
     )
     await connection.close()
-    async with httpx.AsyncClient(base_url=instance.api_url) as http:
-        answer = await http.post("/auth/login", json={"username": name, "password": PASSWORD})
-    token = answer.raise_for_status().json()["access_token"]
-    headers = {"authorization": f"Bearer {token}"}
-    return httpx.AsyncClient(base_url=instance.api_url, headers=headers, timeout=30)
+    return name

@@ -20,14 +20,29 @@ REACHES_OUT = """import httpx
 async def main() -> int:
     return httpx.get("https://weather.example.org/today").status_code
 """
-PAGES = ("/", "/approvals", "/executions", "/policy", "/servers", "/tools")
+PAGES = (
+    "/",
+    "/approvals",
+    "/audit",
+    "/delegations",
+    "/executions",
+    "/notifications",
+    "/policy",
+    "/servers",
+    "/tools",
+)
 BY_ITSELF_MS = 5_000
 """A bound for a loaded machine; it is a few tenths of a second on a quiet one."""
 
 
 @asynccontextmanager
 async def visiting(
-    browser: Browser, instance: Installed, size: tuple[int, int] = WIDE, **more: Any
+    browser: Browser,
+    instance: Installed,
+    size: tuple[int, int] = WIDE,
+    *,
+    username: str = "admin",
+    **more: Any,
 ) -> AsyncGenerator[Page]:
     """A signed-in browser of its own; an error in its console fails the test."""
     width, height = size
@@ -36,16 +51,16 @@ async def visiting(
     errors: list[str] = []
     page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
-    await sign_in(page, instance, instance.admin_password)
+    await sign_in(page, instance, instance.admin_password, username)
     await expect(page).not_to_have_url(re.compile("/login"))
     yield page
     await context.close()
     assert errors == []
 
 
-async def sign_in(page: Page, instance: Installed, password: str) -> None:
+async def sign_in(page: Page, instance: Installed, password: str, username: str = "admin") -> None:
     await page.goto(instance.panel_url)
-    await page.get_by_label("User name").fill("admin")
+    await page.get_by_label("User name").fill(username)
     await page.get_by_label("Password").fill(password)
     await page.get_by_role("button", name="Sign in").click()
 

@@ -179,7 +179,7 @@ class _Approvals:
 
     async def _decide(self, verdict: Verdict) -> None:
         request = self._view.request
-        if self._busy or request is None or not self._visit.visitor.may_decide:
+        if self._busy or request is None or self._view.why_not:
             return
         if not request.state.decidable:
             return

@@ -5,16 +5,19 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from nicegui import ui
+from pydantic import ValidationError
 
 from mcpbox.domain.comments import LineComment
 from mcpbox.domain.decisions import LINE_COMMENTS_MAX, DecisionDraft
 from mcpbox.domain.ids import DecisionId
 from mcpbox.domain.reasons import REASON_MAX_LENGTH
 from mcpbox.domain.requests import Outcome, RequestDetail, State
+from mcpbox.domain.review import ReviewTerms
 from mcpbox.domain.subjects import Kind
 from mcpbox.domain.verdicts import Verdict
-from ui.pages.facts import show_consequences
-from ui.pages.probation import ProbationChoice
+from ui.confirm import typed_name
+from ui.highlight import lines_of
+from ui.pages.approval import ApprovalChoices
 from ui.parts import attributes, box, button, icon, text
 from ui.problems import ApiProblem
 from ui.visit import Visit
@@ -30,7 +33,7 @@ class _Manner(NamedTuple):
     reason_label: str
     placeholder: str
     missing: str
-    """What is said when there is no reason; empty where none is needed."""
+    """What is said when there is no reason and one is needed."""
 
 
 _MANNERS = {
@@ -41,8 +44,8 @@ _MANNERS = {
         "shield-check",
         "primary",
         "Comment",
-        "Optional, kept with the decision",
-        "",
+        "Kept with the decision",
+        "An approval needs a reason here",
     ),
     Verdict.REQUEST_CHANGES: _Manner(
         "Request changes to {}?",
@@ -74,26 +77,15 @@ _NAMED = {
     Kind.ROLLBACK: "tool",
     Kind.RESTORE: "tool",
 }
-_LAST_LINE = 1_000_000
 
 
 async def ask_for_decision(visit: Visit, request: RequestDetail, verdict: Verdict) -> bool:
     """Ask and send; whether the API was asked, be it that it refused."""
     # Not inside the shown request, which may be built anew while the visitor types.
     with visit.client.content:
-        probation = ProbationChoice()
-        said = await _ask(request, verdict, probation)
-    if said is None:
+        draft = await _ask(request, verdict)
+    if draft is None:
         return False
-    draft = DecisionDraft(
-        id=DecisionId(uuid4()),
-        verdict=verdict,
-        reason=said.reason,
-        seen_digest=request.digest,
-        comments=said.comments,
-        refused=said.refused,
-        probation=probation.terms,
-    )
     try:
         outcome = await visit.rest.decide(request.id, draft)
     except ApiProblem as problem:
@@ -104,27 +96,11 @@ async def ask_for_decision(visit: Visit, request: RequestDetail, verdict: Verdic
     return True
 
 
-class _Said(NamedTuple):
-    reason: str
-    comments: tuple[LineComment, ...]
-    refused: tuple[str, ...]
-
-
-async def _ask(
-    request: RequestDetail, verdict: Verdict, probation: ProbationChoice
-) -> _Said | None:
+async def _ask(request: RequestDetail, verdict: Verdict) -> DecisionDraft | None:
     """What the visitor decides, or ``None`` when the visitor thought better of it or left."""
     manner = _MANNERS[verdict]
-    name = request.title
-    careful = verdict is Verdict.APPROVE and needs_typed_name(request.risk)
-    expected = name
-    if request.requirement is not None:
-        expected = request.requirement.module
-    elif request.access is not None:
-        expected = request.access.authority
-    elif request.secret_name is not None:
-        expected = request.secret_name
-    title = manner.title.format(name)
+    expected = _name_in(request)
+    title = manner.title.format(request.title)
     with ui.dialog() as dialog, ui.card().classes("sheet"):
         attributes(dialog, {"aria-label": title})
         with box("sheet-head"):
@@ -134,77 +110,104 @@ async def _ask(
                 text(title, tag="h2")
                 text(manner.consequence, "muted", "p")
         with box("sheet-body"):
+            choices, typed = ApprovalChoices(request), None
             if verdict is Verdict.APPROVE:
-                show_consequences(request)
-                if request.proposed is not None:
-                    probation.show()
-            grants = _grants(request) if verdict is Verdict.APPROVE else {}
-            typed = _typed_name(expected, request.kind) if careful else None
-            text(manner.reason_label, "label", "div")
-            reason = ui.textarea(
-                placeholder=manner.placeholder,
-                validation=partial(_complaint, manner),
-            )
-            reason.classes("field").without_auto_validation().mark("reason").props(
-                "outlined dense autogrow no-error-icon hide-bottom-space "
-                'input-style="min-height:64px"'
-            )
-            attributes(reason, {"aria-label": manner.reason_label})
+                choices.show()
+                if needs_typed_name(request.risk):
+                    typed = typed_name(expected, f"Name of the {_NAMED[request.kind]}")
+            reason = _reason(manner, needed=_needs_reason(request, verdict))
             (typed or reason).props("autofocus")
-            remarks = (
-                _Remarks() if verdict is Verdict.REQUEST_CHANGES and request.proposed else None
-            )
+            remarks = _Remarks(request.proposed.code if request.proposed else "")
+            if verdict is Verdict.REQUEST_CHANGES and request.proposed:
+                remarks.show()
+            wrong = text("", "form-error", "p", role="alert")
         with box("sheet-foot"):
             button("Cancel", on_click=lambda: dialog.submit(None))
 
             def submit() -> None:
-                if not reason.validate():
+                wrong.set_text("")
+                if not all([reason.validate(), remarks.validate()]):
                     return
-                refused = tuple(item for item, kept in grants.items() if not kept.value)
-                comments = remarks.written if remarks else ()
-                dialog.submit(_Said((reason.value or "").strip(), comments, refused))
+                try:
+                    draft = DecisionDraft(
+                        id=DecisionId(uuid4()),
+                        verdict=verdict,
+                        reason=(reason.value or "").strip(),
+                        seen_digest=request.digest,
+                        comments=remarks.written,
+                        refused=choices.refused,
+                        probation=choices.probation,
+                    )
+                except ValidationError as error:
+                    wrong.set_text(_first_problem(error))
+                else:
+                    dialog.submit(draft)
 
             confirm = button(VERDICTS[verdict], kind=manner.button, on_click=submit)
             confirm.mark("confirm")
             if typed:
                 confirm.bind_enabled_from(typed, "value", partial(_is_name, expected))
-    answer: _Said | None = await dialog
+    answer: DecisionDraft | None = await dialog
     if not dialog.is_deleted:
         dialog.delete()
     return answer
 
 
-def _grants(request: RequestDetail) -> dict[str, ui.checkbox]:
-    """``{item of the needs: whether it is granted}``; what is left out, the LLM is told."""
-    if not request.needs:
-        return {}
-    text("Grant with it", "label", "div")
-    with box("grants"):
-        return {
-            item: ui.checkbox(item, value=True).props("dense").mark(f"grant {item}")
-            for item in request.needs.items
-        }
+def _name_in(request: RequestDetail) -> str:
+    """What is typed to confirm."""
+    if request.requirement is not None:
+        return request.requirement.module
+    if request.access is not None:
+        return request.access.authority
+    return request.secret_name or request.title
+
+
+def _needs_reason(request: RequestDetail, verdict: Verdict) -> bool:
+    """As the terms of the request say; a courtesy, the API decides by itself."""
+    terms = request.terms or ReviewTerms()
+    return verdict in terms.reasons
+
+
+def _reason(manner: _Manner, *, needed: bool) -> ui.textarea:
+    text(manner.reason_label, "label", "div")
+    reason = ui.textarea(
+        placeholder=manner.placeholder if needed else f"Optional. {manner.placeholder}",
+        validation=partial(_complaint, manner.missing if needed else ""),
+    )
+    reason.classes("field").without_auto_validation().mark("reason").props(
+        'outlined dense autogrow no-error-icon hide-bottom-space input-style="min-height:64px"'
+    )
+    attributes(reason, {"aria-label": manner.reason_label})
+    return reason
 
 
 class _Remarks:
     """Remarks at lines of the code, as many as the visitor wants."""
 
-    def __init__(self) -> None:
+    def __init__(self, code: str) -> None:
         self._rows: list[tuple[ui.input, ui.input]] = []
+        self._lines = len(lines_of(code))
+
+    def show(self) -> None:
         text("At lines of the code", "label", "div")
         self._place = box("remarks")
-        button("Add a remark", kind="ghost", on_click=self._add).mark("add-remark")
+        button("Add a remark", kind="ghost add", on_click=self._add).mark("add-remark")
+
+    def validate(self) -> bool:
+        """Whether each has a line and a text, or neither; the fields say what is missing."""
+        for line, said in self._rows:
+            number, words = (line.value or "").strip(), (said.value or "").strip()
+            is_line = number.isdecimal() and 0 < int(number[:9]) <= self._lines
+            line.error = f"1 to {self._lines}" if (number or words) and not is_line else None
+            said.error = "Say what about it" if number and not words else None
+        return not any(field.error for row in self._rows for field in row)
 
     @property
     def written(self) -> tuple[LineComment, ...]:
-        """Those that have a line and a text."""
-        given = [
-            ((line.value or "").strip(), (said.value or "").strip()) for line, said in self._rows
-        ]
         return tuple(
-            LineComment(line=int(line), text=said[:REASON_MAX_LENGTH])
-            for line, said in given
-            if line.isdecimal() and 0 < int(line) <= _LAST_LINE and said
+            LineComment(line=int(line.value), text=(said.value or "").strip()[:REASON_MAX_LENGTH])
+            for line, said in self._rows
+            if line.value
         )
 
     def _add(self) -> None:
@@ -214,30 +217,27 @@ class _Remarks:
             line = ui.input(placeholder="Line").classes("field mono").mark("remark-line")
             said = ui.input(placeholder="What about it").classes("field").mark("remark-text")
         for element, label in ((line, "Line"), (said, "Remark")):
-            element.props("outlined dense autocomplete=off")
+            element.props("outlined dense autocomplete=off no-error-icon hide-bottom-space")
             attributes(element, {"aria-label": label})
         self._rows.append((line, said))
 
 
-def _complaint(manner: _Manner, value: str | None) -> str | None:
+def _complaint(missing: str, value: str | None) -> str | None:
     reason = (value or "").strip()
-    if not reason and manner.missing:
-        return manner.missing
+    if not reason and missing:
+        return missing
     if len(reason) > REASON_MAX_LENGTH:
         return f"At most {REASON_MAX_LENGTH} characters"
     return None
 
 
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors(include_url=False, include_input=False)[0]
+    return f"{problem['loc'][-1]}: {problem['msg'].removeprefix('Value error, ')}".capitalize()
+
+
 def _is_name(name: str, typed: str | None) -> bool:
     return (typed or "").strip() == name
-
-
-def _typed_name(name: str, kind: Kind) -> ui.input:
-    text(f"Type {name} to confirm", "label", "div")
-    typed = ui.input(placeholder=name).classes("field mono").mark("typed")
-    typed.props("outlined dense autocomplete=off spellcheck=false autocapitalize=none")
-    attributes(typed, {"aria-label": f"Name of the {_NAMED[kind]}"})
-    return typed
 
 
 def _told(request: RequestDetail, verdict: Verdict, outcome: Outcome) -> tuple[str, bool]:

@@ -36,9 +36,6 @@ def show_headline(request: RequestDetail) -> None:
     ]
     missing = [CHECKS[one.check] for one in request.evidence if one.status is Status.MISSING]
     details: list[str] = []
-    if request.needs.hosts:
-        hosts = ", ".join(request.needs.hosts)
-        details.append(f"Approving also lets {request.server_name} reach {hosts}.")
     if findings:
         details.append("; ".join(dict.fromkeys(findings)) + ".")
     if missing:

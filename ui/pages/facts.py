@@ -45,20 +45,16 @@ def _of_version(request: RequestDetail, proposed: ToolVersion, files: Sequence[F
             text(f"+{sum(file.added for file in files)}", "plus")
             text(f" \N{MINUS SIGN}{sum(file.removed for file in files)}", "minus")
         text(plural(len(files), "file"), "s", "div")
-    new = request.needs.hosts
     _fact(
         "Network",
-        plural(len(new), "new host") if new else "No new host",
-        ", ".join(new) or ", ".join(manifest.hosts) or "reaches nothing",
+        plural(len(manifest.hosts), "host") if manifest.hosts else "None",
+        ", ".join(manifest.hosts) or "reaches nothing",
     )
     _fact(
         "Secrets",
         plural(len(manifest.secret_names), "secret") if manifest.secret_names else "None",
         ", ".join(manifest.secret_names) or "reads none",
     )
-    if request.needs.modules:
-        modules = request.needs.modules
-        _fact("Modules", plural(len(modules), "new module"), ", ".join(modules))
     _fact("Sandbox trial", *in_words(request.evidence, Check.TRIAL))
 
 

@@ -71,14 +71,20 @@ async def notifications_page(visit: Visit, top: Top) -> None:
 def _show_notices(visit: Visit, page: Page[ReceivedNotice]) -> None:
     with box("card", "section", aria_label="Notifications"):
         if not page.items:
-            blank("inbox", "Nothing to tell", "What waits for you, and what you asked for.")
+            blank(
+                "bell",
+                "Nothing to tell",
+                "What waits for your decision, and what became of it, is told here.",
+            )
             return
-        with box("rows"):
+        with box("rows notices"):
             for notice in page.items:
                 new = notice.read_at is None
                 with link(notice.path):
-                    box("dot ok" if new else "dot unknown", title="New" if new else "Read")
-                    text(notice.sentence, "grow strong" if new else "grow muted", "div")
+                    label = "New" if new else "Read"
+                    box("dot new" if new else "dot", role="img", aria_label=label, title=label)
+                    sentence = notice.sentence[:1].upper() + notice.sentence[1:]
+                    text(sentence, "strong" if new else "muted", "div")
                     visit.stamp(notice.created_at, "when")
         pager(visit, page)
 
@@ -116,7 +122,11 @@ def _row(visit: Visit, target: Target, section: Section[_Shown]) -> None:
                 text("none yet", "faint")
         with box("num right", "td"), box("line-row end"):
             button("Test", on_click=visit.steady(partial(_test, visit, target.id)))
-            button("Remove", on_click=visit.steady(partial(_remove, visit, target.id, section)))
+            button(
+                "Remove",
+                kind="danger-plain",
+                on_click=visit.steady(partial(_remove, visit, target.id, section)),
+            )
 
 
 async def _test(visit: Visit, target_id: UUID) -> None:

@@ -10,6 +10,8 @@ from nicegui.element import Element
 from mcpbox.domain.ids import Digest, RequestId
 from mcpbox.domain.requests import RequestDetail, ReviewAfterwards
 from mcpbox.domain.verdicts import Verdict
+from mcpbox.policies.powers import Powers, powers_of
+from mcpbox.policies.review import facts_of, in_whose_right, may_vote
 from ui.changes import changed_files, compared_with, hidden_characters, notes_of
 from ui.diff import FileDiff
 from ui.diff_view import DiffView, Mode
@@ -17,6 +19,7 @@ from ui.pages.evidence import show_evidence, show_headline
 from ui.pages.facts import show_facts
 from ui.pages.history import show_history
 from ui.pages.more import approvals_of, show_forced, show_more
+from ui.pages.powers import show_powers
 from ui.pages.probation import show_probation
 from ui.parts import (
     attributes,
@@ -52,7 +55,6 @@ _ACTIONS = (
     (Verdict.APPROVE, "primary", "check", "A"),
 )
 _RELEASED = "What runs now"
-_NO_RIGHT = "Only a reviewer or an admin can decide; your role lets you read."
 
 
 class RequestView:
@@ -73,6 +75,7 @@ class RequestView:
         self._against: int | None = None
         """The round that is compared with; ``None``: the released version."""
         self._files: list[FileDiff] = []
+        self._powers: Powers | None = None
         self._compared: tuple[RequestId, Digest] | None = None
         self._wanted: RequestId | None = None
         self.request: RequestDetail | None = None
@@ -81,15 +84,17 @@ class RequestView:
         """Raises: ApiProblem: the request could not be had; what was shown stays."""
         self._wanted = request_id
         request = await self._visit.rest.request(request_id)
-        files = self._files
+        files, powers = self._files, self._powers
         if self.request is None or (request.id, request.digest) != self._compared:
             self._against = None
             files = await run.io_bound(changed_files, request) or []
+            powers = await run.io_bound(powers_of, request)
         if self._wanted != request_id or request == self.request:
             return  # the visitor has moved on, or sees it already
         if self.request is None or request.id != self.request.id:
             self._tab = _TABS[0]
-        self._files, self._compared = files, (request.id, request.digest)
+        self._files, self._powers = files, powers
+        self._compared = (request.id, request.digest)
         self.request = request
         pane.clear()
         with pane:
@@ -118,11 +123,27 @@ class RequestView:
                 else:
                     state_badge(STATES[request.state])
                 show_more(self._visit, request)
-        if request.state.decidable and not self._visit.visitor.may_decide:
-            text(_NO_RIGHT, "why-not", "p")
+        if request.state.decidable:
+            self._standing(request)
+        self._meta(request)
         if request.review_afterwards is ReviewAfterwards.OPEN:
             show_forced(self._visit, request)
-        self._meta(request)
+
+    @property
+    def why_not(self) -> str:
+        """Why the visitor does not decide what is shown; empty where they may."""
+        if self.request is None:
+            return "Nothing is shown."
+        return may_vote(facts_of(self.request), self._visit.visitor.principal).reason
+
+    def _standing(self, request: RequestDetail) -> None:
+        """Whether the visitor decides it at all, and for whom."""
+        if self.why_not:
+            text(self.why_not, "why-not", "p")
+            return
+        right = in_whose_right(facts_of(request), self._visit.visitor.principal)
+        if right is not None and right != self._visit.visitor.username:
+            text(f"You decide this for {right}, who is away.", "why-not", "p")
 
     def _meta(self, request: RequestDetail) -> None:
         kind, name = who(request.requester)
@@ -161,9 +182,9 @@ class RequestView:
                 label, kind=kind, name=name, key=key, on_click=partial(self._decide, verdict)
             )
             element.mark(verdict)
-            if not self._visit.visitor.may_decide:
+            if self.why_not:
                 element.disable()
-                attributes(element, {"title": _NO_RIGHT})
+                attributes(element, {"title": self.why_not})
 
     def _tabs(self, request: RequestDetail) -> None:
         findings = sum(len(evidence.findings) for evidence in request.evidence)
@@ -205,6 +226,8 @@ class RequestView:
                 show_history(self._visit, request)
 
     def _changes(self, request: RequestDetail) -> None:
+        if self._powers is not None:
+            show_powers(request, self._powers)
         show_probation(request.probation)
         show_headline(request)
         if hidden := hidden_characters(request):

@@ -42,7 +42,7 @@ def _row(visit: Visit, secret: Secret) -> None:
         with box("", "td"):
             state_badge(_state(secret))
         text((secret.set_by or "\N{EN DASH}").rpartition(":")[2], "optional", "td")
-        with box("right", "td"):
+        with box("right", "td"), box("line-row end"):
             if visit.visitor.may_keep_secrets:
                 label = "Rotate" if secret.is_set else "Set value"
                 ask = visit.steady(partial(_set, visit, secret))

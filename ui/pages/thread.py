@@ -39,9 +39,10 @@ def _comment(visit: Visit, request: RequestDetail, comment: Comment) -> None:
 
 
 def _composer(visit: Visit, request: RequestDetail) -> None:
-    written = ui.textarea(placeholder="Ask, or answer").classes("field").mark("comment")
-    written.props("outlined dense autogrow hide-bottom-space")
-    attributes(written, {"aria-label": "Comment"})
+    with box("composer") as place:
+        written = ui.textarea(placeholder="Ask, or answer").classes("field").mark("comment")
+        written.props("outlined dense autogrow hide-bottom-space")
+        attributes(written, {"aria-label": "Comment"})
 
     async def send() -> None:
         said = (written.value or "").strip()[:REASON_MAX_LENGTH]
@@ -54,5 +55,5 @@ def _composer(visit: Visit, request: RequestDetail) -> None:
         else:
             written.set_value("")
 
-    with box("line-row"):
+    with place:
         button("Comment", on_click=send).mark("send-comment")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from mcpbox.domain.texts import JsonObject, can_be_kept, made_keepable
+from mcpbox.domain.texts import JsonObject, can_be_kept, legible, made_keepable
 
 ADAPTER: TypeAdapter[dict[str, Any]] = TypeAdapter(JsonObject)
 
@@ -30,3 +30,12 @@ def test_everything_else_passes_unchanged() -> None:
 @pytest.mark.parametrize("text", ["a\x00b", "half \ud800", "plain"])
 def test_text_that_must_be_kept_is_made_to_fit(text: str) -> None:
     assert can_be_kept(made_keepable(text))
+
+
+def test_prose_spells_out_what_would_hide_in_it_and_leaves_the_rest() -> None:
+    lie = "Approved \u202eyb nimda\u202c\u200b\u3164"
+
+    assert legible(lie) == "Approved ⟨U+202E⟩yb nimda⟨U+202C⟩⟨U+200B⟩⟨U+3164⟩"
+    assert legible("one\r\ntwo\n\tthree") == "one\ntwo\n\tthree"
+    assert legible("❤\ufe0f and 👩\u200d🔬") == "❤\ufe0f and 👩\u200d🔬"
+    assert legible("a\u200db") == "a⟨U+200D⟩b"
