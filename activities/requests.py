@@ -14,7 +14,7 @@ from mcpbox.domain.notices import Event
 from mcpbox.domain.people import SYSTEM
 from mcpbox.domain.requests import State
 from mcpbox.store import requests, review_policies
-from mcpbox.store.audit import add_event
+from mcpbox.store.audit import add_event, is_told
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.session import Sessions, transaction
 from mcpbox.store.tables.requests import RequestRow
@@ -79,24 +79,29 @@ class StoredRequests(RequestActivities):
 
     @activity.defn
     async def remind(self, given: Remind) -> None:
+        action = Action.REQUEST_ESCALATED if given.escalate_to else Action.REQUEST_REMINDED
+        subject = requests.subject_of(given.request_id)
+        due = {"due_at": given.due_at.isoformat()}
         with final_domain_errors():
             async with transaction(self._sessions) as session:
                 row = await requests.get_request_row(session, given.request_id)
-                if given.escalate_to and row.escalated_at is None:
+                decided = not State(row.state).decidable
+                if decided or await is_told(session, action, subject, due):
+                    return
+                if given.escalate_to:
                     row.escalated_at = given.due_at
                 await announce(session, Topic.REQUESTS, given.request_id)
                 await add_event(
                     session,
                     actor=SYSTEM.label,
-                    action=(
-                        Action.REQUEST_ESCALATED if given.escalate_to else Action.REQUEST_REMINDED
-                    ),
-                    subject=requests.subject_of(given.request_id),
+                    action=action,
+                    subject=subject,
                     detail=(
                         f"to {', '.join(given.escalate_to)}"
                         if given.escalate_to
                         else f"reminder {given.number}"
                     ),
+                    facts=due,
                 )
 
     @activity.defn
