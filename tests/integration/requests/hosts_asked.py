@@ -15,6 +15,7 @@ from mcpbox.domain.subjects import HostSubject
 from mcpbox.store.tables.grants import GrantRow
 from mcpbox.temporal import Message
 from tests.integration.requests.conftest import AUTHOR, GateTo, Office
+from tests.integration.requests.test_operator_input import waiting_again
 
 PATIENCE = timedelta(minutes=2)
 
@@ -25,12 +26,14 @@ async def a_server(office: Office, name: str = "") -> ServerId:
 
 
 async def asked(office: Office, server: ServerId, *, by: Principal = AUTHOR) -> RequestDetail:
-    """It waits for a decision."""
+    """It waits for a decision, and its workflow for nothing else."""
     access = HostAccess(host=f"h{uuid4().hex[:12]}.example.com")
     request = await office.network.request_access(
         by, server, access, justification="The weather is there."
     )
-    return await office.when(request, State.AWAITING_DECISION)
+    waiting = await office.when(request, State.AWAITING_DECISION)
+    await waiting_again(office, waiting)
+    return waiting
 
 
 def revision_of(request: RequestSummary, number: int, *, by: Principal = AUTHOR) -> ReviseCommand:

@@ -12,8 +12,6 @@ from sqlalchemy import update
 from mcpbox.domain.audit import Action
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.errors import Refused, RequestFinished
-from mcpbox.domain.hosts import HostAccess
-from mcpbox.domain.ids import ServerId
 from mcpbox.domain.modules import Requirement
 from mcpbox.domain.requests import Outcome, RequestDetail, RequestSummary, State
 from mcpbox.domain.review import Requirements
@@ -21,6 +19,7 @@ from mcpbox.domain.review_policy import ReviewPolicy
 from mcpbox.sandbox_client import SandboxClient
 from mcpbox.store import people
 from mcpbox.store.tables.people import DelegationRow
+from tests.integration.requests import hosts_asked
 from tests.integration.requests.conftest import ADA, ANA, AUTHOR, VIC, Office
 from tests.integration.requests.shifts import own_queue, shift
 from tests.integration.requests.test_policy import policy_in_force
@@ -33,15 +32,7 @@ MOMENT = timedelta(seconds=5)
 async def asked(office: Office, **requirements: Any) -> RequestDetail:
     """For a host, under a policy that says this; nothing is run to examine it."""
     await policy_in_force(office, ReviewPolicy(requirements=Requirements(**requirements)))
-    server = await office.draft()
-    return await asked_for(office, ServerId(server.server_id))
-
-
-async def asked_for(office: Office, server: ServerId) -> RequestDetail:
-    request = await office.network.request_access(
-        AUTHOR, server, HostAccess(host="api.example.com"), justification="The weather."
-    )
-    return await office.when(request, State.AWAITING_DECISION)
+    return await hosts_asked.asked(office, await hosts_asked.a_server(office))
 
 
 async def passes(office: Office, request: RequestSummary, time: timedelta) -> None:
@@ -148,9 +139,7 @@ async def test_an_approval_that_cannot_be_applied_in_its_window_lapses(
 
 
 async def test_a_deputy_decides_until_the_moment_that_the_delegation_ends(office: Office) -> None:
-    await policy_in_force(office, ReviewPolicy())
-    server = (await office.draft()).server_id
-    request = await asked_for(office, server)
+    request = await asked(office)
     await office.reviewing.delegate(ANA, VIC.name, utc_now() + DAY)
     async with office.database.sessions.begin() as session:
         deputy = await people.find_reviewer(session, VIC.name)
@@ -173,7 +162,7 @@ async def test_a_decision_at_the_moment_of_expiry_counts_whole_or_not_at_all(
     queue = own_queue(monkeypatch)
     async with shift(office, queue):
         request = await asked(office, approvals=quorum)
-    await office.env.fast_forward(office.workflow(request), 7 * DAY + MOMENT)
+    await office.env.fast_forward(office.workflow(request), 7 * DAY)
     deciding = asyncio.create_task(office.decide(request))
     async with shift(office, queue):
         [answer] = await asyncio.gather(deciding, return_exceptions=True)
@@ -195,7 +184,7 @@ async def test_a_reminder_that_is_due_while_people_decide_disturbs_nothing(
     queue = own_queue(monkeypatch)
     async with shift(office, queue):
         request = await asked(office, reminders=(DAY,))
-    await office.env.fast_forward(office.workflow(request), DAY + MOMENT)
+    await office.env.fast_forward(office.workflow(request), DAY)
     deciding = asyncio.create_task(office.decide(request))
     async with shift(office, queue):
         assert (await deciding).state is State.APPLIED
