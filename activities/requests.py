@@ -1,6 +1,7 @@
 """The projection of change requests. Every activity may run twice: ids come from the caller."""
 
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from activities.decisions import standing_of
@@ -9,6 +10,7 @@ from activities.rounds import people_behind, publication_of, round_row
 from activities.telling import tell_of_request
 from mcpbox.domain.audit import Action
 from mcpbox.domain.base import utc_now
+from mcpbox.domain.ids import Digest, RequestId
 from mcpbox.domain.manifests import Needs
 from mcpbox.domain.notices import Event
 from mcpbox.domain.people import SYSTEM
@@ -25,6 +27,7 @@ from workflows.contracts import (
     RecordRefusal,
     Remind,
     RequestActivities,
+    RevisedRequest,
     Standing,
 )
 
@@ -75,7 +78,8 @@ class StoredRequests(RequestActivities):
                         subject=requests.subject_of(draft.id),
                         detail=f"{subject.label}, {draft.digest}",
                     )
-        return OpenedRequest(older_workflow_ids=tuple(older))
+                revised = None if inserted is not None else await _revised(session, draft.id)
+        return OpenedRequest(older_workflow_ids=tuple(older), revised=revised)
 
     @activity.defn
     async def remind(self, given: Remind) -> None:
@@ -140,3 +144,12 @@ class StoredRequests(RequestActivities):
                     detail=f"{given.state}: {given.state_reason}",
                 )
                 return standing_of(row)
+
+
+async def _revised(session: AsyncSession, request_id: RequestId) -> RevisedRequest | None:
+    row = await requests.get_request_row(session, request_id)
+    if row.round == 1:
+        return None
+    return RevisedRequest(
+        round=row.round, subject=requests.subject_in(row), digest=Digest(row.digest)
+    )
