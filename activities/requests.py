@@ -1,6 +1,7 @@
 """The projection of change requests. Every activity may run twice: ids come from the caller."""
 
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from activities.decisions import standing_of
@@ -9,12 +10,13 @@ from activities.rounds import people_behind, publication_of, round_row
 from activities.telling import tell_of_request
 from mcpbox.domain.audit import Action
 from mcpbox.domain.base import utc_now
+from mcpbox.domain.ids import Digest, RequestId
 from mcpbox.domain.manifests import Needs
 from mcpbox.domain.notices import Event
 from mcpbox.domain.people import SYSTEM
 from mcpbox.domain.requests import State
 from mcpbox.store import requests, review_policies
-from mcpbox.store.audit import add_event
+from mcpbox.store.audit import add_event, is_told
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.session import Sessions, transaction
 from mcpbox.store.tables.requests import RequestRow
@@ -25,6 +27,7 @@ from workflows.contracts import (
     RecordRefusal,
     Remind,
     RequestActivities,
+    RevisedRequest,
     Standing,
 )
 
@@ -79,14 +82,21 @@ class StoredRequests(RequestActivities):
                         subject=requests.subject_of(draft.id),
                         detail=f"{subject.label}, {draft.digest}",
                     )
-        return OpenedRequest(older_workflow_ids=tuple(older))
+                revised = None if inserted is not None else await _revised(session, draft.id)
+        return OpenedRequest(older_workflow_ids=tuple(older), revised=revised)
 
     @activity.defn
     async def remind(self, given: Remind) -> None:
+        action = Action.REQUEST_ESCALATED if given.escalate_to else Action.REQUEST_REMINDED
+        subject = requests.subject_of(given.request_id)
+        due = {"due_at": given.due_at.isoformat()}
         with final_domain_errors():
             async with transaction(self._sessions) as session:
                 row = await requests.get_request_row(session, given.request_id)
-                if given.escalate_to and row.escalated_at is None:
+                decided = not State(row.state).decidable
+                if decided or await is_told(session, action, subject, due):
+                    return
+                if given.escalate_to:
                     row.escalated_at = given.due_at
                 await announce(session, Topic.REQUESTS, given.request_id)
                 if given.escalate_to:
@@ -98,15 +108,14 @@ class StoredRequests(RequestActivities):
                 await add_event(
                     session,
                     actor=SYSTEM.label,
-                    action=(
-                        Action.REQUEST_ESCALATED if given.escalate_to else Action.REQUEST_REMINDED
-                    ),
-                    subject=requests.subject_of(given.request_id),
+                    action=action,
+                    subject=subject,
                     detail=(
                         f"to {', '.join(given.escalate_to)}"
                         if given.escalate_to
                         else f"reminder {given.number}"
                     ),
+                    facts=due,
                 )
 
     @activity.defn
@@ -145,3 +154,12 @@ class StoredRequests(RequestActivities):
                     detail=f"{given.state}: {given.state_reason}",
                 )
                 return standing_of(row)
+
+
+async def _revised(session: AsyncSession, request_id: RequestId) -> RevisedRequest | None:
+    row = await requests.get_request_row(session, request_id)
+    if row.round == 1:
+        return None
+    return RevisedRequest(
+        round=row.round, subject=requests.subject_in(row), digest=Digest(row.digest)
+    )

@@ -71,12 +71,15 @@ class StoredRounds(RoundActivities):
                 else:
                     row.digest = _decided_about(found) or row.digest
                 veto = await _veto(session, row, found)
-                state = State.VETOED if veto else State.AWAITING_DECISION
+                state, reason = State.VETOED if veto else State.AWAITING_DECISION, veto
+                if recorded is State.CHANGES_REQUESTED and not veto:
+                    # Reset likewise: the vote that led there still counts.
+                    state, reason = recorded, row.state_reason
                 risk = score_of(found).level
                 row.needs = needs.model_dump(mode="json")
                 row.risk = risk
                 row.state = state
-                row.state_reason = veto
+                row.state_reason = reason
                 row.updated_at = now
                 terms, automatic = await judge(session, row, found, risk=risk, at=now)
                 terms = given.terms or terms

@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from mcpbox import temporal
     from mcpbox.domain.commands import DecideCommand, RetractCommand, ReviseCommand, WithdrawCommand
     from mcpbox.domain.decisions import Channel, DecisionDraft
-    from mcpbox.domain.errors import DomainError
+    from mcpbox.domain.errors import DomainError, RequestFinished
     from mcpbox.domain.ids import DecisionId
     from mcpbox.domain.people import SYSTEM
     from mcpbox.domain.requests import Outcome, State
@@ -123,6 +123,9 @@ class ChangeRequestWorkflow(RequestLife):
         reason = command.reason or f"Withdrawn by {command.by.label}."
         self._end(State.WITHDRAWN, reason, command.by.label)
         await workflow.wait_condition(lambda: self._outcome is not None)
+        if self._state is not State.WITHDRAWN:
+            # What was being recorded came before it, or another end did.
+            raise ApplicationError(str(RequestFinished(self._state)), type="RequestFinished")
         return self._so_far()
 
     @withdraw.validator

@@ -25,9 +25,17 @@ class OpenRequest(DomainModel):
     opened_at: datetime
 
 
+class RevisedRequest(DomainModel):
+    round: int
+    subject: Subject
+    digest: Digest
+
+
 class OpenedRequest(DomainModel):
     older_workflow_ids: tuple[str, ...] = ()
     """Open requests about the same tool, which this one supersedes; oldest first."""
+    revised: RevisedRequest | None = None
+    """What it had come to before an operator reset it; ``None``: it asks for what it began with."""
 
 
 class Examination(DomainModel):

@@ -76,6 +76,8 @@ class RequestLife(RequestState):
             summary=self._draft.subject.label,
         )
         self._recorded = True
+        if opened.revised is not None:
+            self._take_up_round(opened.revised)
         for workflow_id in opened.older_workflow_ids:
             older = workflow.get_external_workflow_handle(workflow_id)
             try:

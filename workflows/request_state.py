@@ -16,6 +16,7 @@ with workflow.unsafe.imports_passed_through():
         CloseRequest,
         Examination,
         PresentedRequest,
+        RevisedRequest,
         StartRequest,
     )
     from workflows.details import details
@@ -62,6 +63,11 @@ class RequestState:
         self._reminded = carried.reminded
         self._escalated = carried.escalated
         self._recorded = True
+
+    def _take_up_round(self, revised: RevisedRequest) -> None:
+        self._round = self._first_round = revised.round
+        self._subject, self._digest = revised.subject, revised.digest
+        self._strategy = strategy_of(revised.subject)
 
     def _next_run(self) -> StartRequest:
         assert self._presented is not None

@@ -62,6 +62,19 @@ async def add_event(
     await announce(session, Topic.AUDIT)
 
 
+async def is_told(
+    session: AsyncSession, action: Action, subject: str, facts: dict[str, Any]
+) -> bool:
+    """Whether the log has this event already, for who may be about to tell of it again.
+
+    ``facts``: enough of them to know it by.
+    """
+    found = select(AuditRow.sequence).where(
+        AuditRow.subject == subject, AuditRow.action == action, AuditRow.facts.contains(facts)
+    )
+    return await session.scalar(found.limit(1)) is not None
+
+
 def hash_of(row: AuditRow) -> str:
     return event_hash(
         row.previous_hash, row.at, row.actor, row.action, row.subject, row.detail, row.facts

@@ -45,6 +45,7 @@ def test_every_way_a_request_can_end_is_recorded() -> None:
         "grant_ended",
         "host_granted",
         "malformed_signals",
+        "module_granted",
         "restored",
         "rolled_back",
         "secret_bound",

@@ -143,6 +143,16 @@ async def bundle_applied(office: Office) -> RequestSummary:
     return request
 
 
+async def module_granted(office: Office) -> RequestSummary:
+    office.index.add("shout", files={"shout.py": "def shout(text): return text.upper()\n"})
+    tool = await office.draft()
+    wanted = Requirement(module="shout", package="shout")
+    asked = await office.requests.request_module(AUTHOR, tool.server_id, wanted, days=7)
+    request = await office.when(asked, State.AWAITING_DECISION)
+    await office.decide(request)
+    return request
+
+
 async def host_granted(office: Office) -> RequestSummary:
     tool = await office.draft()
     access = HostAccess(host="api.example.com", methods=("GET",), path_prefix="/v1")
@@ -200,6 +210,7 @@ PATHS: list[Callable[[Office], Awaitable[RequestSummary]]] = [
     expired,
     host_granted,
     malformed_signals,
+    module_granted,
     restored,
     rolled_back,
     secret_bound,

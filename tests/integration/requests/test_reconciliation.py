@@ -11,12 +11,13 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.testing import ActivityEnvironment
 
 from activities import reconciliation
-from mcpbox.domain.requests import RequestDetail, RequestSummary, State
+from mcpbox.domain.requests import Outcome, RequestDetail, RequestSummary, State
+from mcpbox.domain.verdicts import Verdict
 from mcpbox.store.tables.evidence import EvidenceRow
 from mcpbox.store.tables.releases import ReleaseRow
 from mcpbox.store.tables.requests import RequestRow, RoundRow
 from mcpbox.temporal import TASK_QUEUE, Message
-from tests.integration.requests.conftest import Office, a_decision
+from tests.integration.requests.conftest import AUTHOR, Office, a_decision
 from tests.integration.requests.test_operator_input import waiting_again
 from tests.reviewing import eventually
 from workflows.reconciliation import RECONCILE, Look, Seen
@@ -152,6 +153,43 @@ async def test_a_waiting_request_that_is_reset_waits_again_and_is_decided_once(
 
     found = await office.requests.get(request.id)
     assert (found.state, len(found.decisions)) == (State.APPLIED, 1)
+
+
+async def test_a_reset_keeps_the_votes_and_what_they_led_to(office: Office) -> None:
+    """Temporal sends them again to the new run, which finds them on record."""
+    request = await office.asked()
+    await office.decide(request, Verdict.REQUEST_CHANGES)
+
+    await reset(office, request, EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED)
+
+    async def stands() -> bool:
+        outcome = await office.workflow(request).query("outcome", result_type=Outcome)
+        return outcome.state is State.CHANGES_REQUESTED
+
+    await eventually(stands)
+    found = await office.requests.get(request.id)
+    assert (found.state, found.state_reason) == (State.CHANGES_REQUESTED, "Read it.")
+    assert [vote.verdict for vote in found.decisions] == [Verdict.REQUEST_CHANGES]
+    assert (await office.decide(request)).state is State.APPLIED
+
+
+async def test_a_reset_goes_on_with_what_was_asked_last(office: Office) -> None:
+    """The revision was a message, which the new run refuses as it comes too early."""
+    tool = await office.draft()
+    request = await office.asked(tool)
+    newer = await office.tools.update(AUTHOR, tool.id, description="Counts better.")
+    await office.requests.revise(AUTHOR, request.id)
+    await office.when(request, State.AWAITING_DECISION)
+    await waiting_again(office, request)
+
+    await reset(office, request, EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED)
+    await waiting_again(office, request)
+
+    found = await office.requests.get(request.id)
+    assert (found.round, found.digest) == (2, newer.current.digest)
+    assert {piece.digest for piece in found.evidence} == {newer.current.digest}
+    assert (await office.decide(found)).state is State.APPLIED
+    assert (await office.tools.get(tool.id)).released_version == 2
 
 
 async def test_a_running_request_that_is_on_no_record_is_taken_up_again(
