@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.deps import PartsDep, PersonDep, TokenDep
 from api.problems import problems
-from mcpbox.domain.errors import Invalid, TooManyAttempts
+from mcpbox.domain.errors import Invalid, Refused, TooManyAttempts
 from mcpbox.domain.people import PASSWORD_MAX_LENGTH, PASSWORD_MIN_LENGTH, Delegator
 from mcpbox.domain.texts import SecretText, Text
 from mcpbox.usecases.people import Tokens
@@ -65,7 +65,7 @@ async def logout(token: TokenDep, parts: PartsDep) -> None:
     await parts.people.logout(token)
 
 
-@router.post("/password", status_code=204, responses=problems(TooManyAttempts, Invalid))
+@router.post("/password", status_code=204, responses=problems(Refused, TooManyAttempts, Invalid))
 async def change_password(person: PersonDep, body: NewPasswordBody, parts: PartsDep) -> None:
     """The caller's own; ends every session of theirs, so sign in again."""
     await parts.people.change_password(person, body.current, body.new)

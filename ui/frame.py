@@ -12,6 +12,7 @@ from nicegui.elements.mixins.text_element import TextElement
 
 from mcpbox.domain.requests import State
 from ui.parts import attributes, box, icon, link, symbol, text
+from ui.password import ask_for_password
 from ui.plain import SCHEME_COOKIE
 from ui.rest import ServiceState
 from ui.visit import Visit
@@ -198,6 +199,10 @@ def _account(visit: Visit) -> None:
             text(name, "who-name ellipsis", "div", title=name)
             roles = ", ".join(sorted(visit.visitor.roles)) or "no role"
             text(roles.capitalize(), "who-roles ellipsis", "div", title=roles)
+        with box("plain-button", "button", type="button") as change:
+            attributes(change, {"aria-label": "Change password", "title": "Change password"})
+            icon("key-round")
+        change.on("click", lambda: ask_for_password(visit), [])
         _sign_out("")
 
 

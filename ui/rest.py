@@ -96,6 +96,9 @@ class Rest:
     async def logout(self) -> None:
         await self._send("POST", "auth/logout")
 
+    async def change_password(self, current: str, new: str) -> None:
+        await self._send("POST", "auth/password", body={"current": current, "new": new})
+
     async def me(self) -> Visitor:
         return await self._ask("GET", "auth/me", Visitor)
 

@@ -18,7 +18,7 @@ from mcpbox.crypto import (
 )
 from mcpbox.domain.audit import Action
 from mcpbox.domain.base import DomainModel, utc_now
-from mcpbox.domain.errors import NotFound, TooManyAttempts, Unauthenticated
+from mcpbox.domain.errors import NotFound, Refused, TooManyAttempts, Unauthenticated
 from mcpbox.domain.people import Principal, Role
 from mcpbox.policies.operators import may_read_payloads
 from mcpbox.store import people
@@ -73,10 +73,13 @@ class People:
     async def change_password(self, by: Principal, current: SecretStr, new: SecretStr) -> None:
         """Of one's own account; ends every session, this one too.
 
-        Raises: Unauthenticated: ``current`` is wrong; TooManyAttempts; Invalid.
+        Raises: Refused: ``current`` is wrong; TooManyAttempts; Invalid.
         """
         checked_password(new)
-        known = await self._proved(by.name, current)
+        try:
+            known = await self._proved(by.name, current)
+        except Unauthenticated as error:
+            raise Refused("The present password is wrong; nothing was changed.") from error
         async with self._hashing:
             hashed = await asyncio.to_thread(hash_password, new)
         async with transaction(self._sessions) as session:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 from collections.abc import AsyncGenerator
@@ -210,7 +211,7 @@ async def test_a_person_chooses_a_password_of_their_own(
         )
         after = await session.get("/auth/me")
 
-    assert (wrong.status_code, changed.status_code, after.status_code) == (401, 204, 401)
+    assert (wrong.status_code, changed.status_code, after.status_code) == (403, 204, 401)
     assert (await signed_in(instance, name)).status_code == 401
     assert (await signed_in(instance, name, "another-word")).status_code == 200
 
@@ -249,10 +250,10 @@ async def test_the_command_line_makes_changes_and_resets_accounts(instance: Inst
     assert (await signed_in(instance, name, password)).status_code == 200
 
 
-async def test_an_admin_makes_and_deactivates_a_person_in_the_panel(
+async def test_an_admin_makes_people_and_clients_in_the_panel_and_a_person_their_password(
     instance: Installed, browser: Browser
 ) -> None:
-    name = a_name()
+    name, client = a_name(), a_name()
     async with visiting(browser, instance) as page:
         await page.goto(f"{instance.panel_url}/people")
         await page.get_by_role("button", name="Add a person").click()
@@ -261,11 +262,40 @@ async def test_an_admin_makes_and_deactivates_a_person_in_the_panel(
         sheet = page.get_by_role("dialog", name=f"Password of {name}")
         password = await sheet.locator("p.mono").inner_text()
         await sheet.get_by_role("button", name="Close").click()
-        row = page.locator(".tr, [role=row], tr", has_text=name)
-        assert (await signed_in(instance, name, password)).status_code == 200
+        await page.get_by_role("button", name="Add a client").click()
+        await page.get_by_label("Name", exact=True).fill(client)
+        await page.get_by_role("button", name="Add", exact=True).click()
+        sheet = page.get_by_role("dialog", name=f"Token of {client}")
+        await expect(sheet.locator("p.mono")).to_contain_text("mcpbox_")
+        await sheet.get_by_role("button", name="Close").click()
+        row = page.locator("tr", has_text=client)
+        await row.get_by_role("button", name="Revoke").click()
+        sure = page.get_by_role("dialog", name=f"Revoke {client}?")
+        await sure.get_by_role("button", name="Revoke").click()
+        await expect(row).to_contain_text("Revoked")
+        chosen = await chosen_password(browser, instance, name, password)
+        row = page.locator("tr", has_text=name)
         await row.get_by_role("button", name="Deactivate").click()
         sure = page.get_by_role("dialog", name=f"Deactivate {name}?")
         await sure.get_by_role("button", name="Deactivate").click()
         await expect(row).to_contain_text("Inactive")
 
-    assert (await signed_in(instance, name, password)).status_code == 401
+    assert (await signed_in(instance, name, chosen)).status_code == 401
+
+
+async def chosen_password(browser: Browser, instance: Installed, name: str, password: str) -> str:
+    chosen = f"chosen-{uuid4().hex[:8]}"
+    context = await browser.new_context()
+    page = await context.new_page()
+    await page.goto(instance.panel_url)
+    await page.get_by_label("User name").fill(name)
+    await page.get_by_label("Password").fill(password)
+    await page.get_by_role("button", name="Sign in").click()
+    await page.get_by_role("button", name="Change password").click()
+    await page.get_by_label("Present password").fill(password)
+    await page.get_by_label("New password").fill(chosen)
+    await page.get_by_role("button", name="Change", exact=True).click()
+    await expect(page).to_have_url(re.compile("/login"))
+    await context.close()
+    assert (await signed_in(instance, name, chosen)).status_code == 200
+    return chosen

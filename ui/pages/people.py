@@ -67,7 +67,7 @@ def _row(visit: Visit, user: User) -> None:
             state_badge(("Active", "good") if user.active else ("Inactive", "idle"))
         with box("optional", "td"):
             visit.stamp(user.created_at, "faint", relative=True)
-        with box("num right", "td"), box("line-row end"):
+        with box("num right", "td"), box("line-row end wrap"):
             button("Roles", on_click=visit.steady(partial(_change_roles, visit, user)))
             button("Reset password", on_click=visit.steady(partial(_reset, visit, user)))
             if own:
