@@ -34,6 +34,10 @@ class ApprovalChoices:
         """``None``: as it was asked for."""
         return self._end.days
 
+    def validate(self) -> bool:
+        """Whether everything chosen is complete; fields say what is missing."""
+        return self._end.validate()
+
     def show(self) -> None:
         show_consequences(self._request)
         if self._request.needs:

@@ -126,7 +126,7 @@ async def _ask(request: RequestDetail, verdict: Verdict) -> DecisionDraft | None
 
             def submit() -> None:
                 wrong.set_text("")
-                if not all([reason.validate(), remarks.validate()]):
+                if not all([reason.validate(), remarks.validate(), choices.validate()]):
                     return
                 try:
                     draft = DecisionDraft(

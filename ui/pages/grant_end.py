@@ -19,15 +19,26 @@ class GrantEnd:
 
     def __init__(self, request: RequestDetail) -> None:
         self._asked = request.days
+        self._longest = request.days or GRANTED_DAYS_MAX
         self._chosen = ""
-        self._other: float | None = None
+        self._other: ui.number | None = None
 
     @property
     def days(self) -> int | None:
-        """``None``: as it was asked for, or no number was given."""
-        if self._chosen == _OTHER:
-            return None if self._other is None else int(self._other)
+        """``None``: as it was asked for."""
+        given = None if self._other is None else self._other.value
+        if given is not None:
+            return int(given)
         return next((days for days in _OFFERED if self._chosen == _words(days)), None)
+
+    def validate(self) -> bool:
+        """Whether it says how long; the field says what is missing."""
+        if self._other is None:
+            return True
+        given: float | None = self._other.value
+        fits = given is not None and given == int(given) and 1 <= given <= self._longest
+        self._other.error = None if fits else f"1 to {self._longest} days"
+        return fits
 
     def show(self) -> None:
         text("The grant holds", "label", "div")
@@ -36,8 +47,7 @@ class GrantEnd:
         self._choices(place)
 
     def _choices(self, place: Element) -> None:
-        longest = self._asked or GRANTED_DAYS_MAX
-        offered = [_words(days) for days in _OFFERED if days < longest]
+        offered = [_words(days) for days in _OFFERED if days < self._longest]
         place.clear()
         with place:
             choice(
@@ -56,12 +66,12 @@ class GrantEnd:
         self._chosen = words
         self._choices(place)
         self._field.clear()
+        self._other = None
         if words == _OTHER:
             with self._field:
-                number = ui.number(min=1, max=self._asked or GRANTED_DAYS_MAX, placeholder="Days")
-                number.bind_value(self, "_other").classes("field").mark("granted-days")
-                number.props("outlined dense hide-bottom-space autofocus")
-                attributes(number, {"aria-label": "Days"})
+                self._other = ui.number(placeholder="Days").classes("field").mark("granted-days")
+                self._other.props("outlined dense no-error-icon hide-bottom-space autofocus")
+                attributes(self._other, {"aria-label": "Days"})
 
 
 def _words(days: int) -> str:
