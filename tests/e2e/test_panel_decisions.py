@@ -1,6 +1,7 @@
 """Everything that people do about a request in the panel besides a plain decision."""
 
 import re
+from datetime import datetime, timedelta
 from typing import Any
 
 from playwright.async_api import Browser, Locator, Page, expect
@@ -64,8 +65,13 @@ async def test_what_is_new_stands_first_and_a_part_of_it_is_refused(
         await page.keyboard.press("a")
         dialog = page.get_by_role("dialog")
         await dialog.get_by_role("checkbox", name=REFUSED).click()
+        await dialog.get_by_role("button", name="Other").click()
         await dialog.get_by_label("Name of the tool").fill(draft.callable_name)
-        await dialog.get_by_role("button", name="Approve", exact=True).click()
+        approve = dialog.get_by_role("button", name="Approve", exact=True)
+        await approve.click()
+        await expect(dialog.get_by_text("1 to 365 days")).to_be_visible()
+        await dialog.get_by_role("button", name="7 days").click()
+        await approve.click()
         told = page.get_by_text(f"{draft.callable_name} was approved")
         await expect(told).to_be_visible(timeout=APPLIED_MS)
 
@@ -74,6 +80,9 @@ async def test_what_is_new_stands_first_and_a_part_of_it_is_refused(
         await expect(page.get_by_text(f"without {REFUSED}", exact=True)).to_be_visible()
 
     assert (await reviewer.request(request_id))["granted"]["hosts"] == [KEPT]
+    [grant] = (await reviewer.get(f"/servers/{draft.server_id}/grants"))["items"]
+    held = datetime.fromisoformat(grant["expires_at"]) - datetime.fromisoformat(grant["granted_at"])
+    assert held == timedelta(days=7)
 
 
 async def test_a_remark_at_a_line_is_revised_compared_and_approved(

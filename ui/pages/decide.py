@@ -126,7 +126,7 @@ async def _ask(request: RequestDetail, verdict: Verdict) -> DecisionDraft | None
 
             def submit() -> None:
                 wrong.set_text("")
-                if not all([reason.validate(), remarks.validate()]):
+                if not all([reason.validate(), remarks.validate(), choices.validate()]):
                     return
                 try:
                     draft = DecisionDraft(
@@ -137,6 +137,7 @@ async def _ask(request: RequestDetail, verdict: Verdict) -> DecisionDraft | None
                         comments=remarks.written,
                         refused=choices.refused,
                         probation=choices.probation,
+                        granted_days=choices.granted_days,
                     )
                 except ValidationError as error:
                     wrong.set_text(_first_problem(error))

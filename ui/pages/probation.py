@@ -14,9 +14,11 @@ _HOURS, _CALLS, _PERCENT = 24.0, 100.0, 20.0
 
 
 class ProbationChoice:
-    """For good, until the visitor chooses otherwise."""
+    """As the policy says, or for good, until the visitor chooses otherwise."""
 
-    def __init__(self) -> None:
+    def __init__(self, asked: ProbationTerms | None = None) -> None:
+        """``asked``: by the policy; an approval may be stricter and never looser."""
+        self._asked = asked
         self._on = False
         self._hours: float | None = _HOURS
         self._calls: float | None = _CALLS
@@ -35,6 +37,10 @@ class ProbationChoice:
 
     def show(self) -> None:
         text("For how long", "label", "div")
+        if self._asked is not None:
+            text(
+                f"The policy says {terms_in_words(self._asked)}; you may be stricter.", "muted", "p"
+            )
         place = box("seg", role="group", aria_label="For how long")
         self._fields = box("probation-fields")
         self._choices(place)
@@ -42,7 +48,9 @@ class ProbationChoice:
     def _choices(self, place: Element) -> None:
         place.clear()
         with place:
-            for on, label in ((False, "For good"), (True, "On probation")):
+            usual = "For good" if self._asked is None else "As the policy says"
+            stricter = "On probation" if self._asked is None else "Stricter"
+            for on, label in ((False, usual), (True, stricter)):
                 choice(label, on=on == self._on, on_click=partial(self._choose, on, place))
 
     def _choose(self, on: bool, place: Element) -> None:
