@@ -6,8 +6,8 @@ changed on a path nobody recorded, and it finds nothing once the histories were 
 two things are pinned beside them in ``fingerprints.json``:
 
 - of every workflow, each function that leads to a command, and all that such a function asks, as
-  normalized source: without docstrings, annotations, texts and logging, but with every condition
-  and every order;
+  normalized source: without docstrings, annotations, texts, logging and the inputs of activities,
+  but with every condition and every order;
 - of every history, the sequence of its commands.
 
 Where either differs, a run in flight could meet another command than its history has. It is
@@ -34,30 +34,26 @@ from mcpbox.domain.base import DomainModel
 
 PINNED = Path(__file__).parent / "fingerprints.json"
 HISTORIES = Path(__file__).parent / "histories"
-_COMMANDS = frozenset(
-    {
-        "execute_activity",
-        "execute_activity_method",
-        "start_activity",
-        "start_activity_method",
-        "execute_local_activity",
-        "execute_local_activity_method",
-        "start_local_activity",
-        "start_local_activity_method",
-        "execute_child_workflow",
-        "start_child_workflow",
-        "get_external_workflow_handle",
-        "continue_as_new",
-        "sleep",
-        "timeout",
-        "wait_condition",
-        "wait_for",
-        "upsert_search_attributes",
-        "upsert_memo",
-        "patched",
-        "deprecate_patch",
-    }
+_OF_ACTIVITIES = frozenset(
+    f"{verb}{where}_activity{form}"
+    for verb in ("execute", "start")
+    for where in ("", "_local")
+    for form in ("", "_method")
 )
+_COMMANDS = _OF_ACTIVITIES | {
+    "execute_child_workflow",
+    "start_child_workflow",
+    "get_external_workflow_handle",
+    "continue_as_new",
+    "sleep",
+    "timeout",
+    "wait_condition",
+    "wait_for",
+    "upsert_search_attributes",
+    "upsert_memo",
+    "patched",
+    "deprecate_patch",
+}
 _ACTIVITIES = "Activities"
 """A name that ends so, with a method behind it, is an activity that somebody may start."""
 _TOLD = ("workflow.logger.", "workflow.set_current_details(")
@@ -224,6 +220,12 @@ class _Normal(ast.NodeTransformer):
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         if isinstance(node.value, ast.Constant) or _tells_only(node.value):
             return None
+        return self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        if isinstance(node.func, ast.Attribute) and node.func.attr in _OF_ACTIVITIES:
+            # Which one it is is held against the history; what it is given is not.
+            node.args, node.keywords = node.args[:1], []
         return self.generic_visit(node)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:

@@ -83,9 +83,10 @@ def test_another_command_is_another_fingerprint(before: str, after: str) -> None
         ('"waited"', '"has waited"'),
         ("start: Start", "start: StartRequest"),
         ('return "Waits."', 'return "Does."'),
+        ("keep, start)", "keep, Kept(start), retry_policy=PATIENT)"),
     ],
 )
-def test_words_and_types_are_no_part_of_it(before: str, after: str) -> None:
+def test_words_types_and_inputs_are_no_part_of_it(before: str, after: str) -> None:
     assert before in ASKS
 
     assert functions_of({"asks": ASKS.replace(before, after)}) == functions_of({"asks": ASKS})

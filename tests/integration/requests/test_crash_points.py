@@ -120,11 +120,11 @@ async def restore(office: Office) -> RequestSummary:
 BOTH: tuple[Way, ...] = ("before", "after")
 KINDS: dict[Callable[[Office], Awaitable[RequestSummary]], tuple[Way, ...]] = {
     publication: BOTH,
-    bundle: BOTH,
-    module_grant: BOTH,
     host_grant: BOTH,
     secret_binding: BOTH,
-    # They are applied as a publication is, and take the longest to prepare.
+    # What was not committed was not done: once more that is not tried where it takes long.
+    bundle: ("after",),
+    module_grant: ("after",),
     rollback: ("after",),
     restore: ("after",),
 }

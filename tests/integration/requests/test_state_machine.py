@@ -115,12 +115,14 @@ class Played:
         """The projection, the workflow, the events and the effect are what the model says."""
         model = self.model
 
-        async def written() -> RequestDetail | None:
+        async def written() -> bool:
             # What comes by signal or by a timer is not waited for by anybody.
-            found = await self.office.requests.get(self.request.id)
-            return found if len(found.history) >= len(model.events) else None
+            history = (await self.office.requests.get(self.request.id)).history
+            return len(history) >= len(model.events)
 
-        found: RequestDetail = await eventually(written)
+        await eventually(written)
+        # Read anew: what was read before its events may be older than they are.
+        found = await self.office.requests.get(self.request.id)
         assert [entry.action.removeprefix("request:") for entry in found.history] == model.events
         assert (found.state, found.round) == (model.state, model.round)
         counted = {
