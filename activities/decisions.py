@@ -11,7 +11,7 @@ from temporalio import activity
 from activities.errors import final_domain_errors
 from activities.telling import tell_of_request
 from mcpbox.domain.audit import Action
-from mcpbox.domain.decisions import Decision
+from mcpbox.domain.decisions import Channel, Decision
 from mcpbox.domain.errors import Conflict, Refused
 from mcpbox.domain.ids import Digest
 from mcpbox.domain.manifests import Needs
@@ -24,6 +24,7 @@ from mcpbox.policies.review import (
     RequestFacts,
     in_whose_right,
     may_decide,
+    may_repeat,
     may_retract,
     standing_votes,
     tally,
@@ -34,6 +35,7 @@ from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.session import Sessions, transaction
 from mcpbox.store.tables.requests import CommentRow, DecisionRow, RequestRow
+from mcpbox.vouchers import Vouchers
 from workflows.contracts import DecisionActivities, RecordDecision, RecordRetraction, Standing
 
 _TELLING = (State.DENIED, State.CHANGES_REQUESTED)
@@ -41,23 +43,30 @@ _TELLING = (State.DENIED, State.CHANGES_REQUESTED)
 
 
 class StoredDecisions(DecisionActivities):
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, vouchers: Vouchers) -> None:
         self._sessions = sessions
+        self._vouchers = vouchers
 
     @activity.defn
     async def record_decision(self, given: RecordDecision) -> Standing:
-        """Asks the one rule with the reviewer's roles as they are now."""
+        """Asks the one rule, with the reviewer's roles and the channel as they are in truth."""
         draft = given.draft
+        channel = self._vouchers.channel_of_decision(
+            given.voucher, given.request_id, draft, given.reviewer, given.channel
+        )
         with final_domain_errors():
             async with transaction(self._sessions) as session:
                 row = await requests.get_request_row(session, given.request_id)
                 decided = await requests.decisions_of(session, given.request_id)
-                if any(decision.id == draft.id for decision in decided):
+                earlier = next((one for one in decided if one.id == draft.id), None)
+                if earlier is not None:
+                    may_repeat(earlier, given.reviewer, draft).require()
                     return standing_of(row)
                 reviewer = await _reviewer(session, given.reviewer)
                 facts = _facts(row, decided)
-                may_decide(facts, reviewer, draft, given.channel).require()
-                decision = _decision(given, row.round, in_whose_right(facts, reviewer))
+                may_decide(facts, reviewer, draft, channel).require()
+                right_of = in_whose_right(facts, reviewer)
+                decision = _decision(given, channel, row.round, right_of)
                 _keep_decision(session, decision)
                 votes = standing_votes([*decided, decision], row.round)
                 row.state = _state_after(votes, row.quorum)
@@ -77,6 +86,9 @@ class StoredDecisions(DecisionActivities):
 
     @activity.defn
     async def record_retraction(self, given: RecordRetraction) -> Standing:
+        channel = self._vouchers.channel_of_retraction(
+            given.voucher, given.request_id, given.reviewer, given.channel
+        )
         with final_domain_errors():
             async with transaction(self._sessions) as session:
                 row = await requests.get_request_row(session, given.request_id)
@@ -109,7 +121,7 @@ class StoredDecisions(DecisionActivities):
                     actor=reviewer.label,
                     action=Action.DECISION_RETRACTED,
                     subject=requests.subject_of(given.request_id),
-                    facts={"channel": given.channel},
+                    facts={"channel": channel},
                 )
                 return standing_of(row)
 
@@ -166,12 +178,14 @@ def _is_retracted_by(decision: Decision, given: RecordRetraction) -> bool:
     return decision.reviewer == given.reviewer and decision.retracted_at == given.retracted_at
 
 
-def _decision(given: RecordDecision, round_number: int, right_of: str | None) -> Decision:
+def _decision(
+    given: RecordDecision, channel: Channel, round_number: int, right_of: str | None
+) -> Decision:
     return Decision(
         **given.draft.model_dump(),
         request_id=given.request_id,
         reviewer=given.reviewer,
-        channel=given.channel,
+        channel=channel,
         decided_at=given.decided_at,
         round=round_number,
         on_behalf_of=None if right_of == given.reviewer else right_of,

@@ -48,6 +48,7 @@ from mcpbox.store.session import Sessions, make_sessions
 from mcpbox.temporal import SEARCH_ATTRIBUTES, TASK_QUEUE, connect_patiently, settle
 from mcpbox.usecases.audit import Audit
 from mcpbox.usecases.notices import TargetSeals
+from mcpbox.vouchers import Vouchers
 from workflows.audit import AnchorAuditWorkflow
 from workflows.change_request import ChangeRequestWorkflow
 from workflows.grant_end import GrantEndWorkflow
@@ -97,7 +98,14 @@ async def serve(settings: Settings) -> None:
         await ensure_schedules(client, task_queue=TASK_QUEUE)
         key = settings.required_encryption_key
         activities = [
-            *activities_on(sessions, sandbox, signer, sources, Replay.of(settings)),
+            *activities_on(
+                sessions,
+                sandbox,
+                signer,
+                sources,
+                Vouchers(settings.temporal_keys),
+                Replay.of(settings),
+            ),
             AnchoredAudit(Audit(sessions, AnchorSigner(key)), AnchorExport.of(settings)),
             SentNotices(sessions, TargetSeals(key), Sender.of(settings)),
         ]
@@ -119,12 +127,13 @@ def activities_on(
     sandbox: SandboxClient,
     signer: ReceiptSigner,
     sources: PackageSources,
+    vouchers: Vouchers,
     replay: Replay | None = None,
 ) -> list[object]:
     return [
         StoredRequests(sessions),
         StoredRounds(sessions),
-        StoredDecisions(sessions),
+        StoredDecisions(sessions, vouchers),
         ReconciledRequests(sessions),
         RestoredServers(sessions, sandbox),
         GatheredEvidence(sessions, sandbox, replay),

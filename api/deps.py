@@ -10,7 +10,7 @@ from temporalio.converter import PayloadCodec
 from mcpbox.domain.base import PageRequest
 from mcpbox.domain.decisions import Channel
 from mcpbox.domain.errors import Unauthenticated
-from mcpbox.domain.people import Principal
+from mcpbox.domain.people import Principal, PrincipalKind
 from mcpbox.sandbox_client import SandboxClient
 from mcpbox.store.session import Sessions
 from mcpbox.temporal import TemporalGate
@@ -104,6 +104,24 @@ async def current_person(parts: PartsDep, token: TokenDep) -> Principal:
 
 
 PersonDep = Annotated[Principal, Depends(current_person)]
+
+
+async def whoever_decides(parts: PartsDep, token: TokenDep) -> Principal:
+    """A client is made out too, so that the one rule refuses it and the attempt is on record.
+
+    Raises: Unauthenticated.
+    """
+    try:
+        return await parts.people.whoami(token)
+    except Unauthenticated as error:
+        try:
+            client = await parts.clients.authenticate(token)
+        except Unauthenticated:
+            raise error from None
+        return Principal(kind=PrincipalKind.CLIENT, name=client.name, scopes=client.scopes)
+
+
+DeciderDep = Annotated[Principal, Depends(whoever_decides)]
 
 
 def channel_of(request: Request) -> Channel:

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from api.deps import ChannelDep, PageDep, PartsDep, PersonDep
+from api.deps import ChannelDep, DeciderDep, PageDep, PartsDep, PersonDep
 from api.problems import problems
 from mcpbox.domain.base import Page
 from mcpbox.domain.comments import Comment, CommentDraft
@@ -85,7 +85,7 @@ async def get_request(_: PersonDep, parts: PartsDep, request_id: RequestId) -> R
     responses=problems(NotFound, Refused, Conflict, Invalid),
 )
 async def decide(
-    person: PersonDep,
+    decider: DeciderDep,
     channel: ChannelDep,
     parts: PartsDep,
     request_id: RequestId,
@@ -95,7 +95,7 @@ async def decide(
 
     Answers when it has taken effect: ``applied`` means that the tool can be called.
     """
-    return await parts.requests.decide(person, channel, request_id, draft)
+    return await parts.requests.decide(decider, channel, request_id, draft)
 
 
 @router.post("/{request_id}/withdrawal", responses=problems(NotFound, Refused, Conflict))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from uuid import UUID, uuid4
@@ -15,10 +16,10 @@ from cli.request_text import change_of, lines_of
 from mcpbox.domain.base import PageRequest
 from mcpbox.domain.comments import CommentDraft, LineComment
 from mcpbox.domain.decisions import GRANTED_DAYS_MAX, Channel, DecisionDraft
-from mcpbox.domain.errors import Invalid, StaleDigest
+from mcpbox.domain.errors import Invalid, NotFound
 from mcpbox.domain.ids import DecisionId, Digest, RequestId
 from mcpbox.domain.probation import ProbationTerms
-from mcpbox.domain.requests import Outcome, RequestDetail, State
+from mcpbox.domain.requests import Outcome, State
 from mcpbox.domain.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -264,16 +265,15 @@ def _decide(
     **more: Any,
 ) -> None:
     async def decide(office: "Office") -> None:
-        request = await office.requests.get(RequestId(request_id))
+        person = await office.person(who)
         draft = DecisionDraft(
             id=DecisionId(uuid4()),
             verdict=verdict,
             reason=reason,
-            seen_digest=_seen(request, digest),
+            seen_digest=await _seen(office, RequestId(request_id), digest),
             **more,
         )
-        person = await office.person(who)
-        outcome = await office.requests.decide(person, Channel.CLI, request.id, draft)
+        outcome = await office.requests.decide(person, Channel.CLI, RequestId(request_id), draft)
         _tell(outcome, as_json=as_json)
 
     _run(decide)
@@ -303,14 +303,19 @@ def _checked(model: type[M], **fields: object) -> M:
         raise Invalid(f"{problem['loc'][0]}: {problem['msg']}") from error
 
 
-def _seen(request: RequestDetail, digest: str) -> Digest:
-    """Raises: Invalid: too short to mean one; StaleDigest: it means another."""
+async def _seen(office: "Office", request_id: RequestId, digest: str) -> Digest:
+    """The whole of it; what begins no digest here is left to the rule, which refuses it.
+
+    Raises: Invalid: too short to mean one.
+    """
     digits = digest.removeprefix("sha256:").lower()
     if len(digits) < _SHORTEST_DIGEST:
         raise Invalid(f"--digest: give at least {_SHORTEST_DIGEST} digits of it.")
-    if not request.digest.removeprefix("sha256:").startswith(digits):
-        raise StaleDigest
-    return request.digest
+    with suppress(NotFound):
+        request = await office.requests.get(request_id)
+        if request.digest.removeprefix("sha256:").startswith(digits):
+            return request.digest
+    return Digest(digits)
 
 
 def _run(doing: "Callable[[Office], Awaitable[T]]") -> T:

@@ -25,6 +25,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from mcpbox.domain.errors import Invalid, NotFound, Unavailable, rebuilt
 from mcpbox.payloads import data_converter
+from mcpbox.vouchers import Vouchers
 
 TASK_QUEUE = "mcpbox"
 CHANGE_REQUEST = "ChangeRequest"
@@ -77,6 +78,7 @@ class TemporalGate:
 
     def __init__(self, target: str, namespace: str, keys: Sequence[SecretStr]) -> None:
         """``keys``: what payloads are encrypted with, newest first."""
+        self.vouchers = Vouchers(keys)
         self._keys = keys
         self._target = target
         self._namespace = namespace

@@ -84,7 +84,9 @@ class ChangeRequestWorkflow(RequestLife):
 
     @workflow.update(name=Message.DECIDE, description="Decide; answers the final outcome.")
     async def decide(self, command: DecideCommand) -> Outcome:
-        return await self._decide(command.draft, command.reviewer.name, command.channel)
+        return await self._decide(
+            command.draft, command.reviewer.name, command.channel, command.voucher
+        )
 
     @decide.validator
     def _admit_decision(self, command: DecideCommand) -> None:
@@ -170,6 +172,7 @@ class ChangeRequestWorkflow(RequestLife):
                     request_id=self._draft.id,
                     reviewer=command.by.name,
                     channel=command.channel,
+                    voucher=command.voucher,
                     retracted_at=workflow.now(),
                 ),
             )
@@ -194,7 +197,9 @@ class ChangeRequestWorkflow(RequestLife):
 
     # Parts
 
-    async def _decide(self, draft: DecisionDraft, reviewer: str, channel: Channel) -> Outcome:
+    async def _decide(
+        self, draft: DecisionDraft, reviewer: str, channel: Channel, voucher: str = ""
+    ) -> Outcome:
         await workflow.wait_condition(lambda: not self._presenting)
         async with self._changing:
             self._require_waiting()
@@ -206,6 +211,7 @@ class ChangeRequestWorkflow(RequestLife):
                     draft=draft,
                     reviewer=reviewer,
                     channel=channel,
+                    voucher=voucher,
                     decided_at=workflow.now(),
                 ),
             )

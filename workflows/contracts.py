@@ -97,6 +97,8 @@ class RecordDecision(DomainModel):
     reviewer: str
     """User name; the roles are looked up when it is recorded."""
     channel: Channel
+    """As the sender has it; it counts where the voucher holds."""
+    voucher: str = ""
     decided_at: datetime
 
 
@@ -104,6 +106,8 @@ class RecordRetraction(DomainModel):
     request_id: RequestId
     reviewer: str
     channel: Channel
+    voucher: str = ""
+    """As above."""
     retracted_at: datetime
 
 

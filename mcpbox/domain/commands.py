@@ -1,5 +1,7 @@
 """Commands: the payloads of the updates that reach a change request's workflow."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from mcpbox.domain.base import DomainModel
@@ -10,6 +12,9 @@ from mcpbox.domain.reasons import REASON_MAX_LENGTH
 from mcpbox.domain.subjects import Subject
 from mcpbox.domain.texts import Text
 
+Voucher = Annotated[str, Field(max_length=200)]
+"""That ``channel`` is true; whatever comes without one came by Temporal's own means."""
+
 
 class DecideCommand(DomainModel):
     """Payload of the update ``decide``, made by a face that knows who is asking."""
@@ -17,6 +22,7 @@ class DecideCommand(DomainModel):
     draft: DecisionDraft
     reviewer: Principal
     channel: Channel
+    voucher: Voucher = ""
 
 
 class WithdrawCommand(DomainModel):
@@ -40,3 +46,4 @@ class RetractCommand(DomainModel):
 
     by: Principal
     channel: Channel
+    voucher: Voucher = ""

@@ -101,6 +101,20 @@ def in_whose_right(request: RequestFacts, principal: Principal) -> str | None:
     return next((away.name for away in principal.stands_in_for if _counts_for(request, away)), None)
 
 
+def may_repeat(earlier: Decision, reviewer: str, draft: DecisionDraft) -> Ruling:
+    """What is sent again under its id is answered again; the id stands for nothing else.
+
+    ``reviewer``: user name of whoever sends it now.
+    """
+    if (earlier.reviewer, earlier.verdict, earlier.seen_digest) == (
+        reviewer,
+        draft.verdict,
+        draft.seen_digest,
+    ):
+        return ALLOWED
+    return Ruling(Conflict("Another decision has this id already; choose a new one."))
+
+
 def may_retract(request: RequestFacts, principal: Principal) -> Ruling:
     """Whether there is a vote to take back is known where the votes are."""
     if principal.kind is not PrincipalKind.PERSON:

@@ -22,6 +22,7 @@ from mcpbox.domain.errors import (
     DomainError,
     Invalid,
     NotFound,
+    Refused,
     RequestFinished,
     Unavailable,
 )
@@ -47,6 +48,7 @@ from mcpbox.policies.review import (
     instead_of_revising,
     may_comment,
     may_decide,
+    may_repeat,
     may_retract,
     may_revise,
     may_withdraw,
@@ -154,17 +156,11 @@ class Requests:
 
         Raises: NotFound; Refused; Conflict; Invalid; Unavailable: send it again, same id.
         """
-        request = await self.get(request_id)
-        if not any(decision.id == draft.id for decision in request.decisions):
-            # Asked here too, so that a refusal costs Temporal nothing.
-            may_decide(facts_of(request), by, draft, channel).require()
-        command = DecideCommand(draft=draft, reviewer=by, channel=channel)
         try:
-            return await self._ask(
-                request, Message.DECIDE, command, update_id=f"{Message.DECIDE}:{draft.id}"
-            )
-        except WorkerSilent as error:
-            return await self._recorded_at_least(request_id, draft, error)
+            return await self._decide(by, channel, request_id, draft)
+        except (NotFound, Refused, Conflict, Invalid) as refusal:
+            await self._keep_attempt(by, channel, request_id, draft, refusal)
+            raise
 
     async def revise(
         self,
@@ -201,7 +197,9 @@ class Requests:
         """
         request = await self.get(request_id)
         may_retract(facts_of(request), by).require()
-        return await self._ask(request, Message.RETRACT, RetractCommand(by=by, channel=channel))
+        vouched = self._gate.vouchers.for_retraction(request_id, by.name, channel)
+        command = RetractCommand(by=by, channel=channel, voucher=vouched)
+        return await self._ask(request, Message.RETRACT, command)
 
     async def comment(self, by: Principal, request_id: RequestId, draft: CommentDraft) -> Comment:
         """It moves nothing, so the workflow is not asked and its history does not grow.
@@ -299,6 +297,44 @@ class Requests:
                 return projected or not_projected_yet(draft, workflow_id, released_number)
             # Terminated in Temporal, which runs no code: the next attempt closes its row.
             attempt += 1
+
+    async def _decide(
+        self, by: Principal, channel: Channel, request_id: RequestId, draft: DecisionDraft
+    ) -> Outcome:
+        request = await self.get(request_id)
+        earlier = next((one for one in request.decisions if one.id == draft.id), None)
+        # Asked here too, so that a refusal costs Temporal nothing.
+        if earlier is None:
+            may_decide(facts_of(request), by, draft, channel).require()
+        else:
+            may_repeat(earlier, by.name, draft).require()
+        vouched = self._gate.vouchers.for_decision(request_id, draft, by.name, channel)
+        command = DecideCommand(draft=draft, reviewer=by, channel=channel, voucher=vouched)
+        # Whoever uses the id for something else at the same moment is not given this answer.
+        update_id = f"{Message.DECIDE}:{draft.id}:{draft.verdict}:{by.name}"
+        try:
+            return await self._ask(request, Message.DECIDE, command, update_id=update_id)
+        except WorkerSilent as error:
+            return await self._recorded_at_least(request_id, draft, error)
+
+    async def _keep_attempt(
+        self,
+        by: Principal,
+        channel: Channel,
+        request_id: RequestId,
+        draft: DecisionDraft,
+        refusal: DomainError,
+    ) -> None:
+        async with transaction(self._sessions) as session:
+            await announce(session, Topic.REQUESTS, request_id)
+            await add_event(
+                session,
+                actor=by.label,
+                action=Action.DECISION_REFUSED,
+                subject=requests.subject_of(request_id),
+                detail=str(refusal),
+                facts={"channel": channel, "verdict": draft.verdict},
+            )
 
     async def _open(self, draft: RequestDraft, workflow_id: str) -> bool:
         """Whether its workflow lives; asking again for what has ended starts nothing."""

@@ -148,7 +148,8 @@ async def test_i3_a_client_token_opens_nothing_on_rest_and_decides_nothing(
             await http.post("/auth/refresh", json={"refresh_token": instance.client_token}),
         ]
 
-    assert [answer.status_code for answer in answers] == [401] * 5
+    assert [answer.status_code for answer in answers] == [403] + [401] * 4
+    assert "a client or a token never does" in answers[0].json()["detail"]
     untouched = await reviewer.request(request_id)
     assert (untouched["state"], untouched["decisions"]) == ("awaiting_decision", [])
 

@@ -45,6 +45,9 @@ INVARIANTS: dict[str, dict[str, tuple[str, ...]]] = {
         "service/gateway/test_management_tools.py": (
             "test_i3_no_tool_of_the_gateway_decides_on_a_request",
         ),
+        "e2e/test_forbidden_decisions.py": (
+            "test_i3_i4_a_forbidden_decision_is_refused_in_the_same_words_on_every_path",
+        ),
         "e2e/test_access.py": (
             "test_i3_a_client_token_opens_nothing_on_rest_and_decides_nothing",
             "test_i3_i4_a_forbidden_update_to_temporal_leaves_no_trace",
@@ -53,6 +56,9 @@ INVARIANTS: dict[str, dict[str, tuple[str, ...]]] = {
     "i4": {
         "integration/requests/test_deciding.py": (
             "test_i3_i4_a_forbidden_decision_is_refused_on_every_path",
+        ),
+        "e2e/test_forbidden_decisions.py": (
+            "test_i3_i4_a_forbidden_decision_is_refused_in_the_same_words_on_every_path",
         ),
         "e2e/test_access.py": (
             "test_i4_a_person_without_the_role_is_refused_on_rest",

@@ -41,7 +41,7 @@ from mcpbox.store.modules import StoredModuleSets
 from mcpbox.temporal import KIND, RECOVERY, SERVER, STATE, Message
 from mcpbox.usecases.bundles import released_bundle
 from mcpbox.usecases.recovery import Recoveries
-from tests.integration.requests.conftest import AUTHOR, GateTo, Office
+from tests.integration.requests.conftest import AUTHOR, VOUCHERS, GateTo, Office
 from tests.integration.requests.conftest import env as env
 from tests.integration.requests.conftest import office as office
 from tests.integration.sandbox.running import (
@@ -124,7 +124,9 @@ async def ward(office: Office) -> AsyncGenerator[Ward]:
         )
         process = await start_process(directory, {})
         await ready(directory)
-        activities = activities_on(office.database.sessions, sandbox, SIGNER, office.sources)
+        activities = activities_on(
+            office.database.sessions, sandbox, SIGNER, office.sources, VOUCHERS
+        )
         client = office.env.client
         plan = Schedule(
             action=ScheduleActionStartWorkflow(WATCH, id=f"watch-{queue}", task_queue=queue),

@@ -40,6 +40,7 @@ from mcpbox.usecases.secrets import Secrets
 from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.tools import Tools
 from mcpbox.vault import Vault
+from mcpbox.vouchers import Vouchers
 from tests.factories import NOW
 from tests.instances import Installed
 from tests.integration.conftest import Database, sandbox_of
@@ -53,7 +54,9 @@ AUTHOR = Principal(
 ANA = Principal(kind=PrincipalKind.PERSON, name="ana", roles=frozenset({Role.REVIEWER}))
 ADA = Principal(kind=PrincipalKind.PERSON, name="ada", roles=frozenset({Role.ADMIN}))
 VIC = Principal(kind=PrincipalKind.PERSON, name="vic", roles=frozenset({Role.VIEWER}))
+KEY = SecretStr("c4" * 32)
 VAULT = Vault(SecretStr("a5" * 32))
+VOUCHERS = Vouchers((KEY,))
 _FAST = [
     *("--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"),
     *("--dynamic-config-value", "history.transferProcessorMaxPollRPS=2000"),
@@ -66,7 +69,7 @@ class GateTo(TemporalGate):
     """A gate whose connection exists already."""
 
     def __init__(self, client: Client) -> None:
-        super().__init__("unused", "unused", ())
+        super().__init__("unused", "unused", (KEY,))
         self._client = client
 
 
@@ -177,7 +180,7 @@ async def office(
         )
     with local_index() as index:
         sources = PackageSources(PackageIndex(index.index_url), PyPI(index.base), OSV(index.base))
-        activities = activities_on(database.sessions, sandbox, SIGNER, sources)
+        activities = activities_on(database.sessions, sandbox, SIGNER, sources, VOUCHERS)
         async with build_worker(env.client, activities, task_queue=TASK_QUEUE):
             yield Office(
                 env,

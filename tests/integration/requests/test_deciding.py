@@ -10,7 +10,7 @@ from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
 from mcpbox.domain.audit import Action
-from mcpbox.domain.commands import DecideCommand
+from mcpbox.domain.commands import DecideCommand, RetractCommand
 from mcpbox.domain.comments import LineComment
 from mcpbox.domain.decisions import Channel, DecisionDraft
 from mcpbox.domain.errors import (
@@ -28,7 +28,7 @@ from mcpbox.domain.verdicts import Verdict
 from mcpbox.store.grants import HOST, live_grants
 from mcpbox.temporal import Message
 from tests.factories import OTHER_DIGEST
-from tests.integration.requests.conftest import ANA, AUTHOR, VIC, Office, a_decision
+from tests.integration.requests.conftest import ADA, ANA, AUTHOR, VIC, Office, a_decision
 from tests.reviewing import eventually
 
 BETTER = "async def main(a: int = 2) -> int:\n    return a\n"
@@ -238,9 +238,55 @@ async def test_i3_i4_a_forbidden_decision_is_refused_on_every_path(
     assert refused.value.cause.type == kind.__name__
     await signal(office, request, {**draft.model_dump(mode="json"), "reviewer": by.name})
 
-    await refusals(office, request, 1)
+    await refusals(office, request, 2)
     found = await office.requests.get(request.id)
     assert (found.state, found.decisions) == (State.AWAITING_DECISION, [])
+
+
+async def test_an_update_past_every_face_is_marked_so_whatever_it_claims(office: Office) -> None:
+    request = await office.asked()
+    asks = a_decision(request, Verdict.REQUEST_CHANGES)
+    claiming = DecideCommand(draft=asks, reviewer=ANA, channel=Channel.PANEL)
+
+    await office.workflow(request).execute_update(Message.DECIDE, claiming)
+    taken_back = RetractCommand(by=ANA, channel=Channel.PANEL)
+    await office.workflow(request).execute_update(Message.RETRACT, taken_back)
+
+    [decision] = (await office.requests.get(request.id)).decisions
+    assert decision.channel is Channel.TEMPORAL
+
+
+async def test_an_update_past_every_face_forces_no_approval(office: Office) -> None:
+    """Break-glass is for a signed-in admin, whom Temporal does not know."""
+    request = await office.asked()
+    forces = a_decision(request, reason="Production is down.").model_copy(
+        update={"break_glass": True}
+    )
+    claiming = DecideCommand(draft=forces, reviewer=ADA, channel=Channel.PANEL)
+
+    with pytest.raises(WorkflowUpdateFailedError) as refused:
+        await office.workflow(request).execute_update(Message.DECIDE, claiming)
+
+    assert "needs a signed-in admin" in str(refused.value.cause)
+    found = await office.requests.get(request.id)
+    assert (found.state, found.decisions) == (State.AWAITING_DECISION, [])
+
+
+async def test_i2_the_id_of_a_decision_stands_for_no_other(office: Office) -> None:
+    request = await office.asked()
+    decision = a_decision(request, Verdict.REQUEST_CHANGES)
+    await office.decide(request, draft=decision)
+
+    with pytest.raises(Conflict, match="has this id already"):
+        await office.decide(request, draft=decision.model_copy(update={"verdict": Verdict.APPROVE}))
+    with pytest.raises(Conflict, match="has this id already"):
+        await office.decide(request, by=ADA, draft=decision)
+    command = DecideCommand(draft=decision, reviewer=ADA, channel=Channel.API)
+    with pytest.raises(WorkflowUpdateFailedError) as refused:
+        await office.workflow(request).execute_update(Message.DECIDE, command)
+
+    assert "has this id already" in str(refused.value.cause)
+    assert len((await office.requests.get(request.id)).decisions) == 1
 
 
 async def test_an_operator_decides_by_signal_and_it_is_marked_so(office: Office) -> None:

@@ -24,7 +24,7 @@ from mcpbox.store.tables.grants import GrantRow
 from mcpbox.store.tables.releases import ReleaseRow
 from mcpbox.store.tables.tools import VersionRow
 from mcpbox.temporal import RISK, STATE
-from tests.integration.requests.conftest import AUTHOR, Office
+from tests.integration.requests.conftest import AUTHOR, VOUCHERS, Office
 from tests.receipts import SIGNER
 from tests.reviewing import eventually
 from workflows.contracts import ApplyRequest
@@ -288,7 +288,7 @@ async def test_a_check_that_cannot_run_is_shown_as_missing_and_never_as_clean(
     )
     queue = f"q-{uuid4().hex[:8]}"
     monkeypatch.setattr("mcpbox.temporal.TASK_QUEUE", queue)
-    activities = activities_on(office.database.sessions, nowhere, SIGNER, office.sources)
+    activities = activities_on(office.database.sessions, nowhere, SIGNER, office.sources, VOUCHERS)
     async with build_worker(office.env.client, activities, task_queue=queue):
         request = await office.requests.get((await office.asked()).id)
     await nowhere.aclose()
