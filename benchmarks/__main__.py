@@ -1,4 +1,4 @@
-"""``python -m benchmarks [--quick] [--json] [--sandbox | --soak SECONDS]``."""
+"""``python -m benchmarks [--quick] [--json] [--sandbox | --requests | --soak SECONDS]``."""
 
 import argparse
 import asyncio
@@ -28,8 +28,10 @@ from benchmarks.calls import (
     sandbox_lanes,
 )
 from benchmarks.floor import TOOL_NAME, Floor, running_floor
-from benchmarks.instance import Installation
+from benchmarks.instance import Installation, installation_in
 from benchmarks.isolation import Isolation, measure_isolation
+from benchmarks.lifecycles import Effort as RequestsEffort
+from benchmarks.lifecycles import Lifecycles, measure_lifecycles
 from benchmarks.mcp_http import ERAS, Era
 from benchmarks.publishing import Office, measure_approvals, measure_create_tool, office_of
 from benchmarks.report import (
@@ -40,6 +42,7 @@ from benchmarks.report import (
     as_text,
     broker_of,
     isolation_as_text,
+    lifecycles_as_text,
     ratio_of,
     this_machine,
 )
@@ -64,6 +67,8 @@ class Effort:
     created_tools: int
     forks: int
     broker_rounds: int
+    requests: RequestsEffort
+    """Beside the rest; alone, they have more of it."""
 
     @property
     def loads(self) -> tuple[Load, ...]:
@@ -82,6 +87,7 @@ FULL = Effort(
     created_tools=100,
     forks=400,
     broker_rounds=10,
+    requests=RequestsEffort(samples=30, lifecycles=64, waiting=200),
 )
 QUICK = Effort(
     start_pairs=1,
@@ -91,7 +97,10 @@ QUICK = Effort(
     created_tools=5,
     forks=40,
     broker_rounds=1,
+    requests=RequestsEffort(samples=3, lifecycles=4, waiting=12),
 )
+REQUESTS = RequestsEffort(samples=100, lifecycles=256, waiting=10_000)
+REQUESTS_QUICK = RequestsEffort(samples=20, lifecycles=64, waiting=100)
 
 
 def main() -> None:
@@ -100,6 +109,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="few samples: does it run at all?")
     one = parser.add_mutually_exclusive_group()
     one.add_argument("--sandbox", action="store_true", help="the sandbox alone")
+    one.add_argument("--requests", action="store_true", help="requests alone, 10,000 waiting")
     one.add_argument("--soak", type=float, metavar="SECONDS", help="load it for so long instead")
     given = parser.parse_args()
     # What was started must be stopped, also when we are told to end.
@@ -121,6 +131,9 @@ def _measured(given: argparse.Namespace, effort: Effort) -> tuple[dict[str, Any]
             isolation, broker = runner.run(_measure_sandbox(effort))
             found = {"isolation": asdict(isolation), "broker": asdict(broker)}
             return found, isolation_as_text(isolation, broker)
+        if given.requests:
+            lifecycles = runner.run(_measure_requests(REQUESTS_QUICK if given.quick else REQUESTS))
+            return asdict(lifecycles), lifecycles_as_text(lifecycles)
     report = run(effort)
     return asdict(report), as_text(report)
 
@@ -129,6 +142,17 @@ async def _measure_sandbox(effort: Effort) -> tuple[Isolation, Broker]:
     _say("Measuring the sandbox ...")
     isolation = await measure_isolation(effort.loads, rounds=effort.rounds, forks=effort.forks)
     return isolation, broker_of(await measure_broker(effort.broker_rounds))
+
+
+async def _measure_requests(effort: RequestsEffort) -> Lifecycles:
+    with (
+        tempfile.TemporaryDirectory(prefix="mcpbox-bench-") as directory,
+        installation_in(Path(directory) / "only") as installation,
+    ):
+        _say("Starting MCPbox ...")
+        installation.up()
+        _say("Asking and deciding ...")
+        return await measure_lifecycles(installation, effort)
 
 
 def run(effort: Effort) -> Report:
@@ -165,6 +189,8 @@ class _Session:
             approvals = await measure_approvals(
                 office, self._installation.gateway_url, self._token, samples=effort.approvals
             )
+        _say("Asking and deciding ...")
+        lifecycles = await measure_lifecycles(self._installation, effort.requests)
         after_load = self._installation.resident_mib()
         isolation, broker = await _measure_sandbox(effort)
         gateway, floor = _by_era("gateway", found), _by_era("floor", found)
@@ -180,6 +206,7 @@ class _Session:
             sandbox={path: _by_load(f"sandbox /{path}", found) for path in ("runs", "health")},
             approvals=approvals,
             create_tool=create_tool,
+            requests=lifecycles,
             starts=starts,
             memory=Memory(
                 at_rest_mib=round(sum(at_rest.values()), 1),

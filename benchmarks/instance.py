@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from benchmarks.processes import members, resident_bytes
 from benchmarks.samples import BenchmarkFailed
 from cli.instance import Instance
@@ -92,6 +94,18 @@ class Installation:
     @property
     def sandbox_api_key(self) -> str:
         return self._instance.sandbox_api_key().get_secret_value()
+
+    @property
+    def database_url(self) -> str:
+        return self._instance.database_url().get_secret_value()
+
+    @property
+    def temporal_target(self) -> str:
+        return f"127.0.0.1:{self.ports['TEMPORAL_PORT']}"
+
+    @property
+    def temporal_keys(self) -> tuple[SecretStr, ...]:
+        return self._instance.temporal_keys()
 
     @property
     def receipt_signer(self) -> ReceiptSigner:

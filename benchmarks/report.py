@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from benchmarks.broker import BrokerSamples
 from benchmarks.calls import Throughput
 from benchmarks.isolation import Isolation
+from benchmarks.lifecycles import Lifecycles, rows_of
 from benchmarks.mcp_http import Era
 from benchmarks.publishing import Approvals
 from benchmarks.samples import Latency, latency_of
@@ -71,6 +72,7 @@ class Report:
     sandbox: dict[str, dict[str, Throughput]]
     approvals: dict[Era, Approvals]
     create_tool: Latency
+    requests: Lifecycles
     starts: Starts
     memory: Memory
     isolation: Isolation
@@ -111,7 +113,12 @@ def as_text(report: Report) -> str:
     )
     tables = (_calls(report), _ratios(report), _sandbox(report), _waits(report), _resources(report))
     own = isolation_as_text(report.isolation, report.broker)
-    return "\n\n".join([head, *map(_aligned, tables), own])
+    requests = lifecycles_as_text(report.requests)
+    return "\n\n".join([head, *map(_aligned, tables), requests, own])
+
+
+def lifecycles_as_text(found: Lifecycles) -> str:
+    return _aligned(rows_of(found))
 
 
 def isolation_as_text(isolation: Isolation, broker: Broker) -> str:

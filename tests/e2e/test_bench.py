@@ -41,7 +41,8 @@ async def test_a_quick_run_answers_with_json_that_has_every_figure() -> None:
     )
     assert report["isolation"]["lanes"].keys() == {"health", "call", "release"}
     assert report["isolation"]["burst"]["errors"] == 0
-    assert {"create_tool", "machine", "duration_s", "broker"} < report.keys()
+    assert report["requests"]["rates"].keys() == {"1", "16", "64"}
+    assert {"create_tool", "machine", "duration_s", "broker", "requests"} < report.keys()
     assert [path for path, number in figures(report) if number <= 0] == []
 
 
