@@ -19,7 +19,7 @@ from temporalio.worker import (
 from activities.worker import activities_on, build_worker
 from mcpbox.sandbox_client import SandboxClient
 from mcpbox.store.session import Sessions
-from tests.integration.requests.conftest import Office
+from tests.integration.requests.conftest import VOUCHERS, Office
 from tests.receipts import SIGNER
 
 
@@ -42,7 +42,11 @@ def shift(
     config = office.env.client.config()
     config["interceptors"] = [*config["interceptors"], *interceptors]
     activities = activities_on(
-        sessions or office.database.sessions, sandbox or office.sandbox, SIGNER, office.sources
+        sessions or office.database.sessions,
+        sandbox or office.sandbox,
+        SIGNER,
+        office.sources,
+        VOUCHERS,
     )
     return build_worker(Client(**config), activities, task_queue=queue)
 
