@@ -100,7 +100,7 @@ QUICK = Effort(
     requests=RequestsEffort(samples=3, lifecycles=4, waiting=12),
 )
 REQUESTS = RequestsEffort(samples=100, lifecycles=256, waiting=10_000)
-REQUESTS_QUICK = RequestsEffort(samples=20, lifecycles=64, waiting=100)
+REQUESTS_QUICK = RequestsEffort(samples=10, lifecycles=16, waiting=40)
 
 
 def main() -> None:

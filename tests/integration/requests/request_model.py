@@ -31,22 +31,17 @@ class Model:
         return self.state in TERMINAL
 
     def decide(self, by: str, verdict: str, *, is_current: bool) -> str:
-        """``is_current``: what they saw is what is asked now."""
+        """``is_current``: what they saw is what is asked now. A refusal is on the request too."""
         if by not in REVIEWERS or (self.separated and by == self.requester):
-            return "Refused"
+            return self._refused("Refused")
         if self.closed:
-            return "RequestFinished"
+            return self._refused("RequestFinished")
         if not is_current:
-            return "StaleDigest"
+            return self._refused("StaleDigest")
         self.votes.pop(by, None)
         self.votes[by] = verdict
         self.events.append("decision:added")
         return self._count()
-
-    def decide_by_signal(self, by: str, verdict: str, *, is_current: bool) -> None:
-        """Nobody answers an operator: a refusal is on the request."""
-        if self.decide(by, verdict, is_current=is_current)[0].isupper():
-            self.events.append("decision:refused")
 
     def retract(self, by: str) -> str:
         if self.closed:
@@ -85,6 +80,10 @@ class Model:
             self.state = state
             self.events.append("workflow:closed")
         return self.state
+
+    def _refused(self, why: str) -> str:
+        self.events.append("decision:refused")
+        return why
 
     def _count(self) -> str:
         given = list(self.votes.values())

@@ -150,6 +150,8 @@ class Played:
         by, draft, first = self.newest
         answer = await answer_to(lambda: self._send(by, draft))
         assert answer in (first, self.model.state, "RequestFinished")
+        if answer == "RequestFinished":
+            self.model.events.append("decision:refused")
 
     async def _signal(self, step: Decide) -> None:
         if self.model.closed:
@@ -157,7 +159,7 @@ class Played:
         draft = self._draft(step).model_dump(mode="json", include={"id", "verdict", "reason"})
         draft |= {"reviewer": step.by, "seen_digest": self._digest(step)}
         await self.office.workflow(self.request).signal(Message.DECIDE, draft)
-        self.model.decide_by_signal(step.by, step.verdict, is_current=step.saw == "this")
+        self.model.decide(step.by, step.verdict, is_current=step.saw == "this")
 
     async def _act(self, step: Act) -> None:
         by, requests = PERSONS[step.by], self.office.requests
