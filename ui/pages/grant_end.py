@@ -8,7 +8,7 @@ from nicegui.element import Element
 from mcpbox.domain.decisions import GRANTED_DAYS_MAX
 from mcpbox.domain.requests import RequestDetail
 from ui.parts import attributes, box, choice, text
-from ui.words import lasting, plural
+from ui.words import plural
 
 _OFFERED = (7, 30)
 _OTHER = "Other"
@@ -51,7 +51,7 @@ class GrantEnd:
         place.clear()
         with place:
             choice(
-                lasting(self._asked).capitalize(),
+                "No end" if self._asked is None else f"{_words(self._asked)}, as asked",
                 on=not self._chosen,
                 on_click=partial(self._choose, "", place),
             )
