@@ -119,7 +119,8 @@ async def test_a_token_does_what_its_scopes_say_and_nothing_else(
     )
 
     async with author_on(instance, era, token=call_only) as caller:
-        assert not [name for name in await caller.tool_names() if name.startswith("mcpbox_")]
+        management = [name for name in await caller.tool_names() if name.startswith("mcpbox_")]
+        assert management == ["mcpbox_search_tools"]
         assert "'author'" in await caller.failure("mcpbox_list_servers")
         assert await caller.call(draft.callable_name, a=1) == {"sum": 3}
     async with author_on(instance, era, token=author_only) as writer:
