@@ -123,8 +123,8 @@ async def test_i7_of_many_that_wait_none_is_lost_and_none_is_applied_twice(
     crashing: Installed,
 ) -> None:
     """A third of them is being decided when the worker dies, a third with Temporal and Postgres."""
-    server_id, request_ids = await ask(crashing)
     async with crashing.api() as api:
+        server_id, request_ids = await ask(crashing)
         for request_id in request_ids:
             await Reviewer(api).when(request_id, "awaiting_decision")
         for place, victim in enumerate(VICTIMS):
