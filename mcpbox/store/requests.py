@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -67,17 +67,21 @@ async def requests(
     tool_id: UUID | None = None,
     review_afterwards: ReviewAfterwards | None = None,
 ) -> Page[RequestSummary]:
-    """Newest first; no states means all of them."""
-    found = _requests()
+    """Newest first; no states means all of them. Index: ``ix_change_requests_created_at``."""
+    wanted: list[ColumnElement[bool]] = []
     if review_afterwards is not None:
-        found = found.where(RequestRow.review_afterwards == review_afterwards)
+        wanted.append(RequestRow.review_afterwards == review_afterwards)
     if states:
-        found = found.where(RequestRow.state.in_(states))
+        wanted.append(RequestRow.state.in_(states))
     if tool_id is not None:
-        found = found.where(RequestRow.tool_id == tool_id)
-    total = await session.scalar(select(func.count()).select_from(found.subquery()))
+        wanted.append(RequestRow.tool_id == tool_id)
+    total = await session.scalar(select(func.count()).select_from(RequestRow).where(*wanted))
     rows = await session.execute(
-        found.order_by(RequestRow.created_at.desc()).offset(page.offset).limit(page.page_size)
+        _requests()
+        .where(*wanted)
+        .order_by(RequestRow.created_at.desc())
+        .offset(page.offset)
+        .limit(page.page_size)
     )
     return Page[RequestSummary](
         items=[RequestSummary(**_summary(row)) for row in rows],
@@ -136,7 +140,10 @@ async def get_request_row(session: AsyncSession, request_id: UUID) -> RequestRow
 
 
 async def attempts(session: AsyncSession, workflow_ids_begin: str) -> list[RequestRow]:
-    """Every request ever made for the same thing, oldest first."""
+    """Every request ever made for the same thing, oldest first.
+
+    Index: ``ix_change_requests_workflow_id_prefix``.
+    """
     rows = await session.scalars(
         select(RequestRow)
         .where(RequestRow.workflow_id.startswith(workflow_ids_begin, autoescape=True))
@@ -187,7 +194,10 @@ async def open_workflows(session: AsyncSession, tool_id: UUID) -> list[str]:
 
 
 async def older_workflows(session: AsyncSession, subject: Subject, *, besides: UUID) -> list[str]:
-    """Workflow ids of open requests that one about this subject supersedes, oldest first."""
+    """Workflow ids of open requests that one about this subject supersedes, oldest first.
+
+    Index: ``ix_change_requests_server_id_kind``.
+    """
     found = await session.scalars(
         select(RequestRow)
         .where(
