@@ -1,6 +1,6 @@
 """Queries on change requests: the projection that workflows write and faces read."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -46,7 +46,7 @@ from mcpbox.domain.subjects import (
 from mcpbox.domain.tools import callable_name
 from mcpbox.domain.verdicts import Verdict
 from mcpbox.policies.probation import strictest
-from mcpbox.policies.review import standing_votes
+from mcpbox.policies.review import RequestFacts, standing_votes, who_voted
 from mcpbox.policies.risk import score_of
 from mcpbox.store import audit, modules, probations
 from mcpbox.store.tables.evidence import EvidenceRow
@@ -129,6 +129,10 @@ async def find_request(session: AsyncSession, request_id: UUID) -> RequestSummar
     rows = await session.execute(_requests().where(RequestRow.id == request_id))
     found = rows.one_or_none()
     return None if found is None else RequestSummary(**_summary(found))
+
+
+async def find_request_row(session: AsyncSession, request_id: UUID) -> RequestRow | None:
+    return await session.get(RequestRow, request_id)
 
 
 async def get_request_row(session: AsyncSession, request_id: UUID) -> RequestRow:
@@ -343,6 +347,22 @@ def subject_of(request_id: UUID) -> str:
 
 def subject_in(row: RequestRow) -> Subject:
     return _SUBJECT.validate_python(row.subject)
+
+
+def facts_in(row: RequestRow, decided: Iterable[Decision]) -> RequestFacts:
+    """What the rules look at. ``decided``: all of the request, oldest first."""
+    return RequestFacts(
+        state=State(row.state),
+        digest=Digest(row.digest),
+        requester=row.requester,
+        terms=ReviewTerms.model_validate(row.terms),
+        authors=frozenset(row.authors),
+        owners=frozenset(row.owners),
+        escalated=row.escalated_at is not None,
+        needs=Needs.model_validate(row.needs),
+        grants_alone=Kind(row.kind).grants,
+        voted=who_voted(decided, row.round),
+    )
 
 
 def _requests() -> Select[RequestRow, str, VersionRow, VersionRow]:
