@@ -13,22 +13,17 @@ from activities.telling import tell_of_request
 from mcpbox.domain.audit import Action
 from mcpbox.domain.decisions import Channel, Decision
 from mcpbox.domain.errors import Conflict, Refused
-from mcpbox.domain.ids import Digest
 from mcpbox.domain.manifests import Needs
 from mcpbox.domain.notices import Event
 from mcpbox.domain.people import Principal, PrincipalKind
 from mcpbox.domain.requests import ReviewAfterwards, State
-from mcpbox.domain.review import ReviewTerms
-from mcpbox.domain.subjects import Kind
 from mcpbox.policies.review import (
-    RequestFacts,
     in_whose_right,
     may_decide,
     may_repeat,
     may_retract,
     standing_votes,
     tally,
-    who_voted,
 )
 from mcpbox.store import people, requests
 from mcpbox.store.audit import add_event
@@ -63,7 +58,7 @@ class StoredDecisions(DecisionActivities):
                     may_repeat(earlier, given.reviewer, draft).require()
                     return standing_of(row)
                 reviewer = await _reviewer(session, given.reviewer)
-                facts = _facts(row, decided)
+                facts = requests.facts_in(row, decided)
                 may_decide(facts, reviewer, draft, channel).require()
                 right_of = in_whose_right(facts, reviewer)
                 decision = _decision(given, channel, row.round, right_of)
@@ -96,7 +91,7 @@ class StoredDecisions(DecisionActivities):
                 if any(_is_retracted_by(decision, given) for decision in decided):
                     return standing_of(row)
                 reviewer = await _reviewer(session, given.reviewer)
-                may_retract(_facts(row, decided), reviewer).require()
+                may_retract(requests.facts_in(row, decided), reviewer).require()
                 votes = standing_votes(decided, row.round)
                 if all(vote.reviewer != given.reviewer for vote in votes):
                     raise Conflict("You have no vote on this request that counts.")
@@ -128,21 +123,6 @@ class StoredDecisions(DecisionActivities):
 
 def standing_of(row: RequestRow) -> Standing:
     return Standing(state=State(row.state), state_reason=row.state_reason)
-
-
-def _facts(row: RequestRow, decided: Iterable[Decision]) -> RequestFacts:
-    return RequestFacts(
-        state=State(row.state),
-        digest=Digest(row.digest),
-        requester=row.requester,
-        terms=ReviewTerms.model_validate(row.terms),
-        authors=frozenset(row.authors),
-        owners=frozenset(row.owners),
-        escalated=row.escalated_at is not None,
-        needs=Needs.model_validate(row.needs),
-        grants_alone=Kind(row.kind).grants,
-        voted=who_voted(decided, row.round),
-    )
 
 
 async def _reviewer(session: AsyncSession, username: str) -> Principal:

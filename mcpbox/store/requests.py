@@ -1,11 +1,11 @@
 """Queries on change requests: the projection that workflows write and faces read."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -46,7 +46,7 @@ from mcpbox.domain.subjects import (
 from mcpbox.domain.tools import callable_name
 from mcpbox.domain.verdicts import Verdict
 from mcpbox.policies.probation import strictest
-from mcpbox.policies.review import standing_votes
+from mcpbox.policies.review import RequestFacts, standing_votes, who_voted
 from mcpbox.policies.risk import score_of
 from mcpbox.store import audit, modules, probations
 from mcpbox.store.tables.evidence import EvidenceRow
@@ -67,17 +67,21 @@ async def requests(
     tool_id: UUID | None = None,
     review_afterwards: ReviewAfterwards | None = None,
 ) -> Page[RequestSummary]:
-    """Newest first; no states means all of them."""
-    found = _requests()
+    """Newest first; no states means all of them. Index: ``ix_change_requests_created_at``."""
+    wanted: list[ColumnElement[bool]] = []
     if review_afterwards is not None:
-        found = found.where(RequestRow.review_afterwards == review_afterwards)
+        wanted.append(RequestRow.review_afterwards == review_afterwards)
     if states:
-        found = found.where(RequestRow.state.in_(states))
+        wanted.append(RequestRow.state.in_(states))
     if tool_id is not None:
-        found = found.where(RequestRow.tool_id == tool_id)
-    total = await session.scalar(select(func.count()).select_from(found.subquery()))
+        wanted.append(RequestRow.tool_id == tool_id)
+    total = await session.scalar(select(func.count()).select_from(RequestRow).where(*wanted))
     rows = await session.execute(
-        found.order_by(RequestRow.created_at.desc()).offset(page.offset).limit(page.page_size)
+        _requests()
+        .where(*wanted)
+        .order_by(RequestRow.created_at.desc())
+        .offset(page.offset)
+        .limit(page.page_size)
     )
     return Page[RequestSummary](
         items=[RequestSummary(**_summary(row)) for row in rows],
@@ -127,6 +131,10 @@ async def find_request(session: AsyncSession, request_id: UUID) -> RequestSummar
     return None if found is None else RequestSummary(**_summary(found))
 
 
+async def find_request_row(session: AsyncSession, request_id: UUID) -> RequestRow | None:
+    return await session.get(RequestRow, request_id)
+
+
 async def get_request_row(session: AsyncSession, request_id: UUID) -> RequestRow:
     """Locked for update. Raises: NotFound."""
     row = await session.get(RequestRow, request_id, with_for_update=True)
@@ -136,7 +144,10 @@ async def get_request_row(session: AsyncSession, request_id: UUID) -> RequestRow
 
 
 async def attempts(session: AsyncSession, workflow_ids_begin: str) -> list[RequestRow]:
-    """Every request ever made for the same thing, oldest first."""
+    """Every request ever made for the same thing, oldest first.
+
+    Index: ``ix_change_requests_workflow_id_prefix``.
+    """
     rows = await session.scalars(
         select(RequestRow)
         .where(RequestRow.workflow_id.startswith(workflow_ids_begin, autoescape=True))
@@ -187,7 +198,10 @@ async def open_workflows(session: AsyncSession, tool_id: UUID) -> list[str]:
 
 
 async def older_workflows(session: AsyncSession, subject: Subject, *, besides: UUID) -> list[str]:
-    """Workflow ids of open requests that one about this subject supersedes, oldest first."""
+    """Workflow ids of open requests that one about this subject supersedes, oldest first.
+
+    Index: ``ix_change_requests_server_id_kind``.
+    """
     found = await session.scalars(
         select(RequestRow)
         .where(
@@ -333,6 +347,22 @@ def subject_of(request_id: UUID) -> str:
 
 def subject_in(row: RequestRow) -> Subject:
     return _SUBJECT.validate_python(row.subject)
+
+
+def facts_in(row: RequestRow, decided: Iterable[Decision]) -> RequestFacts:
+    """What the rules look at. ``decided``: all of the request, oldest first."""
+    return RequestFacts(
+        state=State(row.state),
+        digest=Digest(row.digest),
+        requester=row.requester,
+        terms=ReviewTerms.model_validate(row.terms),
+        authors=frozenset(row.authors),
+        owners=frozenset(row.owners),
+        escalated=row.escalated_at is not None,
+        needs=Needs.model_validate(row.needs),
+        grants_alone=Kind(row.kind).grants,
+        voted=who_voted(decided, row.round),
+    )
 
 
 def _requests() -> Select[RequestRow, str, VersionRow, VersionRow]:

@@ -57,7 +57,7 @@ from mcpbox.store import modules, releases, requests, servers, tools
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.session import Sessions, transaction
-from mcpbox.store.tables.requests import CommentRow
+from mcpbox.store.tables.requests import CommentRow, RequestRow
 from mcpbox.temporal import Message, TemporalGate, WorkerSilent
 from mcpbox.usecases.attempts import module_attempt, publication_attempt
 from mcpbox.usecases.publications import publication_of, require_grantable
@@ -301,11 +301,15 @@ class Requests:
     async def _decide(
         self, by: Principal, channel: Channel, request_id: RequestId, draft: DecisionDraft
     ) -> Outcome:
-        request = await self.get(request_id)
-        earlier = next((one for one in request.decisions if one.id == draft.id), None)
+        async with transaction(self._sessions) as session:
+            row = await requests.find_request_row(session, request_id)
+            decided = await requests.decisions_of(session, request_id)
+        if row is None:
+            raise NotFound("request", request_id)
+        earlier = next((one for one in decided if one.id == draft.id), None)
         # Asked here too, so that a refusal costs Temporal nothing.
         if earlier is None:
-            may_decide(facts_of(request), by, draft, channel).require()
+            may_decide(requests.facts_in(row, decided), by, draft, channel).require()
         else:
             may_repeat(earlier, by.name, draft).require()
         vouched = self._gate.vouchers.for_decision(request_id, draft, by.name, channel)
@@ -313,7 +317,7 @@ class Requests:
         # Whoever uses the id for something else at the same moment is not given this answer.
         update_id = f"{Message.DECIDE}:{draft.id}:{draft.verdict}:{by.name}"
         try:
-            return await self._ask(request, Message.DECIDE, command, update_id=update_id)
+            return await self._ask(row, Message.DECIDE, command, update_id=update_id)
         except WorkerSilent as error:
             return await self._recorded_at_least(request_id, draft, error)
 
@@ -367,7 +371,7 @@ class Requests:
 
     async def _ask(
         self,
-        request: RequestSummary,
+        request: RequestSummary | RequestRow,
         message: Message,
         command: DecideCommand | WithdrawCommand | ReviseCommand | RetractCommand,
         *,
@@ -378,7 +382,7 @@ class Requests:
                 request.workflow_id, message, command, Outcome, update_id=update_id
             )
         except NotFound as error:
-            now = (await self.get(request.id)).state
+            now = (await self.get(RequestId(request.id))).state
             if now.terminal:  # it ended between our look and our question
                 raise RequestFinished(now) from error
             raise Conflict(

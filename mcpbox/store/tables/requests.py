@@ -17,6 +17,13 @@ class RequestRow(Row):
     __table_args__ = (
         Index("ix_change_requests_state_created_at", "state", "created_at"),
         Index("ix_change_requests_tool_id_created_at", "tool_id", "created_at"),
+        Index("ix_change_requests_created_at", "created_at"),
+        Index("ix_change_requests_server_id_kind", "server_id", "kind"),
+        Index(
+            "ix_change_requests_workflow_id_prefix",
+            "workflow_id",
+            postgresql_ops={"workflow_id": "text_pattern_ops"},
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
