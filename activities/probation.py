@@ -15,7 +15,7 @@ from mcpbox.domain.requests import RequestDraft, request_id_of, workflow_id_of, 
 from mcpbox.domain.review import ReviewTerms
 from mcpbox.domain.subjects import PublishSubject
 from mcpbox.policies.probation import what_happened
-from mcpbox.store import probations, requests
+from mcpbox.store import asked_before, probations, requests
 from mcpbox.store.session import Sessions, transaction
 from mcpbox.store.tables.requests import RequestRow
 from mcpbox.store.tables.tools import ToolRow
@@ -66,9 +66,9 @@ async def _asked_again(
     # Whatever made the release: it is asked for as a publication of that version.
     released = requests.subject_in(earlier)
     subject = PublishSubject.model_validate(released.model_dump(exclude={"kind"}))
-    attempts = await requests.attempts(session, workflow_ids_begin(subject, _digest(earlier)))
+    attempts = await asked_before.attempts(session, workflow_ids_begin(subject, _digest(earlier)))
     since = [row for row in attempts if row.created_at > probation.began_at]
-    asked = await requests.open_workflows(session, tool.id)
+    asked = await asked_before.open_workflows(session, tool.id)
     if tool.deleted_at is not None or (asked and not since):
         return EndedProbation(over=True)
     # Run again after the request was opened, it names the same one.

@@ -15,7 +15,7 @@ from mcpbox.domain.manifests import Needs
 from mcpbox.domain.notices import Event
 from mcpbox.domain.people import SYSTEM
 from mcpbox.domain.requests import State
-from mcpbox.store import requests, review_policies
+from mcpbox.store import asked_before, requests, review_policies
 from mcpbox.store.audit import add_event, is_told
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.session import Sessions, transaction
@@ -70,7 +70,7 @@ class StoredRequests(RequestActivities):
                     .on_conflict_do_nothing()
                     .returning(RequestRow.id)
                 )
-                older = await requests.older_workflows(session, subject, besides=draft.id)
+                older = await asked_before.older_workflows(session, subject, besides=draft.id)
                 if inserted is not None:
                     session.add(round_row(draft.id, 1, draft, given.opened_at))
                     await session.flush()

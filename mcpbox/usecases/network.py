@@ -9,7 +9,7 @@ from mcpbox.domain.ids import ServerId
 from mcpbox.domain.people import Principal
 from mcpbox.domain.requests import RequestSummary, workflow_ids_begin
 from mcpbox.domain.subjects import HostSubject
-from mcpbox.store import requests, servers
+from mcpbox.store import asked_before, servers
 from mcpbox.store.grants import HOST, live_grants
 from mcpbox.store.session import Sessions, transaction
 from mcpbox.usecases.attempts import attempt_after, require_not_denied
@@ -43,7 +43,7 @@ class Network:
                 server_id=server_id, server_name=server.name, access=access, days=days
             )
             held = await live_grants(session, server_id, HOST)
-            earlier = await requests.attempts(session, workflow_ids_begin(subject, digest))
+            earlier = await asked_before.attempts(session, workflow_ids_begin(subject, digest))
         # What ends by itself may be asked for again before it does.
         lasting = [value for value, ends_at in held.items() if ends_at is None]
         if any(access.within(granted) for granted in _readable(lasting)):

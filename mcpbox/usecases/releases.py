@@ -8,7 +8,7 @@ from mcpbox.domain.requests import RequestSummary, State, workflow_ids_begin
 from mcpbox.domain.subjects import RestoreSubject, RollbackSubject
 from mcpbox.domain.tools import ToolDetail, ToolVersion
 from mcpbox.policies.releases import last_revoked, may_restore, may_roll_back_to
-from mcpbox.store import releases, requests, tools
+from mcpbox.store import asked_before, releases, tools
 from mcpbox.store.session import Sessions, transaction
 from mcpbox.store.tables.requests import RequestRow
 from mcpbox.usecases.attempts import attempt_after
@@ -45,7 +45,7 @@ class Releases:
             may_roll_back_to(wanted).require()
             subject = RollbackSubject.model_validate(_about(tool, wanted.version))
             ids_begin = workflow_ids_begin(subject, wanted.version.digest)
-            earlier = await requests.attempts(session, ids_begin)
+            earlier = await asked_before.attempts(session, ids_begin)
         _require_other_than_denied(earlier, tool)
         return await self._requests.ask_people(
             by,
@@ -75,7 +75,7 @@ class Releases:
             may_restore(wanted, versions).require()
             subject = RestoreSubject.model_validate(_about(tool, wanted.version))
             ids_begin = workflow_ids_begin(subject, wanted.version.digest)
-            earlier = await requests.attempts(session, ids_begin)
+            earlier = await asked_before.attempts(session, ids_begin)
         return await self._requests.ask_people(
             by, subject, wanted.version.digest, attempt_after(earlier), reason
         )

@@ -53,7 +53,7 @@ from mcpbox.policies.review import (
     may_revise,
     may_withdraw,
 )
-from mcpbox.store import modules, releases, requests, servers, tools
+from mcpbox.store import asked_before, modules, releases, requests, servers, tools
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.session import Sessions, transaction
@@ -106,9 +106,9 @@ class Requests:
             subject, digest = publication_of(tool, requirements, held), tool.current.digest
             current = await releases.get_released_version(session, tool_id, tool.current.id)
             may_publish_again(current).require()
-            earlier = await requests.attempts(session, workflow_ids_begin(subject, digest))
-            denied = await requests.denied_publication(session, tool_id, digest)
-            waiting = await requests.open_publications(session, tool_id)
+            earlier = await asked_before.attempts(session, workflow_ids_begin(subject, digest))
+            denied = await asked_before.denied_publication(session, tool_id, digest)
+            waiting = await asked_before.open_publications(session, tool_id)
             if sample_arguments is not None:
                 await tools.keep_sample(session, tool.current.id, sample_arguments)
         attempt = publication_attempt(tool, subject, earlier, denied)
@@ -145,7 +145,7 @@ class Requests:
                 days=days,
             )
             granted = await modules.requirements_of(session, server_id)
-            earlier = await requests.attempts(session, workflow_ids_begin(subject, digest))
+            earlier = await asked_before.attempts(session, workflow_ids_begin(subject, digest))
         attempt = module_attempt(subject, granted, earlier)
         return await self.ask_people(by, subject, digest, attempt, notes)
 
@@ -244,7 +244,7 @@ class Requests:
     async def withdraw_all(self, tool_id: ToolId, *, reason: str) -> None:
         """Every open request about a tool, as far as Temporal can be reached now."""
         async with transaction(self._sessions) as session:
-            workflow_ids = await requests.open_workflows(session, tool_id)
+            workflow_ids = await asked_before.open_workflows(session, tool_id)
         command = WithdrawCommand(by=SYSTEM, reason=reason)
         for workflow_id in workflow_ids:
             try:

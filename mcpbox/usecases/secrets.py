@@ -17,7 +17,7 @@ from mcpbox.domain.requests import RequestSummary, workflow_ids_begin
 from mcpbox.domain.secrets import VALUE_MAX_LENGTH, Secret, checked_hosts
 from mcpbox.domain.subjects import SecretSubject
 from mcpbox.policies.secrets import may_keep_secrets
-from mcpbox.store import requests, secrets, servers
+from mcpbox.store import asked_before, secrets, servers
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.grants import SECRET, granted
@@ -106,7 +106,7 @@ class Secrets:
             )
             digest = digest_of_binding(server_id, secret.name, secret.hosts, days=days)
             held = await granted(session, server_id)
-            earlier = await requests.attempts(session, workflow_ids_begin(subject, digest))
+            earlier = await asked_before.attempts(session, workflow_ids_begin(subject, digest))
         if name in held.secrets:
             raise Conflict(f"The tools of {server.name!r} may use {name!r} already.")
         require_not_denied(earlier, f"The secret {name!r}")

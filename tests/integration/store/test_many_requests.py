@@ -13,7 +13,7 @@ from mcpbox.domain.hosts import HostAccess
 from mcpbox.domain.ids import ServerId
 from mcpbox.domain.requests import State
 from mcpbox.domain.subjects import HostSubject, Kind
-from mcpbox.store import requests
+from mcpbox.store import asked_before, requests
 from mcpbox.store.tables.requests import RequestRow
 from mcpbox.store.tables.servers import ServerRow
 from tests.factories import NOW
@@ -103,9 +103,9 @@ async def test_an_ask_reads_what_is_about_the_same_alone(
 ) -> None:
     async with database.sessions.begin() as session:
         before = await rows_read(session)
-        earlier = await requests.attempts(session, "host_grant/1234/")
+        earlier = await asked_before.attempts(session, "host_grant/1234/")
         subject = subject_on(servers[34], 1234)
-        older = await requests.older_workflows(session, subject, besides=uuid4())
+        older = await asked_before.older_workflows(session, subject, besides=uuid4())
         after = await rows_read(session)
 
     assert [row.workflow_id for row in earlier] == older == ["host_grant/1234/0"]

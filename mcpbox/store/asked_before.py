@@ -1,0 +1,86 @@
+"""What was asked before about the same thing: what a new ask meets, and what it supersedes."""
+
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from mcpbox.domain.ids import Digest
+from mcpbox.domain.requests import TERMINAL, State
+from mcpbox.domain.subjects import Kind, Subject, VersionSubject
+from mcpbox.store.requests import subject_in
+from mcpbox.store.tables.requests import RequestRow
+
+
+async def attempts(session: AsyncSession, workflow_ids_begin: str) -> list[RequestRow]:
+    """Every request ever made for the same thing, oldest first.
+
+    Index: ``ix_change_requests_workflow_id_prefix``.
+    """
+    rows = await session.scalars(
+        select(RequestRow)
+        .where(RequestRow.workflow_id.startswith(workflow_ids_begin, autoescape=True))
+        .order_by(RequestRow.created_at)
+    )
+    return list(rows)
+
+
+async def open_publications(session: AsyncSession, tool_id: UUID) -> list[RequestRow]:
+    """Requests to publish the tool that have not ended, newest first."""
+    rows = await session.scalars(
+        select(RequestRow)
+        .where(
+            RequestRow.tool_id == tool_id,
+            RequestRow.kind == Kind.PUBLISH,
+            RequestRow.state.not_in(TERMINAL),
+        )
+        .order_by(RequestRow.created_at.desc())
+    )
+    return list(rows)
+
+
+async def denied_publication(
+    session: AsyncSession, tool_id: UUID, digest: Digest
+) -> RequestRow | None:
+    """The newest request about exactly this version, if it was denied or vetoed."""
+    row = await session.scalar(
+        select(RequestRow)
+        .where(
+            RequestRow.tool_id == tool_id,
+            RequestRow.kind == Kind.PUBLISH,
+            RequestRow.digest == digest,
+        )
+        .order_by(RequestRow.created_at.desc())
+        .limit(1)
+    )
+    return row if row is not None and row.state in (State.DENIED, State.VETOED) else None
+
+
+async def open_workflows(session: AsyncSession, tool_id: UUID) -> list[str]:
+    """Workflow ids of the requests about this tool that can still end, oldest first."""
+    found = await session.scalars(
+        select(RequestRow.workflow_id)
+        .where(RequestRow.tool_id == tool_id, RequestRow.state.not_in(TERMINAL))
+        .order_by(RequestRow.created_at)
+    )
+    return list(found)
+
+
+async def older_workflows(session: AsyncSession, subject: Subject, *, besides: UUID) -> list[str]:
+    """Workflow ids of open requests that one about this subject supersedes, oldest first.
+
+    Index: ``ix_change_requests_server_id_kind``.
+    """
+    found = await session.scalars(
+        select(RequestRow)
+        .where(
+            RequestRow.server_id == subject.server_id,
+            RequestRow.kind == subject.kind,
+            RequestRow.state.not_in(TERMINAL),
+            RequestRow.id != besides,
+        )
+        .order_by(RequestRow.created_at)
+    )
+    if isinstance(subject, VersionSubject):
+        return [row.workflow_id for row in found if row.tool_id == subject.tool_id]
+    return [row.workflow_id for row in found if subject_in(row).thing == subject.thing]
