@@ -32,7 +32,7 @@ demo: $(INSTALLED) ## Play the story, from a first tool to its approval, against
 
 .PHONY: test
 test: $(INSTALLED) $(SUITE) chromium ## Every test, against real Postgres, Temporal, sandbox and browser
-	$(BIN)/pytest --numprocesses 2 --dist loadfile $(ARGS)
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: conformance
 conformance: $(INSTALLED) $(SUITE) ## The protocol's own conformance suite, in both eras, against the gateway
@@ -114,10 +114,12 @@ $(SUITE): tests/conformance/package-lock.json
 	@cd tests/conformance && npm ci --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
 
+# Compiled now: where Python may not write its cache later, every command would do it anew.
 $(INSTALLED): pyproject.toml requirements.lock | $(BIN)/uv
 	@echo "Installing into $(VENV) ..."
-	@$(UV_PIP) --require-hashes --requirement requirements.lock
+	@$(UV_PIP) --compile-bytecode --require-hashes --requirement requirements.lock
 	@$(UV_PIP) --no-deps --editable .
+	@$(BIN)/python -m compileall -q activities api cli gateway mcpbox migrations sandbox ui workflows
 	@touch $@
 
 # uv comes from the lock as well, by way of pip, which can check its hash.

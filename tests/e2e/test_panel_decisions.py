@@ -118,6 +118,9 @@ async def test_a_remark_at_a_line_is_revised_compared_and_approved(
         await page.get_by_role("button", name="Round 1").click()
         await expect(page.get_by_text("Changes since round 1")).to_be_visible()
         await expect(page.locator(".diff td.code.add", has_text="c: int = 0")).to_be_visible()
+        # Its evidence is gathered anew: until then there is nothing to decide.
+        decidable = page.get_by_role("button", name="Approve", exact=True)
+        await expect(decidable).to_be_visible(timeout=APPLIED_MS)
         await page.keyboard.press("a")
         await page.get_by_role("dialog").get_by_role("button", name="Approve", exact=True).click()
         told = page.get_by_text(f"{draft.callable_name} was approved")

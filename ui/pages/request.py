@@ -70,6 +70,8 @@ class RequestView:
         self._decide = decide
         self._go_back = go_back
         self._tab = _TABS[0]
+        self._tab_of: RequestId | None = None
+        """Whose tab it is: a request that moves to another list keeps it."""
         self._mode: Mode | None = None
         """As the visitor chose; a lock, whose lines are long, is not split by itself."""
         self._against: int | None = None
@@ -91,8 +93,8 @@ class RequestView:
             powers = await run.io_bound(powers_of, request)
         if self._wanted != request_id or request == self.request:
             return  # the visitor has moved on, or sees it already
-        if self.request is None or request.id != self.request.id:
-            self._tab = _TABS[0]
+        if request.id != self._tab_of:
+            self._tab, self._tab_of = _TABS[0], request.id
         self._files, self._powers = files, powers
         self._compared = (request.id, request.digest)
         self.request = request

@@ -68,6 +68,10 @@ async def test_deciders_are_reminded_and_then_somebody_else_is_told_who_may_deci
     )
     first = (Action.REQUEST_REMINDED, "reminder 1")
     second = (Action.REQUEST_REMINDED, "reminder 2")
+    refused = (
+        Action.DECISION_REFUSED,
+        "Deciding needs the role reviewer or admin; ask an admin for it.",
+    )
     escalated = (Action.REQUEST_ESCALATED, f"to {VIC.name}")
 
     await passes(office, request, DAY + MOMENT)
@@ -77,7 +81,7 @@ async def test_deciders_are_reminded_and_then_somebody_else_is_told_who_may_deci
     with pytest.raises(Refused, match="needs the role"):
         await office.decide(request, by=VIC)
     await passes(office, request, DAY)
-    await told(office, request, [first, second, escalated])
+    await told(office, request, [first, second, refused, escalated])
 
     assert (await office.requests.get(request.id)).state is State.AWAITING_DECISION
     assert (await office.decide(request, by=VIC)).state is State.APPLIED
