@@ -183,7 +183,7 @@ async def test_the_bodies_of_requests_at_a_time(egress: Egress, origin: Origin) 
 import asyncio
 async def main(url):
     first = asyncio.create_task(http.post(url, content=bytes(900)))
-    await asyncio.sleep(0)
+    await http.get(url + "arrived")
     try:
         await http.post(url, content=bytes(900))
     except Exception as error:
@@ -193,16 +193,22 @@ async def main(url):
     again = await http.post(url, content=bytes(900))
     return [(await first).status_code, refusal, again.status_code]
 """
-    released = asyncio.Event()
+    arrived, released = asyncio.Event(), asyncio.Event()
 
     async def hold(_: Asked, writer: asyncio.StreamWriter) -> None:
+        arrived.set()
         await released.wait()
+        writer.write(response(b""))
+
+    async def tell(_: Asked, writer: asyncio.StreamWriter) -> None:
+        await arrived.wait()
         writer.write(response(b""))
 
     async def release(_: Asked, writer: asyncio.StreamWriter) -> None:
         released.set()
         writer.write(response(b""))
 
+    origin.does("/arrived", tell)
     origin.does("/release", release)
     result = await egress.run(code, origin.authority, url=origin.does("/", hold))
 
