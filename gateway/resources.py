@@ -1,10 +1,12 @@
 """Requests as resources: read one, and be told when it moves, as the protocol has it."""
 
 from collections.abc import Callable
-from uuid import UUID
+from uuid import UUID, uuid4
 
+import structlog
 from mcp import MCPError
 from mcp_types import (
+    INTERNAL_ERROR,
     INVALID_PARAMS,
     EmptyResult,
     ListResourcesResult,
@@ -19,13 +21,15 @@ from mcp_types import (
 )
 
 from gateway.announcer import Announcer, Context
+from gateway.answers import internal_error
 from gateway.line import Line
 from gateway.tools.request_views import RequestStanding
-from mcpbox.domain.errors import NotFound
+from mcpbox.domain.errors import DomainError, NotFound
 from mcpbox.domain.ids import RequestId
 from mcpbox.domain.people import Scope
 from mcpbox.usecases.requests import Requests
 
+log = structlog.get_logger()
 _BEGIN = "mcpbox://requests/"
 _JSON = "application/json"
 
@@ -67,6 +71,13 @@ class RequestResources:
             request = await self._requests.get(request_id)
         except NotFound:
             raise _nothing_at(uri) from None
+        except DomainError as error:
+            raise MCPError(INTERNAL_ERROR, str(error)) from None
+        except Exception:
+            # The protocol boundary: a handshake-era client would be sent the exception's text.
+            reference = uuid4().hex[:12]
+            log.exception("resource_read.crashed", reference=reference)
+            raise MCPError(INTERNAL_ERROR, internal_error(reference)) from None
         text = RequestStanding.of(request).model_dump_json()
         contents = TextResourceContents(uri=uri, mime_type=_JSON, text=text)
         return ReadResourceResult(contents=[contents])

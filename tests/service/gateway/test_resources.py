@@ -12,6 +12,7 @@ from mcp.client.subscriptions import ResourceUpdated
 from mcp.shared.exceptions import MCPDeprecationWarning
 from mcp_types import ResourceUpdatedNotification
 
+from mcpbox.domain.errors import Unavailable
 from mcpbox.domain.people import Scope
 from mcpbox.domain.verdicts import Verdict
 from mcpbox.store.changes import Topic
@@ -95,3 +96,26 @@ async def test_what_is_no_request_is_no_resource_and_none_is_for_callers_alone(
         [template] = (await client.list_resource_templates()).resource_templates
 
     assert template.uri_template == "mcpbox://requests/{request_id}"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (RuntimeError("driver text"), "Internal error, reference"),
+        (Unavailable("Postgres"), "Postgres is not reachable"),
+    ],
+)
+async def test_a_request_that_cannot_be_read_says_why_and_nothing_from_inside(
+    gateway: RunningGateway, era: str, world: World, error: Exception, told: str
+) -> None:
+    def look() -> None:
+        raise error
+
+    async with gateway.client(era) as client:
+        request = await asked(client, world)
+        world.on_look = look
+        with pytest.raises(MCPError) as raised:
+            await client.read_resource(f"mcpbox://requests/{request.id}")
+
+    assert told in str(raised.value)
+    assert "driver text" not in str(raised.value)
