@@ -8,9 +8,11 @@ from pydantic import BaseModel, Field
 from gateway.definition import Caller, ToolDefinition, ToolInput, ToolOutput
 from gateway.released import ReleasedTool
 from gateway.views import CALL_TOOL, DESCRIBE_TOOL, SEARCH_TOOL
+from mcpbox.domain.base import utc_now
 from mcpbox.domain.errors import NotFound
 from mcpbox.domain.people import Scope
 from mcpbox.domain.texts import JsonObject, Text
+from mcpbox.policies.call import may_call
 
 _QUERY_MAX_LENGTH = 400
 
@@ -90,17 +92,15 @@ class CallToolInput(ToolInput):
 
 async def call_tool(caller: Caller, given: CallToolInput) -> CallToolResult:
     """Call a tool by its name; it answers as it would if it were in your list."""
-    tool = _callable(caller, given.name)
-    return await caller.calls.call(caller.line, tool.name, given.arguments, caller.on_output)
+    return await caller.calls.call(caller.line, given.name, given.arguments, caller.on_output)
 
 
 def _callable(caller: Caller, name: str) -> ReleasedTool:
-    """Raises: NotFound: no such tool, or none that can be called now."""
-    found = next(
-        (tool for tool in caller.catalog.visible_to(caller.principal) if tool.name == name), None
-    )
+    """Raises: NotFound: no such tool; Refused: it cannot be called now."""
+    found = caller.catalog.find(name)
     if found is None:
-        raise NotFound("tool that can be called now", name)
+        raise NotFound("tool", name)
+    (may_call(found.tool, caller.principal, utc_now()) and found.ruling).require()
     return found
 
 

@@ -95,6 +95,8 @@ async def test_a_search_opens_nothing_that_is_closed(
     world.add_client("author_only", Scope.AUTHOR, name="author")
     async with gateway.client(era, path="/search/mcp") as client:
         stopped = await client.call_tool("mcpbox_call_tool", {"name": "money__old"})
+        hidden = await client.call_tool("mcpbox_describe_tool", {"name": "money__old"})
+        unknown = await client.call_tool("mcpbox_call_tool", {"name": "mcpbox_call_tool"})
         wrong = await client.call_tool(
             "mcpbox_call_tool", {"name": "calc__add", "arguments": {"a": "x"}}
         )
@@ -104,7 +106,9 @@ async def test_a_search_opens_nothing_that_is_closed(
         refused = await client.call_tool("mcpbox_search_tools", {"query": "adds"})
         no_call = await client.call_tool("mcpbox_call_tool", {"name": "calc__add"})
 
-    assert "There is no tool that can be called now 'money__old'" in json.dumps(_told(stopped))
+    for answer in (stopped, hidden):
+        assert "'money' is stopped" in json.dumps(_told(answer))
+    assert "There is no tool 'mcpbox_call_tool'" in json.dumps(_told(unknown))
     assert "'x' is not of type 'integer'" in json.dumps(_told(wrong))
     for answer in (refused, no_call):
         assert "lacks the scope 'call'" in json.dumps(_told(answer))
