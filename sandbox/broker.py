@@ -8,7 +8,6 @@ import json
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import partial
 from typing import cast
 
 import httpcore
@@ -72,7 +71,8 @@ class Session:
         self._ended: set[int] = set()
         """Of which the child has all, while their connection is still to be put back."""
         self._log = Log()
-        self._sending_bytes = 0
+        self._sending: dict[int, int] = {}
+        """Bytes of each request until the child has all of its answer."""
         self._received_bytes = 0
         self._cancelled = 0
 
@@ -87,7 +87,7 @@ class Session:
                 task.cancel()
             return
         attempt = self._log.begin()
-        is_new = stream not in self._tasks and stream != call_of(stream)
+        is_new = not (stream in self._tasks or stream in self._sending or stream == call_of(stream))
         if self._log.count > self._caps.attempts or not is_new:
             self._child.kill()
             return
@@ -97,14 +97,14 @@ class Session:
         elif len(self._tasks) - len(self._ended) >= self._caps.at_once:
             said = f"{self._caps.at_once} requests may run at a time"
             self._refuse_unsent(stream, attempt, frame.payload, said)
-        elif self._sending_bytes + len(frame.payload) > self._caps.sending_bytes:
+        elif sum(self._sending.values()) + len(frame.payload) > self._caps.sending_bytes:
             said = f"requests that run at a time may have {self._caps.sending_bytes} bytes together"
             self._refuse_unsent(stream, attempt, frame.payload, said)
         else:
             work = self._answer(stream, attempt, frame.payload)
             self._tasks[stream] = task = asyncio.get_running_loop().create_task(work)
-            self._sending_bytes += len(frame.payload)
-            task.add_done_callback(partial(self._let_go, len(frame.payload)))
+            self._sending[stream] = len(frame.payload)
+            task.add_done_callback(lambda _: self._sending.pop(stream, None))
 
     def close(self) -> None:
         for task in self._tasks.values():
@@ -113,9 +113,6 @@ class Session:
     def records(self) -> tuple[EgressRecord, ...]:
         """In the order asked; refused ones too."""
         return self._log.records()
-
-    def _let_go(self, sending_bytes: int, _: asyncio.Task[None]) -> None:
-        self._sending_bytes -= sending_bytes
 
     async def _answer(self, stream: int, attempt: Attempt, payload: bytes) -> None:
         left_s = self._deadline - asyncio.get_running_loop().time()
@@ -206,6 +203,7 @@ class Session:
             self._send_data(stream, echoes.rest())
             self._child.send(Kind.END, stream)
             self._ended.add(stream)
+            self._sending.pop(stream, None)
             whole = True
         finally:
             if not whole and response.extensions.get("http_version") == b"HTTP/2":

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,8 +19,7 @@ from cli import processes
 from cli.instance import Instance
 from cli.status import overview
 from mcpbox.settings import Settings
-
-PORTS = range(18200, 18300)
+from tests.instances import free_ports
 
 
 @dataclass
@@ -93,8 +91,7 @@ def eventually(condition: Callable[[], object], *, within: float = 15) -> None:
 
 
 def installation_in(data_dir: Path) -> Installation:
-    with contextlib.ExitStack() as held:
-        ports = _free_ports(4, held)
+    ports = free_ports(4)
     env = {name: value for name, value in os.environ.items() if not name.startswith("MCPBOX_")}
     env |= {
         "MCPBOX_DATA_DIR": str(data_dir),
@@ -130,15 +127,3 @@ def running() -> Generator[Installation]:
     yield made
     made.run("down")
     shutil.rmtree(directory, ignore_errors=True)
-
-
-def _free_ports(count: int, held: contextlib.ExitStack) -> list[int]:
-    """Held until all are found, so that none is found twice."""
-    found: list[int] = []
-    for port in PORTS:
-        with contextlib.suppress(OSError):
-            held.enter_context(socket.create_server(("127.0.0.1", port)))
-            found.append(port)
-        if len(found) == count:
-            return found
-    raise AssertionError(f"no {count} free ports in {PORTS}")

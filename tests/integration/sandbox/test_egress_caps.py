@@ -216,6 +216,18 @@ async def main(url):
     assert result.result == [200, said, 200], result
 
 
+async def test_the_bodies_of_requests_one_after_the_other(egress: Egress, origin: Origin) -> None:
+    async def and_hang_up(_: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(response(b"", "Connection: close"))
+
+    url = origin.does("/", and_hang_up)
+    for _ in range(20):
+        result = await egress.run(
+            FETCH, origin.authority, url=url, method="POST", size=900, times=5
+        )
+        assert result.result == 0, result
+
+
 async def test_the_headers_of_a_response(egress: Egress, origin: Origin) -> None:
     lines = "".join(f"X-{number}: {'v' * 90}\r\n" for number in range(17))
     url = origin.says("/", f"HTTP/1.1 200 OK\r\n{lines}\r\n".encode())
