@@ -71,7 +71,7 @@ class StoredDecisions(DecisionActivities):
                 if draft.break_glass:
                     row.review_afterwards = ReviewAfterwards.OPEN
                 await session.flush()
-                await announce(session, Topic.REQUESTS, given.request_id)
+                announce(session, Topic.REQUESTS, given.request_id)
                 if State(row.state) in _TELLING:
                     await tell_of_request(session, row, Event.REQUEST_DECIDED)
                 if draft.break_glass:
@@ -110,7 +110,7 @@ class StoredDecisions(DecisionActivities):
                 row.state_reason = votes[-1].reason if votes else ""
                 _keep_granted(row, votes)
                 row.updated_at = given.retracted_at
-                await announce(session, Topic.REQUESTS, given.request_id)
+                announce(session, Topic.REQUESTS, given.request_id)
                 await add_event(
                     session,
                     actor=reviewer.label,

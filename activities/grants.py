@@ -1,5 +1,6 @@
 """Grants that end by themselves: their timers, and what a timer does."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from temporalio import activity
@@ -10,7 +11,7 @@ from activities.errors import final_domain_errors
 from activities.receipts import reissue_receipts
 from mcpbox.domain.audit import Action
 from mcpbox.domain.base import utc_now
-from mcpbox.domain.ids import GrantId, RequestId, ServerId
+from mcpbox.domain.ids import GrantId, ServerId
 from mcpbox.domain.people import SYSTEM
 from mcpbox.domain.subjects import Subject
 from mcpbox.receipts import ReceiptSigner
@@ -40,7 +41,7 @@ class TimedGrants(GrantActivities):
                 row.revoke_reason = "Its time is over."
                 await session.flush()
                 await reissue_receipts(session, self._signer, ServerId(row.server_id))
-                await announce(session, Topic.CATALOG, row.server_id)
+                announce(session, Topic.CATALOG, row.server_id)
                 await add_event(
                     session,
                     actor=SYSTEM.label,
@@ -57,10 +58,8 @@ def end_of(row: RequestRow, subject: Subject, at: datetime) -> datetime | None:
     return None if days is None else at + timedelta(days=days)
 
 
-async def start_timers(sessions: Sessions, request_id: RequestId) -> None:
-    """For every grant of an applied request that has an end; to do it again changes nothing."""
-    async with transaction(sessions) as session:
-        ending = await grants.ending_grants(session, request_id)
+async def start_timers(ending: Mapping[GrantId, datetime]) -> None:
+    """Once what grants them is committed; to do it again changes nothing."""
     for grant_id, ends_at in ending.items():
         await _start_timer(grant_id, ends_at)
 

@@ -67,8 +67,8 @@ class GrantedHosts(HostActivities):
                     row.updated_at = now
                     await session.flush()
                     await reissue_receipts(session, self._signer, subject.server_id)
-                    await announce(session, Topic.CATALOG, row.server_id)
-                    await announce(session, Topic.REQUESTS, given.request_id)
+                    announce(session, Topic.CATALOG, row.server_id)
+                    announce(session, Topic.REQUESTS, given.request_id)
                     await tell_of_request(session, row, Event.REQUEST_APPLIED)
                     await add_event(
                         session,
@@ -90,7 +90,8 @@ class GrantedHosts(HostActivities):
                         request_id=given.request_id,
                         granted_by=approver,
                     )
-            await start_timers(self._sessions, given.request_id)
+                ending = await grants.ending_grants(session, given.request_id)
+            await start_timers(ending)
 
 
 def _require_as_approved(row: RequestRow, subject: HostSubject, digest: Digest) -> None:

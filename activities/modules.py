@@ -116,7 +116,9 @@ class GrantedModules(ModuleActivities):
                     is_applied = row.state == State.APPLIED
                 if not is_applied:
                     await self._apply(given, subject)
-                await start_timers(self._sessions, given.request_id)
+                async with transaction(self._sessions) as session:
+                    ending = await grants.ending_grants(session, given.request_id)
+                await start_timers(ending)
 
     async def _apply(self, given: ApplyRequest, subject: ModuleSubject) -> None:
         async with transaction(self._sessions) as session:
@@ -150,8 +152,8 @@ class GrantedModules(ModuleActivities):
         row.updated_at = now
         await session.flush()
         await reissue_receipts(session, self._signer, subject.server_id)
-        await announce(session, Topic.CATALOG, row.server_id)
-        await announce(session, Topic.REQUESTS, given.request_id)
+        announce(session, Topic.CATALOG, row.server_id)
+        announce(session, Topic.REQUESTS, given.request_id)
         await tell_of_request(session, row, Event.REQUEST_APPLIED)
         await add_event(
             session,

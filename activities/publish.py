@@ -32,7 +32,7 @@ from mcpbox.sandbox_client import SandboxClient
 from mcpbox.store import evidence, probations, releases, requests, secrets, tools
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
-from mcpbox.store.grants import HOST, MODULE, SECRET, grant, granted, record_grants
+from mcpbox.store.grants import HOST, MODULE, SECRET, ending_grants, grant, granted, record_grants
 from mcpbox.store.session import Sessions, transaction
 from mcpbox.store.tables.releases import ReleaseRow
 from mcpbox.store.tables.requests import RequestRow
@@ -90,7 +90,8 @@ class ReleasedVersions(PublishActivities, ReleaseActivities):
                     version = await _still_as_approved(session, row, given)
                     await require(session, row)
                     await self._activate(session, row, version, given)
-            await start_timers(self._sessions, given.request_id)
+                ending = await ending_grants(session, given.request_id)
+            await start_timers(ending)
 
     async def _install(self, given: ApplyRequest) -> None:
         """The packages that the version brings with it, before anything depends on them."""
@@ -166,8 +167,8 @@ class ReleasedVersions(PublishActivities, ReleaseActivities):
         await session.flush()
         if (terms := await requests.probation_of(session, row.id)) is not None:
             await probations.begin_probation(session, release, terms)
-        await announce(session, Topic.CATALOG, row.tool_id)
-        await announce(session, Topic.REQUESTS, given.request_id)
+        announce(session, Topic.CATALOG, row.tool_id)
+        announce(session, Topic.REQUESTS, given.request_id)
         await tell_of_request(session, row, Event.REQUEST_APPLIED)
         await add_event(
             session,

@@ -119,7 +119,7 @@ class ReconciledRequests(ReconciliationActivities):
             row.state = State.APPLY_FAILED if decided else State.WITHDRAWN
             row.state_reason = f"{why} before it was applied." if decided else f"{why}."
             row.updated_at = utc_now()
-            await announce(session, Topic.REQUESTS, request.id)
+            announce(session, Topic.REQUESTS, request.id)
             await add_event(
                 session,
                 actor=OPERATOR,

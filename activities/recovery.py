@@ -105,7 +105,7 @@ class RestoredServers(RecoveryActivities):
                 )
                 if not changed:
                     return
-                await announce(session, Topic.RECOVERY, given.server_id)
+                announce(session, Topic.RECOVERY, given.server_id)
                 if given.state is RecoveryState.WAITING:
                     await notices.post(session, _asking(given))
                 await add_event(
@@ -150,7 +150,7 @@ async def _stop(session: AsyncSession, given: RecordRecovery) -> None:
         return
     row.desired_state = DesiredState.STOPPED
     row.updated_at = utc_now()
-    await announce(session, Topic.CATALOG, given.server_id)
+    announce(session, Topic.CATALOG, given.server_id)
     await add_event(
         session,
         actor=given.actor,

@@ -74,7 +74,7 @@ class StoredRequests(RequestActivities):
                 if inserted is not None:
                     session.add(round_row(draft.id, 1, draft, given.opened_at))
                     await session.flush()
-                    await announce(session, Topic.REQUESTS, draft.id)
+                    announce(session, Topic.REQUESTS, draft.id)
                     await add_event(
                         session,
                         actor=draft.requester,
@@ -98,7 +98,7 @@ class StoredRequests(RequestActivities):
                     return
                 if given.escalate_to:
                     row.escalated_at = given.due_at
-                await announce(session, Topic.REQUESTS, given.request_id)
+                announce(session, Topic.REQUESTS, given.request_id)
                 if given.escalate_to:
                     event, to = Event.REQUEST_ESCALATED, given.escalate_to
                     await tell_of_request(session, row, event, to=to)
@@ -122,7 +122,7 @@ class StoredRequests(RequestActivities):
     async def record_refusal(self, given: RecordRefusal) -> None:
         with final_domain_errors():
             async with transaction(self._sessions) as session:
-                await announce(session, Topic.REQUESTS, given.request_id)
+                announce(session, Topic.REQUESTS, given.request_id)
                 await add_event(
                     session,
                     actor=f"person:{given.reviewer}",
@@ -143,7 +143,7 @@ class StoredRequests(RequestActivities):
                 row.state = given.state
                 row.state_reason = given.state_reason
                 row.updated_at = utc_now()
-                await announce(session, Topic.REQUESTS, given.request_id)
+                announce(session, Topic.REQUESTS, given.request_id)
                 if given.state is State.APPLY_FAILED:
                     await tell_of_request(session, row, Event.REQUEST_FAILED)
                 await add_event(

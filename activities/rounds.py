@@ -86,7 +86,7 @@ class StoredRounds(RoundActivities):
                 row.terms = terms.model_dump(mode="json")
                 row.quorum = terms.approvals
                 row.expires_at = row.created_at + terms.ttl
-                await announce(session, Topic.REQUESTS, given.request_id)
+                announce(session, Topic.REQUESTS, given.request_id)
                 await add_event(
                     session,
                     actor=SYSTEM.label,
@@ -127,7 +127,7 @@ class StoredRounds(RoundActivities):
                 row.granted = row.granted_days = None
                 row.updated_at = given.revised_at
                 await session.flush()
-                await announce(session, Topic.REQUESTS, given.request_id)
+                announce(session, Topic.REQUESTS, given.request_id)
                 await add_event(
                     session,
                     actor=given.by,

@@ -67,8 +67,8 @@ class BoundSecrets(SecretActivities):
                     row.state = State.APPLIED
                     row.updated_at = now
                     await session.flush()
-                    await announce(session, Topic.CATALOG, row.server_id)
-                    await announce(session, Topic.REQUESTS, given.request_id)
+                    announce(session, Topic.CATALOG, row.server_id)
+                    announce(session, Topic.REQUESTS, given.request_id)
                     await tell_of_request(session, row, Event.REQUEST_APPLIED)
                     await add_event(
                         session,
@@ -78,7 +78,8 @@ class BoundSecrets(SecretActivities):
                         detail=subject.label,
                         facts={"digest": row.digest, "hosts": list(subject.hosts)},
                     )
-            await start_timers(self._sessions, given.request_id)
+                ending = await grants.ending_grants(session, given.request_id)
+            await start_timers(ending)
 
 
 async def _require_as_approved(

@@ -98,6 +98,7 @@ async def frame(visit: Visit, active: str, title: str) -> AsyncGenerator[Top]:
                 heading = text(title, "ellipsis grow", "h1")
                 bar = box("line-row")
                 scheme.menu()
+                _change_password(visit, "only-narrow")
                 _sign_out("only-narrow")
             with box("content"):
                 yield Top(bar, heading)
@@ -199,11 +200,15 @@ def _account(visit: Visit) -> None:
             text(name, "who-name ellipsis", "div", title=name)
             roles = ", ".join(sorted(visit.visitor.roles)) or "no role"
             text(roles.capitalize(), "who-roles ellipsis", "div", title=roles)
-        with box("plain-button", "button", type="button") as change:
-            attributes(change, {"aria-label": "Change password", "title": "Change password"})
-            icon("key-round")
-        change.on("click", lambda: ask_for_password(visit), [])
+        _change_password(visit, "")
         _sign_out("")
+
+
+def _change_password(visit: Visit, classes: str) -> None:
+    with box(f"plain-button {classes}".rstrip(), "button", type="button") as change:
+        attributes(change, {"aria-label": "Change password", "title": "Change password"})
+        icon("key-round")
+    change.on("click", lambda: ask_for_password(visit), [])
 
 
 def _sign_out(classes: str) -> None:

@@ -31,9 +31,10 @@ with workflow.unsafe.imports_passed_through():
         RoundActivities,
         StartRequest,
     )
-    from workflows.kinds import STORE_TIMEOUT, strategy_of
+    from workflows.doing import patiently
+    from workflows.kinds import strategy_of
     from workflows.operator_input import OperatorDecision, why_malformed
-    from workflows.request_life import STORE_RETRY, RequestLife, superseded_by
+    from workflows.request_life import RequestLife, superseded_by
 
 Recorded = TypeVar("Recorded")
 Answer = TypeVar("Answer")
@@ -231,12 +232,7 @@ class ChangeRequestWorkflow(RequestLife):
     ) -> Answer:
         """Raises: ApplicationError: what the database refused, by the name of the domain error."""
         try:
-            return await workflow.execute_activity_method(
-                recording,
-                given,
-                start_to_close_timeout=STORE_TIMEOUT,
-                retry_policy=STORE_RETRY,
-            )
+            return await patiently(recording, given)
         except ActivityError as error:
             cause = error.cause
             if isinstance(cause, ApplicationError):
@@ -250,7 +246,7 @@ class ChangeRequestWorkflow(RequestLife):
         return self._so_far()
 
     async def _refuse(self, reviewer: str, reason: str) -> None:
-        await workflow.execute_activity_method(
+        await patiently(
             RequestActivities.record_refusal,
             RecordRefusal(
                 request_id=self._draft.id,
@@ -259,6 +255,4 @@ class ChangeRequestWorkflow(RequestLife):
                 reason=made_keepable(reason[:1000]),
                 refused_at=workflow.now(),
             ),
-            start_to_close_timeout=STORE_TIMEOUT,
-            retry_policy=STORE_RETRY,
         )

@@ -37,6 +37,16 @@ class Strategy:
     """Over all tries of a check; then it is missing."""
     apply_timeout: timedelta = STORE_TIMEOUT
 
+    @property
+    def examines_at_once(self) -> bool:
+        """Each check is a single transaction, which a workflow task has time for."""
+        return self.check_timeout == STORE_TIMEOUT
+
+    @property
+    def applies_at_once(self) -> bool:
+        """As above."""
+        return self.apply_timeout == STORE_TIMEOUT
+
 
 _OF_PUBLISH = (
     Check.MANIFEST,
@@ -88,11 +98,13 @@ STRATEGIES: dict[Kind, Strategy] = {
         examinations=(HostActivities.examine_host,),
         expected=(Check.HOST,),
         apply=HostActivities.apply_host_grant,
+        check_timeout=STORE_TIMEOUT,
     ),
     Kind.SECRET_BINDING: Strategy(
         examinations=(SecretActivities.examine_secret,),
         expected=(Check.SECRET,),
         apply=SecretActivities.apply_secret_binding,
+        check_timeout=STORE_TIMEOUT,
     ),
 }
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
     from mcpbox.domain.people import SYSTEM
@@ -24,17 +24,21 @@ with workflow.unsafe.imports_passed_through():
         RoundActivities,
         Standing,
     )
-    from workflows.kinds import STORE_TIMEOUT
+    from workflows.doing import (
+        ENDLESS,
+        Answer,
+        Doing,
+        Given,
+        Patience,
+        at_once,
+        final_cause,
+        patiently,
+    )
     from workflows.request_state import RequestState
 
-STORE_RETRY = RetryPolicy(
-    initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=5)
-)
-"""Without end: Postgres comes back, and nothing that was decided may be lost."""
 CHECK_RETRY = RetryPolicy(
     initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=5)
 )
-HEARTBEAT = timedelta(seconds=10)
 
 
 class RequestLife(RequestState):
@@ -64,16 +68,13 @@ class RequestLife(RequestState):
         return self._outcome
 
     async def _open(self) -> None:
-        opened = await workflow.execute_activity_method(
+        opened = await self._have_done(
             RequestActivities.open_request,
             OpenRequest(
                 draft=self._draft,
                 workflow_id=workflow.info().workflow_id,
                 opened_at=self._opened_at,
             ),
-            start_to_close_timeout=STORE_TIMEOUT,
-            retry_policy=STORE_RETRY,
-            summary=self._draft.subject.label,
         )
         self._recorded = True
         if opened.revised is not None:
@@ -104,15 +105,13 @@ class RequestLife(RequestState):
             checks.cancel()
             return
         self._presenting = True
-        presented = await workflow.execute_activity_method(
+        presented = await self._have_done(
             RoundActivities.present_request,
             PresentRequest(
                 **examination.model_dump(),
                 expected=self._strategy.expected,
                 terms=self._frozen_terms(),
             ),
-            start_to_close_timeout=STORE_TIMEOUT,
-            retry_policy=STORE_RETRY,
         )
         self._presented = presented
         self._digest = presented.digest or self._digest
@@ -122,16 +121,11 @@ class RequestLife(RequestState):
     async def _check(
         self, check: Callable[[Any, Examination], Awaitable[None]], examination: Examination
     ) -> None:
+        strategy = self._strategy
+        patience = Patience(strategy.check_timeout, strategy.check_patience, CHECK_RETRY)
         try:
-            await workflow.execute_activity_method(
-                check,
-                examination,
-                start_to_close_timeout=self._strategy.check_timeout,
-                schedule_to_close_timeout=self._strategy.check_patience,
-                heartbeat_timeout=HEARTBEAT,
-                retry_policy=CHECK_RETRY,
-            )
-        except ActivityError:
+            await self._have_done(check, examination, patience, quick=strategy.examines_at_once)
+        except FailureError:
             # It leaves no evidence, and that is shown as missing.
             workflow.logger.warning("request.check_failed")
 
@@ -177,12 +171,7 @@ class RequestLife(RequestState):
         self._escalated = True
 
     async def _tell(self, reminder: Remind) -> None:
-        await workflow.execute_activity_method(
-            RequestActivities.remind,
-            reminder,
-            start_to_close_timeout=STORE_TIMEOUT,
-            retry_policy=STORE_RETRY,
-        )
+        await patiently(RequestActivities.remind, reminder)
 
     async def _close_or_apply(self) -> None:
         if self._waiting() and self._ending is not None:
@@ -193,24 +182,17 @@ class RequestLife(RequestState):
             await self._apply()
 
     async def _apply(self) -> None:
-        self._enter(State.APPLYING, self._state_reason)
-        window = self._terms().execution_window
-        examination = self._examination()
+        self._state = State.APPLYING
+        strategy, window = self._strategy, self._terms().execution_window
+        applying = ApplyRequest(**self._examination().model_dump())
+        patience = Patience(strategy.apply_timeout, window)
         try:
-            await workflow.execute_activity_method(
-                self._strategy.apply,
-                ApplyRequest(**examination.model_dump()),
-                start_to_close_timeout=self._strategy.apply_timeout,
-                schedule_to_close_timeout=window,
-                heartbeat_timeout=HEARTBEAT,
-                retry_policy=STORE_RETRY,
-                summary=f"apply: {self._subject.label}",
+            await self._have_done(
+                strategy.apply, applying, patience, quick=strategy.applies_at_once
             )
-        except ActivityError as error:
-            if isinstance(error.cause, ApplicationError) and error.cause.non_retryable:
-                await self._close(
-                    self._closing(State.APPLY_FAILED, error.cause.message, SYSTEM.label)
-                )
+        except FailureError as error:
+            if cause := final_cause(error):
+                await self._close(self._closing(State.APPLY_FAILED, cause.message, SYSTEM.label))
             else:
                 await self._close(self._closing(State.EXPIRED, _lapsed(window), SYSTEM.label))
         else:
@@ -221,12 +203,25 @@ class RequestLife(RequestState):
         self._enter(standing.state, standing.state_reason)
 
     async def _record_close(self, closing: CloseRequest) -> Standing:
-        return await workflow.execute_activity_method(
-            RequestActivities.close_request,
-            closing,
-            start_to_close_timeout=STORE_TIMEOUT,
-            retry_policy=STORE_RETRY,
-        )
+        return await patiently(RequestActivities.close_request, closing)
+
+    async def _have_done(
+        self,
+        doing: Doing[Given, Answer],
+        given: Given,
+        patience: Patience = ENDLESS,
+        *,
+        quick: bool = True,
+    ) -> Answer:
+        """``quick``: a single transaction. Raises: FailureError: for good, or for too long."""
+        if quick:
+            try:
+                return await at_once(doing, given)
+            except FailureError as error:
+                if final_cause(error):
+                    raise
+        self._show()  # for as long as it takes
+        return await patiently(doing, given, patience, summary=self._subject.label)
 
 
 def superseded_by(label: str) -> str:

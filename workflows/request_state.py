@@ -2,8 +2,10 @@
 
 import asyncio
 from datetime import datetime
+from typing import Any
 
 from temporalio import workflow
+from temporalio.common import SearchAttributeUpdate
 
 with workflow.unsafe.imports_passed_through():
     from mcpbox import temporal
@@ -46,6 +48,7 @@ class RequestState:
         self._escalated = False
         self._ending: CloseRequest | None = None
         self._outcome: Outcome | None = None
+        self._shown: list[SearchAttributeUpdate[Any]] = []
         # Whoever holds it may change the state; others look again after they got it.
         self._changing = asyncio.Lock()
         if start.carried is not None:
@@ -108,7 +111,9 @@ class RequestState:
     def _enter(self, state: State, reason: str) -> None:
         self._state = state
         self._state_reason = reason
-        self._show()
+        if state is not State.APPROVED:
+            # That one is applied next, mostly within the same workflow task.
+            self._show()
 
     def _so_far(self) -> Outcome:
         return Outcome(
@@ -151,7 +156,9 @@ class RequestState:
         updates = [temporal.STATE.value_set(self._state)]
         if self._presented is not None:
             updates.append(temporal.RISK.value_set(self._presented.risk))
-        workflow.upsert_search_attributes(updates)
+        if updates != self._shown:
+            workflow.upsert_search_attributes(updates)
+            self._shown = updates
         workflow.set_current_details(
             details(
                 self._draft.model_copy(update={"subject": self._subject, "digest": self._digest}),

@@ -2,9 +2,9 @@
 
 from collections.abc import AsyncGenerator
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, Table, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcpbox.domain.audit import Action, AuditEvent, AuditFilter
@@ -15,8 +15,12 @@ from mcpbox.domain.requests import HistoryEntry
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.tables.audit import AuditRow
 
-_LOCK = 0x6D637061
-"""Advisory lock: one writer at a time, else two rows could follow the same one."""
+_LOCK_LOG = select(func.pg_advisory_xact_lock(0x6D637061))
+"""One writer at a time, else two rows could follow the same one."""
+_NEWEST_HASH = select(AuditRow.hash).order_by(AuditRow.sequence.desc()).limit(1)
+_APPEND = insert(cast("Table", AuditRow.__table__))
+_HEAD = "audit head"
+"""What the session knows of the log's newest hash, once it holds the lock."""
 _BATCH = 2000
 _COLUMNS = (
     AuditRow.sequence,
@@ -41,25 +45,35 @@ async def add_event(
     facts: dict[str, Any] | None = None,
     at: datetime | None = None,
 ) -> None:
-    """Call it last in a transaction: it holds the log's lock until the commit.
+    """Call it last in a transaction, once or more: it holds the log's lock until the commit.
 
     ``facts`` are short and JSON; never code, arguments or a secret.
     """
-    await session.execute(select(func.pg_advisory_xact_lock(_LOCK)))
-    last = await session.scalar(select(AuditRow.hash).order_by(AuditRow.sequence.desc()).limit(1))
-    row = AuditRow(
-        at=at or utc_now(),
-        actor=actor,
-        action=action,
-        subject=subject,
-        detail=detail,
-        facts=facts or {},
-        previous_hash=last or GENESIS,
-    )
-    row.hash = hash_of(row)
-    session.add(row)
     await session.flush()
-    await announce(session, Topic.AUDIT)
+    previous = session.info.get(_HEAD) or await _locked_head(session)
+    at, facts = at or utc_now(), facts or {}
+    made = event_hash(previous, at, actor, action, subject, detail, facts)
+    await session.execute(
+        _APPEND,
+        {
+            "at": at,
+            "actor": actor,
+            "action": action,
+            "subject": subject,
+            "detail": detail,
+            "facts": facts,
+            "previous_hash": previous,
+            "hash": made,
+        },
+    )
+    session.info[_HEAD] = made
+    announce(session, Topic.AUDIT)
+
+
+async def _locked_head(session: AsyncSession) -> str:
+    """Two statements: the second must see what was committed while the first one waited."""
+    await session.execute(_LOCK_LOG)
+    return await session.scalar(_NEWEST_HASH) or GENESIS
 
 
 async def is_told(
@@ -73,12 +87,6 @@ async def is_told(
         AuditRow.subject == subject, AuditRow.action == action, AuditRow.facts.contains(facts)
     )
     return await session.scalar(found.limit(1)) is not None
-
-
-def hash_of(row: AuditRow) -> str:
-    return event_hash(
-        row.previous_hash, row.at, row.actor, row.action, row.subject, row.detail, row.facts
-    )
 
 
 async def history_of(session: AsyncSession, subject: str) -> list[HistoryEntry]:

@@ -8,8 +8,10 @@ from enum import StrEnum
 
 import asyncpg
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import Text, bindparam, event, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from mcpbox.store.session import CONNECT_TIMEOUT_S, plain_url
 
@@ -35,11 +37,23 @@ class Topic(StrEnum):
 
 
 _TOPICS = frozenset(topic.value for topic in Topic)
+_ANNOUNCED = "announced"
+_PAYLOADS = func.unnest(bindparam("payloads", type_=ARRAY(Text))).column_valued("payload")
+_NOTIFY = select(func.pg_notify(CHANNEL, _PAYLOADS))
 
 
-async def announce(session: AsyncSession, topic: Topic, key: object = "") -> None:
-    """Delivered when the transaction commits, and only then."""
-    await session.execute(select(func.pg_notify(CHANNEL, f"{topic}:{key}")))
+def announce(session: AsyncSession, topic: Topic, key: object = "") -> None:
+    """Delivered when the transaction commits, and only then; all of it with one statement."""
+    announced: dict[str, None] | None = session.info.get(_ANNOUNCED)
+    if announced is None:
+        announced = session.info[_ANNOUNCED] = {}
+        event.listen(session.sync_session, "before_commit", _notify, once=True)
+    announced[f"{topic}:{key}"] = None
+
+
+def _notify(session: Session) -> None:
+    announced = list(session.info.pop(_ANNOUNCED))
+    session.execute(_NOTIFY, {"payloads": announced})
 
 
 class Changes:

@@ -32,7 +32,7 @@ async def add_executions(session: AsyncSession, executions: Sequence[Execution])
         return
     statement = insert(ExecutionRow).on_conflict_do_nothing(index_elements=["id"])
     await session.execute(statement, [execution.model_dump() for execution in executions])
-    await announce(session, Topic.EXECUTIONS, len(executions))
+    announce(session, Topic.EXECUTIONS, len(executions))
 
 
 async def delete_executions_before(session: AsyncSession, before: datetime, *, limit: int) -> int:
@@ -48,7 +48,7 @@ async def delete_executions_before(session: AsyncSession, before: datetime, *, l
     )
     count = len(deleted.all())
     if count:
-        await announce(session, Topic.EXECUTIONS, count)
+        announce(session, Topic.EXECUTIONS, count)
     return count
 
 

@@ -38,12 +38,13 @@ async def post(session: AsyncSession, notice: Notice) -> None:
     )
     if new is None:
         return
-    people = await session.scalars(select(UserRow).where(UserRow.active))
-    session.add_all(
-        InboxRow(notice_id=new, user_id=person.id)
-        for person in people
-        if person.username in notice.people or not set(notice.roles).isdisjoint(person.roles)
-    )
+    if notice.people or notice.roles:
+        people = await session.scalars(select(UserRow).where(UserRow.active))
+        session.add_all(
+            InboxRow(notice_id=new, user_id=person.id)
+            for person in people
+            if person.username in notice.people or not set(notice.roles).isdisjoint(person.roles)
+        )
     targets = await session.scalars(select(NoticeTargetRow))
     session.add_all(
         DeliveryRow(notice_id=new, target_id=target.id, tries=0, problem="")
@@ -51,7 +52,7 @@ async def post(session: AsyncSession, notice: Notice) -> None:
         if not target.events or notice.event in target.events
     )
     await session.flush()
-    await announce(session, Topic.NOTICES)
+    announce(session, Topic.NOTICES)
 
 
 async def inbox(session: AsyncSession, username: str, page: PageRequest) -> Page[ReceivedNotice]:
@@ -91,7 +92,7 @@ async def mark_read(session: AsyncSession, username: str, now: datetime) -> None
         .where(InboxRow.user_id.in_(mine), InboxRow.read_at.is_(None))
         .values(read_at=now)
     )
-    await announce(session, Topic.NOTICES)
+    announce(session, Topic.NOTICES)
 
 
 async def due(session: AsyncSession) -> list[UUID]:

@@ -44,7 +44,7 @@ async def begin_probation(
         )
         .on_conflict_do_nothing()
     )
-    await announce(session, Topic.PROBATIONS, release.id)
+    announce(session, Topic.PROBATIONS, release.id)
     await add_event(
         session,
         actor=SYSTEM.label,
@@ -91,10 +91,10 @@ async def end_if_over(session: AsyncSession, found: _Found, now: datetime) -> No
     row.ended_at, row.cause = now, cause
     if not replaced:
         release.active_to = now
-        await announce(session, Topic.CATALOG, row.tool_id)
+        announce(session, Topic.CATALOG, row.tool_id)
     await session.flush()
-    await announce(session, Topic.PROBATIONS, row.release_id)
-    await announce(session, Topic.REQUESTS, release.request_id)
+    announce(session, Topic.PROBATIONS, row.release_id)
+    announce(session, Topic.REQUESTS, release.request_id)
     await add_event(
         session,
         actor=SYSTEM.label,

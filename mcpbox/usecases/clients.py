@@ -57,7 +57,7 @@ class Clients:
                     raise NotFound("active user", owner)
                 session.add(row)
                 await session.flush()
-                await announce(session, Topic.CLIENTS, row.id)
+                announce(session, Topic.CLIENTS, row.id)
                 await add_event(
                     session,
                     actor=by.label,
@@ -77,7 +77,7 @@ class Clients:
                 raise NotFound("client", name)
             if row.revoked_at is None:
                 row.revoked_at = utc_now()
-                await announce(session, Topic.CLIENTS, row.id)
+                announce(session, Topic.CLIENTS, row.id)
                 await add_event(
                     session,
                     actor=by.label,

@@ -38,7 +38,7 @@ class Grants:
             row.revoked_at = utc_now()
             row.revoked_by = by.label
             row.revoke_reason = reason
-            await announce(session, Topic.CATALOG, row.server_id)
+            announce(session, Topic.CATALOG, row.server_id)
             await add_event(
                 session,
                 actor=by.label,

@@ -223,7 +223,7 @@ class Requests:
         async with transaction(self._sessions) as session:
             session.add(CommentRow(**comment.model_dump()))
             await session.flush()
-            await announce(session, Topic.REQUESTS, request_id)
+            announce(session, Topic.REQUESTS, request_id)
             await add_event(
                 session,
                 actor=by.label,
@@ -330,7 +330,7 @@ class Requests:
         refusal: DomainError,
     ) -> None:
         async with transaction(self._sessions) as session:
-            await announce(session, Topic.REQUESTS, request_id)
+            announce(session, Topic.REQUESTS, request_id)
             await add_event(
                 session,
                 actor=by.label,

@@ -65,7 +65,7 @@ class ReviewPolicies:
                     changed_at=utc_now(),
                     reason=change.reason,
                 )
-                await announce(session, Topic.POLICY, made.version)
+                announce(session, Topic.POLICY, made.version)
                 await add_event(
                     session,
                     actor=by.label,

@@ -62,7 +62,7 @@ class Reviewing:
             may_assign(facts_of(request), by, person).require()
             row = await requests.get_request_row(session, request_id)
             row.assignee = to
-            await announce(session, Topic.REQUESTS, request_id)
+            announce(session, Topic.REQUESTS, request_id)
             await add_event(
                 session,
                 actor=by.label,
@@ -93,7 +93,7 @@ class Reviewing:
                 facts_of(request), by, request.review_afterwards, forced_by
             ).require()
             row.review_afterwards = ReviewAfterwards.REVIEWED
-            await announce(session, Topic.REQUESTS, request_id)
+            announce(session, Topic.REQUESTS, request_id)
             await add_event(
                 session,
                 actor=by.label,

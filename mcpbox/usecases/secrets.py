@@ -130,7 +130,7 @@ class Secrets:
             row.set_by = by.label
             row.set_at = utc_now()
             await session.flush()
-            await announce(session, Topic.CATALOG, server_id)
+            announce(session, Topic.CATALOG, server_id)
             await add_event(
                 session,
                 actor=by.label,
@@ -160,7 +160,7 @@ class Secrets:
                 )
             )
             await session.delete(row)
-            await announce(session, Topic.CATALOG, server_id)
+            announce(session, Topic.CATALOG, server_id)
             await add_event(
                 session,
                 actor=by.label,

@@ -65,7 +65,7 @@ class Servers:
             async with transaction(self._sessions) as session:
                 session.add(row)
                 await session.flush()
-                await announce(session, Topic.CATALOG, row.id)
+                announce(session, Topic.CATALOG, row.id)
                 await add_event(
                     session,
                     actor=by.label,
@@ -151,7 +151,7 @@ class Servers:
             if row.isolation != mode:
                 before, row.isolation = row.isolation, mode
                 row.updated_at = utc_now()
-                await announce(session, Topic.CATALOG, server_id)
+                announce(session, Topic.CATALOG, server_id)
                 await add_event(
                     session,
                     actor=by.label,
@@ -173,7 +173,7 @@ async def _record(
     session: AsyncSession, by: Principal, row: ServerRow, action: Action, reason: str
 ) -> None:
     row.updated_at = utc_now()
-    await announce(session, Topic.CATALOG, row.id)
+    announce(session, Topic.CATALOG, row.id)
     await add_event(
         session,
         actor=by.label,

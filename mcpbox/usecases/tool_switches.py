@@ -129,7 +129,7 @@ async def _record(
     facts: dict[str, Any] | None = None,
 ) -> None:
     row.updated_at = utc_now()
-    await announce(session, Topic.CATALOG, row.id)
+    announce(session, Topic.CATALOG, row.id)
     await add_event(
         session,
         actor=by.label,

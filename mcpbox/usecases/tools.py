@@ -185,7 +185,7 @@ class Tools:
                 .where(ReleaseRow.tool_id == tool_id, ReleaseRow.active_to.is_(None))
                 .values(active_to=now)
             )
-            await announce(session, Topic.CATALOG, tool_id)
+            announce(session, Topic.CATALOG, tool_id)
             await add_event(
                 session,
                 actor=by.label,

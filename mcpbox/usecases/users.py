@@ -97,7 +97,7 @@ class Users:
             if row.active:
                 row.active = False
                 await people.end_sessions(session, row.id, utc_now())
-                await announce(session, Topic.CLIENTS)
+                announce(session, Topic.CLIENTS)
                 await _tell(session, by, Action.USER_DEACTIVATED, row)
             return people.user_of(row)
 
@@ -107,7 +107,7 @@ class Users:
             row = await _changeable(session, by, username, active=True)
             if not row.active:
                 row.active = True
-                await announce(session, Topic.CLIENTS)
+                announce(session, Topic.CLIENTS)
                 await _tell(session, by, Action.USER_ACTIVATED, row)
             return people.user_of(row)
 
@@ -175,7 +175,7 @@ async def _changeable(
 async def _tell(
     session: AsyncSession, by: Principal, action: Action, row: UserRow, detail: str = ""
 ) -> None:
-    await announce(session, Topic.PEOPLE, row.id)
+    announce(session, Topic.PEOPLE, row.id)
     await add_event(
         session,
         actor=by.label,

@@ -162,7 +162,7 @@ async def test_those_of_low_risk_are_approved_together_without_what_was_left_out
         boxes = page.get_by_role("dialog").get_by_role("checkbox")
         await expect(boxes.first).to_be_visible()
         for index in range(await boxes.count()):
-            if one.callable_name not in await boxes.nth(index).inner_text():
+            if one.callable_name in await boxes.nth(index).inner_text():
                 await boxes.nth(index).click()
         await page.get_by_role("dialog").get_by_role("button", name="Approve").click()
         await expect(page.get_by_text("1 request approved")).to_be_visible(timeout=APPLIED_MS)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,17 @@ async def test_an_admin_changes_it_in_the_panel_after_trying_it(
         await page.get_by_role("textbox", name="Reason").fill("It meets nobody.")
         await page.get_by_role("button", name="Add", exact=True).click()
         await expect(page.get_by_role("table", name="Rules")).to_contain_text("nowhere")
-        await expect(page.get_by_text("Changed: rules that approve, security")).to_be_visible()
+        await page.get_by_role("button", name="Add an override").click()
+        dialog = page.get_by_role("dialog", name="Add an override")
+        await dialog.get_by_role("textbox", name="Name", exact=True).fill("nobody")
+        await dialog.get_by_role("textbox", name="Servers").fill("no-such-server")
+        await dialog.get_by_role("textbox", name="Hours on probation").fill("0")
+        await dialog.get_by_role("button", name="Add", exact=True).click()
+        await expect(dialog.get_by_text("probation: Input should be greater")).to_be_visible()
+        await dialog.get_by_role("textbox", name="Hours on probation").fill("12")
+        await dialog.get_by_role("button", name="Add", exact=True).click()
+        await expect(page.get_by_role("table", name="Overrides")).to_contain_text("for 12 hours")
+        await expect(page.get_by_text(re.compile("Changed: .*rules that approve"))).to_be_visible()
 
         await page.get_by_role("button", name="Try on past decisions").click()
         await expect(page.get_by_label("Dry run")).to_be_visible()
@@ -133,6 +144,8 @@ async def test_an_admin_changes_it_in_the_panel_after_trying_it(
     now = (await reviewer.api.get(PATH)).json()
     assert now["reason"] == "Tried in the panel."
     assert now["policy"]["settings"]["log_retention_days"] == 365
+    [override] = now["policy"]["overrides"]
+    assert override["probation"]["hours"] == 12
     assert (await changed(reviewer.api, **before["policy"])).status_code == 200
 
 

@@ -37,15 +37,19 @@ def replayer(workflow_class: type = ChangeRequestWorkflow) -> Replayer:
 def test_every_way_a_request_can_end_is_recorded() -> None:
     assert {path.stem for path in HISTORIES} >= {
         "applied",
+        "applied_at_the_second_try",
         "applied_by_signal",
         "apply_failed",
         "bundle_applied",
         "denied",
         "expired",
+        "goes_on_anew",
         "grant_ended",
         "host_granted",
+        "lapsed",
         "malformed_signals",
         "module_granted",
+        "reminded_and_escalated",
         "restored",
         "rolled_back",
         "secret_bound",
@@ -54,6 +58,7 @@ def test_every_way_a_request_can_end_is_recorded() -> None:
         "revised_and_applied",
         "superseded_after_changes_requested",
         "vetoed",
+        "went_on_anew",
         "withdrawn",
     }
 

@@ -37,10 +37,10 @@ async def _ask(requests: Sequence[RequestSummary]) -> list[RequestSummary] | Non
                 icon("shield-check")
             with box("grow"):
                 text(_TITLE, tag="h2")
-                text("All are of low risk. Leave out what you have not read.", "muted", "p")
+                text("All are of low risk. Tick those that you have read.", "muted", "p")
         with box("sheet-body"), box("grants"):
             boxes = [
-                (one, ui.checkbox(f"{one.title}  {change_of(one)}", value=True).props("dense"))
+                (one, ui.checkbox(f"{one.title}  {change_of(one)}").props("dense"))
                 for one in requests
             ]
         with box("sheet-foot"):

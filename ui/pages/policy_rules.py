@@ -191,6 +191,9 @@ async def _ask_override() -> Override | None:
                 ttl = _field("Expires after", "as it is", "override-ttl")
             roles = _several("Decided by", ROLES)
             separation = _one("Who may not decide", SEPARATIONS)
+            with box("two"):
+                hours = _field("Hours on probation", "as it is", "override-hours")
+                calls = _field("Calls on probation", "as it is", "override-calls")
         said = text("", "form-error", "p")
 
         def submit() -> None:
@@ -203,12 +206,18 @@ async def _ask_override() -> Override | None:
                 "ttl": read_span(ttl.value) or ttl.value if ttl.value else None,
                 "roles": roles.value or None,
                 "separation": separation.value,
+                "probation": _limits(hours=hours.value, calls=calls.value),
             }
             if override := _made(Override, given, said):
                 dialog.submit(override)
 
         _sheet_foot(dialog, "Add", submit)
     return await _answer(dialog)
+
+
+def _limits(**given: str | None) -> dict[str, str] | None:
+    """``None``: no limit is given, which leaves the probation as it is."""
+    return {name: text.strip() for name, text in given.items() if text and text.strip()} or None
 
 
 def _made(model: type[Model], given: dict[str, Any], said: TextElement) -> Model | None:

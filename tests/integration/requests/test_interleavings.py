@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from itertools import permutations
 from typing import Literal
 from uuid import uuid4
@@ -101,11 +102,16 @@ class Race:
         decided = found.state in (State.APPLIED, State.DENIED)
         assert len(found.decisions) == decided, told
         assert await grants_of(self.office, self.request) == (found.state is State.APPLIED), told
-        outcome = await outcome_of(self.office, self.request)
-        assert (outcome.state, outcome.state_reason) == (found.state, found.state_reason), told
+        outcome = await eventually(partial(self._same, found))
         if found.state.terminal:
             result = await self.office.workflow(self.request).result()
             assert Outcome.model_validate(result) == outcome
+
+    async def _same(self, found: RequestDetail) -> Outcome | None:
+        """The workflow learns a moment later what it had written."""
+        outcome = await outcome_of(self.office, self.request)
+        same = (outcome.state, outcome.state_reason) == (found.state, found.state_reason)
+        return outcome if same else None
 
     async def _settled(self) -> RequestDetail:
         """When nothing is on its way any more."""

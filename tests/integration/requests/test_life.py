@@ -19,6 +19,7 @@ from mcpbox.domain.requests import State
 from mcpbox.domain.subjects import Kind
 from mcpbox.domain.tools import ToolDetail
 from mcpbox.sandbox_client import SandboxClient
+from mcpbox.store import requests
 from mcpbox.store.grants import granted
 from mcpbox.store.tables.grants import GrantRow
 from mcpbox.store.tables.releases import ReleaseRow
@@ -241,17 +242,14 @@ async def test_applying_twice_releases_once(office: Office) -> None:
     """A worker that died after the commit does it again."""
     request = await office.asked()
     await office.decide(request)
-    workflow = office.workflow(request)
-    history = await workflow.fetch_history()
-    given = next(
-        event.activity_task_scheduled_event_attributes
-        for event in history.events
-        if event.activity_task_scheduled_event_attributes.activity_type.name == "apply_publish"
-    )
-    [arguments] = await office.env.client.data_converter.decode(given.input.payloads)
+    async with office.database.sessions.begin() as session:
+        row = await requests.get_request_row(session, request.id)
+        given = ApplyRequest(
+            request_id=request.id, subject=requests.subject_in(row), digest=request.digest
+        )
 
     releasing = ReleasedVersions(office.database.sessions, SIGNER, office.sandbox)
-    await releasing.apply_publish(ApplyRequest.model_validate(arguments))
+    await releasing.apply_publish(given)
 
     async with office.database.sessions.begin() as session:
         count = await session.scalar(

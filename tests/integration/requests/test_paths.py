@@ -5,24 +5,39 @@ import re
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any, cast
 from uuid import uuid4
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import update
 from temporalio.client import WorkflowHistory
 
+from mcpbox.domain.audit import Action
 from mcpbox.domain.base import PageRequest, utc_now
 from mcpbox.domain.decisions import Channel
 from mcpbox.domain.hosts import HostAccess
 from mcpbox.domain.modules import Requirement
 from mcpbox.domain.requests import RequestSummary, State
+from mcpbox.domain.review import Requirements
+from mcpbox.domain.review_policy import ReviewPolicy
 from mcpbox.domain.verdicts import Verdict
+from mcpbox.sandbox_client import SandboxClient
 from mcpbox.store.tables.releases import ReleaseRow
 from mcpbox.store.tables.tools import VersionRow
 from mcpbox.temporal import Message
-from tests.integration.requests.conftest import ADA, ANA, AUTHOR, Office, a_decision
+from tests.integration.requests import hosts_asked, test_timers
+from tests.integration.requests.conftest import ADA, ANA, AUTHOR, VIC, Office, a_decision
+from tests.integration.requests.shifts import own_queue, shift
+from tests.integration.requests.test_crash_points import Mortal, host_grant, module_grant
+from tests.integration.requests.test_growth import runs_of
+from tests.integration.requests.test_policy import policy_in_force
+from tests.integration.requests.test_timers import DAY
 from tests.replay.test_histories import replayer
+from tests.reviewing import eventually
+from workflows.request_state import ROUNDS_PER_RUN
 
 DIRECTORY = Path(__file__).parents[2] / "replay" / "histories"
 _PROCESS = re.compile(r"\d+@[\w.-]+")
@@ -200,6 +215,52 @@ async def restored(office: Office) -> RequestSummary:
     return request
 
 
+async def reminded_and_escalated(office: Office) -> RequestSummary:
+    request = await test_timers.asked(
+        office, reminders=(DAY,), escalate_after=2 * DAY, escalate_to=(VIC.name,)
+    )
+    await policy_in_force(office, ReviewPolicy())
+    for action in (Action.REQUEST_REMINDED, Action.REQUEST_ESCALATED):
+        await test_timers.passes(office, request, DAY + test_timers.MOMENT)
+        await eventually(partial(_is_told, office, request, action))
+    await office.decide(request, by=VIC)
+    return request
+
+
+async def _is_told(office: Office, request: RequestSummary, action: Action) -> bool:
+    return any(action == told for told, _ in await test_timers.events(office, request))
+
+
+async def applied_at_the_second_try(office: Office) -> RequestSummary:
+    """What a workflow task could not do at once is done patiently."""
+    mortal = Mortal(office.database.sessions)
+    with pytest.MonkeyPatch.context() as patch:
+        async with shift(office, own_queue(patch), sessions=cast("Any", mortal)):
+            request = await office.when(await host_grant(office), State.AWAITING_DECISION)
+            mortal.dies_at(2, "before")
+            await office.decide(request)
+    assert not mortal.lived()
+    return request
+
+
+async def lapsed(office: Office) -> RequestSummary:
+    """As an approval does whose packages cannot be installed for the whole of its window."""
+    office.index.add("shout", files={"shout.py": "def shout(text): return text.upper()\n"})
+    nowhere = SandboxClient(
+        url="http://sandbox", api_key=SecretStr("k" * 32), socket="/nowhere/sandbox.sock"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mcpbox.domain.review_policy._SHORTEST", timedelta(0))
+        window = Requirements(execution_window=timedelta(seconds=2))
+        await policy_in_force(office, ReviewPolicy(requirements=window))
+        async with shift(office, own_queue(patch), sandbox=nowhere):
+            request = await office.when(await module_grant(office), State.AWAITING_DECISION)
+            await office.decide(request)
+        await policy_in_force(office, ReviewPolicy())
+    await nowhere.aclose()
+    return request
+
+
 PATHS: list[Callable[[Office], Awaitable[RequestSummary]]] = [
     applied,
     applied_by_signal,
@@ -208,9 +269,12 @@ PATHS: list[Callable[[Office], Awaitable[RequestSummary]]] = [
     cancelled,
     denied,
     expired,
+    applied_at_the_second_try,
     host_granted,
+    lapsed,
     malformed_signals,
     module_granted,
+    reminded_and_escalated,
     restored,
     rolled_back,
     secret_bound,
@@ -235,6 +299,22 @@ async def test_every_path_replays_to_the_same_commands(
     await replayer().replay_workflow(history)
     if record:
         keep(path.__name__, history)
+
+
+async def test_every_run_of_a_request_that_goes_on_anew_replays_to_the_same_commands(
+    office: Office, *, record: bool
+) -> None:
+    request = await hosts_asked.asked(office, await hosts_asked.a_server(office))
+    for number in range(2, ROUNDS_PER_RUN + 2):
+        await hosts_asked.revised(office, request, number)
+        await office.when(request, State.AWAITING_DECISION)
+    await office.decide(await office.requests.get(request.id))
+    last, first = await runs_of(office, request)
+
+    for name, history in (("goes_on_anew", first), ("went_on_anew", last)):
+        await replayer().replay_workflow(history)
+        if record:
+            keep(name, history)
 
 
 async def test_the_timer_of_a_grant_replays_to_the_same_commands(

@@ -5,22 +5,31 @@ import asyncio
 from sqlalchemy import select
 
 from mcpbox.domain.audit import Action
-from mcpbox.store.audit import GENESIS, add_event, hash_of, history_of
+from mcpbox.domain.audit_chain import GENESIS, event_hash
+from mcpbox.store.audit import add_event, history_of
 from mcpbox.store.session import transaction
 from mcpbox.store.tables.audit import AuditRow
 from tests.integration.conftest import Database
 
 
-async def write(database: Database, subject: str, number: int) -> None:
+async def write(database: Database, subject: str, number: int, *, events: int = 1) -> None:
+    """So many events in one transaction."""
     async with transaction(database.sessions) as session:
-        await add_event(
-            session,
-            actor="person:ana",
-            action=Action.TOOL_UPDATED,
-            subject=subject,
-            detail=f"change {number}",
-            facts={"number": number},
-        )
+        for _ in range(events):
+            await add_event(
+                session,
+                actor="person:ana",
+                action=Action.TOOL_UPDATED,
+                subject=subject,
+                detail=f"change {number}",
+                facts={"number": number},
+            )
+
+
+def hash_of(row: AuditRow) -> str:
+    return event_hash(
+        row.previous_hash, row.at, row.actor, row.action, row.subject, row.detail, row.facts
+    )
 
 
 async def chain(database: Database) -> list[AuditRow]:
@@ -29,9 +38,10 @@ async def chain(database: Database) -> list[AuditRow]:
 
 
 async def test_events_written_at_once_still_make_one_unbroken_chain(database: Database) -> None:
-    await asyncio.gather(*(write(database, "tool:1", number) for number in range(12)))
+    await asyncio.gather(*(write(database, "tool:1", n, events=1 + n % 3) for n in range(12)))
 
     rows = await chain(database)
+    assert len(rows) == 24
     assert [row.previous_hash for row in rows] == [GENESIS, *(row.hash for row in rows[:-1])]
     assert all(hash_of(row) == row.hash for row in rows)
 

@@ -1,0 +1,71 @@
+"""How a workflow has something done: within its own task where that is quick, else patiently."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any, NamedTuple, TypeVar
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError
+
+from workflows.kinds import STORE_TIMEOUT
+
+Given = TypeVar("Given")
+Answer = TypeVar("Answer")
+Doing = Callable[[Any, Given], Awaitable[Answer]]
+"""A method of one of the classes in :mod:`workflows.contracts`."""
+
+STORE_RETRY = RetryPolicy(
+    initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=5)
+)
+"""Without end: Postgres comes back, and nothing that was decided may be lost."""
+_AT_ONCE = timedelta(seconds=5)
+"""Well within a workflow task, which has ten."""
+_HEARTBEAT = timedelta(seconds=10)
+
+
+class Patience(NamedTuple):
+    each_try: timedelta = STORE_TIMEOUT
+    in_all: timedelta | None = None
+    """Without end where there is none."""
+    retry: RetryPolicy = STORE_RETRY
+
+
+ENDLESS = Patience()
+
+
+async def patiently(
+    doing: Doing[Given, Answer], given: Given, patience: Patience = ENDLESS, *, summary: str = ""
+) -> Answer:
+    """Raises: ActivityError: it fails for good, or for too long."""
+    return await workflow.execute_activity_method(
+        doing,
+        given,
+        start_to_close_timeout=patience.each_try,
+        schedule_to_close_timeout=patience.in_all,
+        heartbeat_timeout=_HEARTBEAT,
+        retry_policy=patience.retry,
+        summary=summary or None,
+    )
+
+
+async def at_once(doing: Doing[Given, Answer], given: Given) -> Answer:
+    """One try of a single transaction, which spares a way through the server and back.
+
+    Only for what the history leads to already: what the workflow task has received, such as a
+    decision, is lost with it, and what was written because of that would stay. See ADR 0032.
+
+    Raises: FailureError: the cause itself, which no :class:`ActivityError` goes around here.
+    """
+    return await workflow.execute_local_activity_method(
+        doing,
+        given,
+        start_to_close_timeout=_AT_ONCE,
+        retry_policy=RetryPolicy(maximum_attempts=1),
+    )
+
+
+def final_cause(error: FailureError) -> ApplicationError | None:
+    """Why trying again would change nothing; ``None``: it might."""
+    cause = error.cause if isinstance(error, ActivityError) else error
+    return cause if isinstance(cause, ApplicationError) and cause.non_retryable else None
