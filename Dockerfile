@@ -11,10 +11,11 @@ RUN python3 -m venv /opt/mcpbox \
 ENV UV_NO_CACHE=1 UV_SYSTEM_CERTS=true UV_COMPILE_BYTECODE=1
 
 # The lock covers the extras and the tools as well. As constraints it pins and hashes exactly what
-# the product itself asks for: without embedded servers, browser or development tools.
+# the product itself asks for, and what sends traces: without embedded servers, browser or
+# development tools.
 COPY pyproject.toml ./
 RUN /opt/uv/bin/uv pip install --python /opt/mcpbox/bin/python \
-    --require-hashes --constraint requirements.lock --requirement pyproject.toml
+    --require-hashes --constraint requirements.lock --requirement pyproject.toml --extra otel
 
 COPY . .
 RUN /opt/uv/bin/uv pip install --python /opt/mcpbox/bin/python --no-deps .

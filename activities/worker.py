@@ -34,7 +34,7 @@ from activities.retention import Retention, ensure_retention
 from activities.rounds import StoredRounds
 from activities.schedules import ensure_schedules
 from activities.secrets import BoundSecrets
-from mcpbox import logs
+from mcpbox import logs, tracing
 from mcpbox.anchors import AnchorExport, AnchorSigner
 from mcpbox.receipts import ReceiptSigner
 from mcpbox.sandbox_client import SandboxClient
@@ -70,6 +70,7 @@ log = structlog.get_logger()
 def main() -> None:
     settings = Settings()
     logs.configure("worker", settings.log_level)
+    tracing.configure("worker")
     with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:  # uvloop, if installed
         runner.run(serve(settings))
 
@@ -118,6 +119,7 @@ async def serve(settings: Settings) -> None:
     finally:
         await sandbox.aclose()
         await settle()
+        await tracing.close()
 
 
 def activities_on(

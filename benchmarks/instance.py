@@ -43,7 +43,10 @@ class Installation:
         self.command("down")
 
     def new_client(self) -> str:
-        """The token of a client that may write and call tools."""
+        """The token of a client that may write and call tools, as quickly as it can."""
+        limits = ("mcp", "user", "tool")
+        lifted = [f"--setting={name}_rate_limit_rpm=1000000" for name in limits]
+        self.command("policy", "set", *lifted, "--reason", "What is measured is not the limit.")
         made = self.command("clients", "create", "bench", "--scopes", "author,call", "--json")
         return json.loads(made)["token"]
 

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from api.app import PREFIX, build_api
 from api.deps import PANEL_ADDRESS, CodecServer, Parts
-from mcpbox import logs
+from mcpbox import logs, tracing
 from mcpbox.anchors import AnchorSigner
 from mcpbox.crypto import derive
 from mcpbox.payloads import EncryptingCodec
@@ -49,6 +49,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 def main() -> None:
     settings = Settings()
     logs.configure("admin", settings.log_level)
+    tracing.configure("admin")
     uvicorn.run(
         build_admin(settings),
         host=settings.bind_host,
@@ -154,5 +155,6 @@ def _alongside(
                 await listening
             await parts.sandbox.aclose()
             await settle()
+            await tracing.close()
 
     return lifespan

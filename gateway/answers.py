@@ -31,6 +31,12 @@ _CODES: Sequence[tuple[type[DomainError], str]] = (
 )
 """A subclass stands before its base."""
 
+ANSWER_MAX_BYTES = 1_000_000
+REPEATED_MAX_CHARS = 200_000
+"""What is longer is sent as text alone, without structured content that says the same."""
+_SURELY_SMALL_CHARS = 50_000
+"""With its repetition, and all of it escaped, still below the limit."""
+
 
 def answered(output: BaseModel) -> CallToolResult:
     """The text says the same as the structured content: not every client shows the latter."""
@@ -55,6 +61,32 @@ def failure(code: str, message: str, **details: Any) -> CallToolResult:
         structured_content={"error": {"code": code, "message": message, **told}},
         is_error=True,
     )
+
+
+def within_limit(result: CallToolResult) -> CallToolResult:
+    """The result, or an error in its place when clients could not take it.
+
+    They give up a message of more than a mebibyte, and the model would learn nothing of it.
+    """
+    if _is_surely_small(result):
+        return result
+    size = len(result.model_dump_json(by_alias=True, exclude_none=True).encode())
+    if size <= ANSWER_MAX_BYTES:
+        return result
+    return failure(
+        "too_large",
+        f"The answer is {size} bytes long, and clients take {ANSWER_MAX_BYTES} at most. Ask for "
+        "less: fewer rows, a page at a time, or a summary.",
+    )
+
+
+def _is_surely_small(result: CallToolResult) -> bool:
+    """One text, and what repeats it: measuring costs as much as sending."""
+    match result.content:
+        case [TextContent(text=text)]:
+            return len(text) <= _SURELY_SMALL_CHARS
+        case _:
+            return False
 
 
 def crashed(reference: str) -> CallToolResult:

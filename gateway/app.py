@@ -1,4 +1,4 @@
-"""Composition of the gateway process: MCP in its views, ``/health``, and nothing else."""
+"""Composition of the gateway process: MCP in its views, ``/health`` and ``/metrics``, no more."""
 
 import asyncio
 import logging
@@ -27,14 +27,17 @@ from gateway.endpoint import LINE_KEY, MAX_BODY_BYTES, McpEndpoint, security_for
 from gateway.execution_log import ExecutionLog
 from gateway.health import Health
 from gateway.line import Line
+from gateway.metrics import CallMetrics, GatewayMetrics
 from gateway.news import RequestNews
 from gateway.parts import Parts, parts_of
+from gateway.rates import Rates
 from gateway.resources import uri_of
 from gateway.security import SettingsInForce
 from gateway.server import Context, McpFace
 from gateway.views import routes_to
-from mcpbox import logs
+from mcpbox import logs, tracing
 from mcpbox.domain.errors import Unavailable
+from mcpbox.domain.review_policy import SecuritySettings
 from mcpbox.settings import Settings
 from mcpbox.store.changes import Topic
 from mcpbox.temporal import settle
@@ -54,16 +57,24 @@ class Gateway:
 
     def __init__(self, parts: Parts) -> None:
         self._sandbox = parts.sandbox
+        self._breaker = parts.breaker
+        self._metrics_token = parts.metrics_token
         self.announcer = Announcer()
         self._development = parts.use_cases.development
         self._narrowed = anyio.Event()
         self._executions = ExecutionLog(parts.write_executions)
         self.catalog = Catalog(parts.load_callables, self._lost_at, self._reloaded)
         self._settings = SettingsInForce(parts.load_settings, self.announcer.changed)
+        self._turns = parts.turns
+        self._call_metrics = CallMetrics()
+        self._rates = Rates(lambda: self.settings)
         self._calls = Calls(
             self.catalog,
             parts.sandbox,
             self._executions,
+            self._rates,
+            self._turns,
+            self._call_metrics,
             redactor=lambda: self._settings.redactor,
         )
         self._news = RequestNews()
@@ -75,7 +86,7 @@ class Gateway:
             calls=self._calls,
             announcer=self.announcer,
             version=version("mcpbox"),
-            settings=lambda: self._settings.current,
+            settings=lambda: self.settings,
             news=self._news,
         )
         security = security_for(parts.public_hosts)
@@ -86,11 +97,16 @@ class Gateway:
             max_sessions=MAX_SESSIONS,
             max_request_body_size=MAX_BODY_BYTES,
         )
-        self._endpoint = McpEndpoint(self._manager, self._clients, security)
+        self._endpoint = McpEndpoint(self._manager, self._clients, security, self._rates)
         self._changes = parts.listen(self._changed, self._connected)
         self.crashed = False
         """One of the tasks beside the requests ended: nothing here is up to date any more."""
         self.app = self._build_app()
+
+    @property
+    def settings(self) -> SecuritySettings:
+        """In force now."""
+        return self._settings.current
 
     def drain(self) -> None:
         """Begin to stop: no new requests, streams end, calls in flight may finish."""
@@ -106,12 +122,26 @@ class Gateway:
             self._executions,
             self.announcer,
             self._sandbox,
+            self._breaker,
+            self._turns,
             self._lost_at,
+        )
+        metrics = GatewayMetrics(
+            self._call_metrics,
+            self._rates,
+            self._turns,
+            self._breaker,
+            self.catalog,
+            self.announcer,
+            self._executions,
+            self._lost_at,
+            self._metrics_token,
         )
         app = Starlette(
             routes=[
                 *routes_to(self._endpoint),
                 Route("/health", health.answer, methods=["GET"]),
+                Route("/metrics", metrics.answer, methods=["GET"]),
             ],
             exception_handlers={HTTPException: _not_here},
             lifespan=self._lifespan,
@@ -132,6 +162,7 @@ class Gateway:
                 self.announcer.run,
                 self._executions.run,
                 self._end_trials,
+                self._probe_sandbox,
             ):
                 beside.start_soon(task)
             async with self._manager.run():
@@ -141,7 +172,9 @@ class Gateway:
                 finally:
                     self.crashed = beside.cancel_scope.cancel_called
             with anyio.CancelScope(shield=True):
-                await self._executions.close()
+                async with anyio.create_task_group() as ending:
+                    ending.start_soon(self._executions.close)
+                    ending.start_soon(tracing.close)
                 await settle()
             beside.cancel_scope.cancel()
 
@@ -182,6 +215,9 @@ class Gateway:
                 await anyio.sleep(_RETRY_S)
                 self._narrowed.set()
 
+    async def _probe_sandbox(self) -> None:
+        await self._breaker.run(self._sandbox.health)
+
     def _lost_at(self) -> float | None:
         return self._changes.lost_at
 
@@ -210,6 +246,7 @@ def main() -> None:
     settings = Settings()
     parts = parts_of(settings)
     logs.configure("gateway", settings.log_level)
+    tracing.configure("gateway")
     # One line per session and request, with the session's id in it.
     logging.getLogger("mcp").setLevel(logging.WARNING)
     gateway = Gateway(parts)

@@ -2,21 +2,26 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import anyio
 from mcp_types import CallToolResult, TextContent
+from opentelemetry.trace import get_current_span
 from pydantic_core import from_json, to_json
 
-from gateway.answers import failed, failure
+from gateway.answers import REPEATED_MAX_CHARS, failed, failure
 from gateway.catalog import Catalog
 from gateway.execution_log import ExecutionLog
 from gateway.line import Line
+from gateway.metrics import CallMetrics
+from gateway.rates import Rates
 from gateway.released import ReleasedTool
+from gateway.turns import Turns
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.errors import DomainError, NotFound, Refused, TooManyAttempts, Unavailable
 from mcpbox.domain.executions import Execution, ExecutionOutcome, Origin
@@ -26,6 +31,7 @@ from mcpbox.policies.call import may_call
 from mcpbox.policies.egress import Seen, undeclared
 from mcpbox.policies.redaction import Redactor
 from mcpbox.sandbox_client import OnOutput, SandboxClient
+from mcpbox.tracing import Attribute
 from mcpbox.usecases.outputs import RedactedOutput, cut_from
 from sandbox.contract import RunError, RunResult
 
@@ -59,6 +65,9 @@ class Calls:
         catalog: Catalog,
         sandbox: SandboxClient,
         executions: ExecutionLog,
+        rates: Rates,
+        turns: Turns,
+        metrics: CallMetrics,
         *,
         clock: Callable[[], float] = time.perf_counter,
         redactor: Callable[[], Redactor | None] = Redactor,
@@ -67,6 +76,9 @@ class Calls:
         self._catalog = catalog
         self._sandbox = sandbox
         self._executions = executions
+        self._rates = rates
+        self._turns = turns
+        self._metrics = metrics
         self._clock = clock
         self._redactor = redactor
         self._flights: set[_Flight] = set()
@@ -74,6 +86,14 @@ class Calls:
     @property
     def in_flight(self) -> int:
         return len(self._flights)
+
+    @asynccontextmanager
+    async def turn(self, line: Line) -> AsyncGenerator[None]:
+        """A place among the calls that run. Raises: TooManyAttempts."""
+        came_at = self._clock()
+        async with self._turns.turn(line.principal.label):
+            self._metrics.waited(self._clock() - came_at)
+            yield
 
     async def call(
         self, line: Line, name: str, arguments: dict[str, Any], on_output: OnOutput | None = None
@@ -88,6 +108,7 @@ class Calls:
             tool = self._found(name)
             (may_call(tool.tool, line.principal, record.started_at) and tool.ruling).require()
             tool.require_valid(arguments)
+            self._rates.take_call(tool.tool.version.tool_id, name)
         except NotFound:
             raise
         except DomainError as error:
@@ -122,6 +143,7 @@ class Calls:
         record: "_Record",
         on_output: OnOutput | None,
     ) -> CallToolResult:
+        _mark(tool, line)
         redactor = self._redactor()
         if redactor is not None and tool.secrets:
             values = (secret.value.get_secret_value() for secret in tool.secrets.values())
@@ -133,26 +155,28 @@ class Calls:
         run: RunResult | None = None
         try:
             with flight.scope, line.on_hang_up(flight.scope.cancel):
-                run = await self._sandbox.run(
-                    tool.bundle, arguments, on_output=on_output, secrets=tool.secrets
-                )
+                async with self.turn(line):
+                    await self._catalog.require_trusted()  # it may have waited long
+                    run = await self._sandbox.run(
+                        tool.bundle, arguments, on_output=on_output, secrets=tool.secrets
+                    )
         except Refused as error:
-            self._executions.add(record.of(tool, ExecutionOutcome.REFUSED, error=str(error)))
+            self._log(record.of(tool, ExecutionOutcome.REFUSED, error=str(error)))
             return failed(error)
         except (Unavailable, TooManyAttempts) as error:
-            self._executions.add(record.of(tool, ExecutionOutcome.UNAVAILABLE, error=str(error)))
+            self._log(record.of(tool, ExecutionOutcome.UNAVAILABLE, error=str(error)))
             return failed(error)
         except BaseException as error:
             cancelled = isinstance(error, anyio.get_cancelled_exc_class())
             why = _WENT_AWAY if cancelled else "Internal error of the gateway."
-            self._executions.add(record.of(tool, ExecutionOutcome.ERROR, error=why))
+            self._log(record.of(tool, ExecutionOutcome.ERROR, error=why))
             raise
         finally:
             self._flights.discard(flight)
         if run is None:
             error = flight.refusal or Refused(_WENT_AWAY)
             outcome = ExecutionOutcome.REFUSED if flight.refusal else ExecutionOutcome.ERROR
-            self._executions.add(record.of(tool, outcome, error=str(error)))
+            self._log(record.of(tool, outcome, error=str(error)))
             return failed(error)
         if isinstance(on_output, RedactedOutput):
             await on_output.flush()
@@ -170,11 +194,11 @@ class Calls:
             stdout=run.stdout,
             tried=_undeclared(tool, run),
         )
-        self._executions.add(execution)
+        self._log(execution)
         if run.ok:
             answer = CallToolResult(
                 content=[TextContent(text=text)],
-                structured_content=value if isinstance(value, dict) else {"result": value},
+                structured_content=_structured(text, value),
             )
         else:
             kind = run.error.kind.value if run.error else "crashed"
@@ -182,12 +206,19 @@ class Calls:
         told = {"id": str(execution.id), "stdout": run.stdout, "duration_ms": run.duration_ms}
         return answer.model_copy(update={"meta": {META_KEY: told}})
 
+    def _log(self, execution: Execution) -> None:
+        get_current_span().set_attributes(
+            {Attribute.EXECUTION: str(execution.id), Attribute.OUTCOME: execution.outcome}
+        )
+        self._metrics.ended(execution)
+        self._executions.add(execution)
+
     def _log_refusal(self, record: "_Record", name: str, error: DomainError) -> None:
         tool = self._catalog.find(name)
         if tool is not None:
             unavailable = isinstance(error, Unavailable)
             outcome = ExecutionOutcome.UNAVAILABLE if unavailable else ExecutionOutcome.REFUSED
-            self._executions.add(record.of(tool, outcome, error=str(error)))
+            self._log(record.of(tool, outcome, error=str(error)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +259,36 @@ class _Record:
             duration_ms=round((self.clock() - self.started) * 1000, 3),
             started_at=self.started_at,
         )
+
+
+def _mark(tool: ReleasedTool, line: Line) -> None:
+    """The span of the call, where there is one, with the way back to its approval."""
+    span = get_current_span()
+    if not span.is_recording():
+        return
+    version, origin = tool.tool.version, tool.tool.origin
+    span.set_attributes(
+        {
+            Attribute.TOOL: tool.name,
+            Attribute.TOOL_VERSION: version.number,
+            Attribute.DIGEST: version.digest,
+            Attribute.CALLER: line.principal.label,
+        }
+    )
+    if origin is not None:
+        span.set_attributes(
+            {
+                Attribute.RELEASE: str(origin.release_id),
+                Attribute.REQUEST: str(origin.request_id),
+                Attribute.WORKFLOW: origin.workflow_id,
+            }
+        )
+
+
+def _structured(text: str, value: Any) -> dict[str, Any] | None:
+    if len(text) > REPEATED_MAX_CHARS:
+        return None
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {"result": value}
 
 
 def _undeclared(tool: ReleasedTool, run: RunResult) -> tuple[str, ...]:

@@ -17,8 +17,10 @@ from starlette.types import Message, Receive, Scope, Send
 
 from gateway.clients import KnownClients, principal_of
 from gateway.line import Line
+from gateway.rates import Rates
+from gateway.refusals import too_fast
 from gateway.views import view_at
-from mcpbox.domain.errors import DomainError, Unauthenticated, Unavailable
+from mcpbox.domain.errors import DomainError, RateExceeded, Unauthenticated, Unavailable
 from mcpbox.domain.people import Client
 from mcpbox.policies.editing import is_remote
 
@@ -74,9 +76,11 @@ class McpEndpoint:
         manager: StreamableHTTPSessionManager,
         clients: KnownClients,
         security: TransportSecuritySettings,
+        rates: Rates,
     ) -> None:
         self._manager = manager
         self._clients = clients
+        self._rates = rates
         self._security = TransportSecurityMiddleware(security)
         self._exchanges: set[_Exchange] = set()
         self._recheck = anyio.Event()
@@ -91,6 +95,11 @@ class McpEndpoint:
         try:
             token = _bearer_token(request)
             client = await self._clients.identify(token)
+            if request.method != "DELETE":  # whoever ends a session asks for nothing more
+                self._rates.take_request(client)
+        except RateExceeded as error:
+            await (await too_fast(request, error))(scope, receive, send)
+            return
         except DomainError as error:
             await _problem(error)(scope, receive, send)
             return

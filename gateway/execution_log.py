@@ -42,6 +42,7 @@ class ExecutionLog:
         self._waiting: deque[Execution] = deque()
         self._arrived = anyio.Event()
         self._full = anyio.Event()
+        self._flushing = anyio.Lock()
         self.dropped = 0
 
     @property
@@ -72,12 +73,13 @@ class ExecutionLog:
 
     async def flush(self) -> None:
         """Raises: Unavailable: what was not written is kept."""
-        while self._waiting:
-            batch = [self._waiting[n] for n in range(min(BATCH_ROWS, len(self._waiting)))]
-            await self._write(batch)
-            for _ in batch:
-                self._waiting.popleft()
-        self._arrived, self._full = anyio.Event(), anyio.Event()
+        async with self._flushing:  # the last flush begins while another one may be under way
+            while self._waiting:
+                batch = [self._waiting[n] for n in range(min(BATCH_ROWS, len(self._waiting)))]
+                await self._write(batch)
+                for _ in batch:
+                    self._waiting.popleft()
+            self._arrived, self._full = anyio.Event(), anyio.Event()
 
     async def close(self) -> None:
         with anyio.move_on_after(CLOSE_TIMEOUT_S), suppress(Unavailable):

@@ -12,12 +12,13 @@ from gateway.announcer import Announcer
 from gateway.calls import Calls
 from gateway.catalog import Catalog
 from gateway.execution_log import ExecutionLog
+from gateway.loopback import is_local
+from gateway.turns import Turns
+from mcpbox.breaker import Breaker
 from mcpbox.domain.errors import Unavailable
 from mcpbox.sandbox_client import SandboxClient
 
 _SANDBOX_TIMEOUT_S = 2.0
-_LOOPBACK_PEERS = ("127.0.0.1", "::1")
-_LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Health:
     executions: ExecutionLog
     announcer: Announcer
     sandbox: SandboxClient
+    breaker: Breaker
+    turns: Turns
     postgres_lost_at: Callable[[], float | None]
 
     async def answer(self, request: Request) -> JSONResponse:
@@ -36,12 +39,14 @@ class Health:
         postgres = "connected" if self.postgres_lost_at() is None else "lost"
         well = self.catalog.trusted and postgres == "connected" and sandbox == "ready"
         answer: dict[str, Any] = {"status": "ok" if well else "degraded"}
-        if _is_local(request):
+        if is_local(request):
             answer |= {
                 "postgres": postgres,
                 "sandbox": sandbox,
                 "catalog": {"trusted": self.catalog.trusted, "released_tools": len(self.catalog)},
+                "breaker": "open" if self.breaker.is_open else "closed",
                 "calls_in_flight": self.calls.in_flight,
+                "calls_waiting": self.turns.waiting,
                 "sessions": len(self.announcer),
                 "execution_log": {
                     "backlog": self.executions.backlog,
@@ -57,11 +62,3 @@ class Health:
         except (Unavailable, TimeoutError):
             return "unreachable"
         return "ready" if health.ready else "not ready"
-
-
-def _is_local(request: Request) -> bool:
-    """By the peer and by the name it used: behind a proxy, every peer is this machine."""
-    peer = request.client.host if request.client else ""
-    proxied = "x-forwarded-for" in request.headers or "forwarded" in request.headers
-    named = request.url.hostname in _LOOPBACK_NAMES
-    return peer in _LOOPBACK_PEERS and named and not proxied

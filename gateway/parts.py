@@ -3,11 +3,15 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
+from pydantic import SecretStr
+
 from gateway.catalog import Load
 from gateway.clients import Authenticate, RecordSeen
 from gateway.definition import UseCases
 from gateway.execution_log import Write
 from gateway.security import LoadSettings
+from gateway.turns import Turns
+from mcpbox.breaker import Breaker
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.executions import Execution
 from mcpbox.domain.ids import ClientId
@@ -42,20 +46,25 @@ class Parts:
 
     use_cases: UseCases
     sandbox: SandboxClient
+    breaker: Breaker
+    """Before the sandbox."""
     authenticate: Authenticate
     record_seen: RecordSeen
     load_callables: Load
     write_executions: Write
     load_settings: LoadSettings
     listen: Listen
+    turns: Turns
     public_hosts: tuple[str, ...] = ()
+    metrics_token: SecretStr | None = None
 
 
 def parts_of(settings: Settings) -> Parts:
     """The real ones; nothing connects before it is needed. Raises: Invalid: one is not set."""
     database_url = settings.required_database_url
     sessions = make_sessions(database_url)
-    sandbox = SandboxClient.of(settings, StoredModuleSets(sessions))
+    breaker = Breaker("The sandbox")
+    sandbox = SandboxClient.of(settings, StoredModuleSets(sessions), breaker)
     gate = TemporalGate(
         settings.temporal_target, settings.temporal_namespace, settings.temporal_keys
     )
@@ -71,13 +80,16 @@ def parts_of(settings: Settings) -> Parts:
             secrets=Secrets(sessions, requests),
         ),
         sandbox=sandbox,
+        breaker=breaker,
         authenticate=Clients(sessions).authenticate,
         record_seen=_recording_seen(sessions),
         load_callables=Callables(sessions, Vault(settings.required_encryption_key)).load,
         write_executions=_writing(sessions),
         load_settings=_loading_settings(sessions),
         listen=lambda on_change, on_connected: Changes(database_url, on_change, on_connected),
+        turns=Turns(max_running=settings.max_calls, max_waiting=settings.max_waiting_calls),
         public_hosts=settings.public_hosts,
+        metrics_token=settings.metrics_token,
     )
 
 

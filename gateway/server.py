@@ -25,7 +25,13 @@ from mcp_types import (
 )
 
 from gateway.announcer import Announcer
-from gateway.answers import crashed, failed, internal_error, require_plain_json
+from gateway.answers import (
+    crashed,
+    failed,
+    internal_error,
+    require_plain_json,
+    within_limit,
+)
 from gateway.calls import Calls
 from gateway.catalog import Catalog
 from gateway.definition import Caller, UseCases
@@ -124,7 +130,7 @@ class McpFace:
 
     async def _call_tool(self, context: Context, params: CallToolRequestParams) -> CallToolResult:
         try:
-            return await self._call(context, params.name, params.arguments or {})
+            return within_limit(await self._call(context, params.name, params.arguments or {}))
         except MCPError:
             raise
         except DomainError as error:

@@ -5,15 +5,19 @@ third of the CPU time (ADR 0014).
 """
 
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Protocol
 
 import aiohttp
+from opentelemetry.trace import SpanKind
 from pydantic import SecretStr
 
+from mcpbox.breaker import Breaker
 from mcpbox.domain.errors import Invalid, Refused, TooManyAttempts, Unavailable
 from mcpbox.settings import Settings
+from mcpbox.tracing import TRACER, Attribute
+from mcpbox.tracing import headers as trace_headers
 from sandbox.contract import (
     API_KEY_HEADER,
     BUSY_STATUS,
@@ -40,9 +44,11 @@ from sandbox.contract import (
 
 OnOutput = Callable[[str], Awaitable[None]]
 _PART = "The sandbox"
+_HEALTH = "/health"
 _CONNECT_TIMEOUT_S = 2.0
 _GRACE_S = 10.0
 """Beyond a run's own wall limit: queueing, and the way there and back."""
+_ANSWER_MAX_BYTES = 32 * 2**20
 _INSTALL_TIMEOUT_S = 300.0
 _KEEP_ALIVE_S = 4.0
 """Less than the five seconds after which the service closes an idle connection."""
@@ -73,11 +79,15 @@ class SandboxClient:
         api_key: SecretStr,
         socket: str | None = None,
         module_sets: ModuleSets | None = None,
+        breaker: Breaker | None = None,
     ) -> None:
         """``socket``: path of the unix socket; ``url`` then only names the host.
 
         ``module_sets``: needed by whoever runs code that imports granted modules.
+
+        ``breaker``: for whoever has it run; without one every request is sent.
         """
+        self._breaker = breaker
         self._module_sets = module_sets
         self._url = url.rstrip("/")
         self._socket = socket
@@ -88,7 +98,12 @@ class SandboxClient:
         self._session: aiohttp.ClientSession | None = None
 
     @classmethod
-    def of(cls, settings: Settings, module_sets: ModuleSets | None = None) -> "SandboxClient":
+    def of(
+        cls,
+        settings: Settings,
+        module_sets: ModuleSets | None = None,
+        breaker: Breaker | None = None,
+    ) -> "SandboxClient":
         """Raises: Invalid: neither an address nor a socket is configured."""
         if settings.sandbox_api_key is None:
             raise Invalid("MCPBOX_SANDBOX_API_KEY is not set; 'mcpbox up' sets it by itself.")
@@ -97,6 +112,7 @@ class SandboxClient:
                 url=settings.sandbox_url,
                 api_key=settings.sandbox_api_key,
                 module_sets=module_sets,
+                breaker=breaker,
             )
         if settings.sandbox_socket is None:
             raise Invalid("Set MCPBOX_SANDBOX_URL, or MCPBOX_SANDBOX_SOCKET on one machine.")
@@ -105,6 +121,7 @@ class SandboxClient:
             api_key=settings.sandbox_api_key,
             socket=str(settings.sandbox_socket),
             module_sets=module_sets,
+            breaker=breaker,
         )
 
     async def run(
@@ -138,6 +155,14 @@ class SandboxClient:
                 **(secrets or {}),
             },
         )
+        with TRACER.start_as_current_span(
+            "sandbox.run", kind=SpanKind.CLIENT, attributes={Attribute.TRIAL: trial}
+        ):
+            return await self._run(bundle, request, on_output)
+
+    async def _run(
+        self, bundle: Bundle, request: RunRequest, on_output: OnOutput | None
+    ) -> RunResult:
         timeout = request.limits.wall_s + _GRACE_S
         status, body = await self._post("/runs", request, timeout, on_output)
         if status == UNKNOWN_BUNDLE_STATUS:
@@ -185,8 +210,8 @@ class SandboxClient:
         return RegisteredBundle.model_validate_json(_accepted(status, body))
 
     async def health(self) -> Health:
-        """Raises: Unavailable."""
-        status, body = await self._send("GET", "/health", None, _CONNECT_TIMEOUT_S)
+        """It is asked whatever the breaker says, and an answer closes that. Raises: Unavailable."""
+        status, body = await self._send("GET", _HEALTH, None, _CONNECT_TIMEOUT_S)
         return Health.model_validate_json(_accepted(status, body))
 
     async def aclose(self) -> None:
@@ -210,18 +235,29 @@ class SandboxClient:
         timeout: float,
         on_output: OnOutput | None = None,
     ) -> tuple[int, bytes]:
-        headers = {"accept": EVENTS_MEDIA_TYPE} if on_output is not None else None
+        breaker = self._breaker
+        if breaker is not None and path != _HEALTH:
+            breaker.require_closed()
+        headers = trace_headers()
+        if on_output is not None:
+            headers["accept"] = EVENTS_MEDIA_TYPE
         limit = aiohttp.ClientTimeout(total=timeout, sock_connect=_CONNECT_TIMEOUT_S)
         try:
             async with self._opened().request(
                 method, self._url + path, data=content, headers=headers, timeout=limit
             ) as response:
+                if breaker is not None:
+                    breaker.answered()
                 if on_output is not None and response.status == HTTPStatus.OK:
                     return response.status, await _followed(response.content, on_output)
-                return response.status, await response.read()
+                return response.status, await _whole(response.content)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            if breaker is not None:
+                breaker.failed()
             raise Unavailable(_PART, "Nothing was run; try again.") from error
         except (aiohttp.ClientError, TimeoutError) as error:
+            if breaker is not None:
+                breaker.failed()
             raise Unavailable(_PART, "The code may have run in part.") from error
 
     def _opened(self) -> aiohttp.ClientSession:
@@ -238,10 +274,27 @@ class SandboxClient:
         return self._session
 
 
+async def _whole(content: aiohttp.StreamReader) -> bytes:
+    return b"".join([part async for part in _limited(content)])
+
+
+async def _limited(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """Raises: Refused: no tool that keeps its limits answers so much."""
+    left = _ANSWER_MAX_BYTES
+    async for part in content.iter_any():
+        left -= len(part)
+        if left < 0:
+            raise Refused(
+                f"The sandbox answered with more than {_ANSWER_MAX_BYTES // 2**20} MiB, which no "
+                "tool within its limits does; the answer was dropped. Look at the sandbox."
+            )
+        yield part
+
+
 async def _followed(events: aiohttp.StreamReader, on_output: OnOutput) -> bytes:
     """The result at the end. Raises: ClientPayloadError: there is none."""
     unread, result = b"", None
-    async for part in events.iter_any():
+    async for part in _limited(events):
         *lines, unread = (unread + part).split(b"\n")
         for event in map(RunEvent.model_validate_json, lines):
             if event.stdout:

@@ -17,6 +17,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 
 _KEY = re.compile(r"[0-9a-fA-F]{64}")
 _SMTP = re.compile(r"smtps?://(?:[^@/\s]+@)?[^@/\s]+/?$")
+_SHORTEST_TOKEN = 16
 _SHORTEST_TTL = timedelta(minutes=1)
 
 
@@ -82,6 +83,12 @@ class Settings(BaseSettings):
     panel_https: bool = False
     """The panel is reached over https: its cookie is then sent over nothing else."""
 
+    max_calls: int = Field(default=32, ge=1, le=10_000)
+    """Calls of tools that a gateway has run at once; a client has at most three quarters."""
+    max_waiting_calls: int = Field(default=256, ge=0, le=100_000)
+    """Calls that wait beyond those, half of them of one client at most; more are refused."""
+    metrics_token: SecretStr | None = None
+    """With it as bearer token, ``/metrics`` of the gateway is read from elsewhere than loopback."""
     request_ttl: timedelta = timedelta(days=7)
     """How long a request waits for a decision before it expires: seconds, or ``P7D``."""
     package_index_url: str = "https://pypi.org/simple"
@@ -166,6 +173,8 @@ class Settings(BaseSettings):
             raise ValueError("MCPBOX_SMTP_URL must be smtp://user:password@host:port, or smtps://")
         if self.sandbox_url and len(_plain(self.sandbox_api_key)) < 32:
             raise ValueError("MCPBOX_SANDBOX_URL needs MCPBOX_SANDBOX_API_KEY (32+ characters)")
+        if self.metrics_token and len(_plain(self.metrics_token)) < _SHORTEST_TOKEN:
+            raise ValueError(f"MCPBOX_METRICS_TOKEN must have {_SHORTEST_TOKEN} characters or more")
         if self.admin_password and len(_plain(self.admin_password)) < PASSWORD_MIN_LENGTH:
             raise ValueError(
                 f"MCPBOX_ADMIN_PASSWORD must have {PASSWORD_MIN_LENGTH} characters or more"

@@ -25,6 +25,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from mcpbox.domain.errors import Invalid, NotFound, Unavailable, rebuilt
 from mcpbox.payloads import data_converter
+from mcpbox.tracing import temporal_interceptors
 from mcpbox.vouchers import Vouchers
 
 TASK_QUEUE = "mcpbox"
@@ -183,7 +184,12 @@ class TemporalGate:
 
 
 async def connect(target: str, namespace: str, keys: Sequence[SecretStr]) -> Client:
-    return await Client.connect(target, namespace=namespace, data_converter=data_converter(keys))
+    return await Client.connect(
+        target,
+        namespace=namespace,
+        data_converter=data_converter(keys),
+        interceptors=temporal_interceptors(),
+    )
 
 
 async def connect_patiently(

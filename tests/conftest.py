@@ -33,6 +33,7 @@ def package_index() -> Generator[LocalIndex]:
 def instance(package_index: LocalIndex) -> Generator[Installed]:
     """``mcpbox up`` on free ports: embedded Postgres and Temporal, sandbox, gateway, panel."""
     with started_instance(**package_index.settings) as running:
+        running.lift_rate_limits()
         yield running
 
 

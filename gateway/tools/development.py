@@ -90,9 +90,10 @@ async def test_code(caller: Caller, given: CodeTrialInput) -> CodeTrialOutput:
     It runs exactly as a released tool does, but with granted hosts only and without secrets.
     """
     with caller.line.held() as scope:
-        trial = await caller.use_cases.development.trial(
-            caller.principal, given.tool_id, given.arguments, caller.on_output
-        )
+        async with caller.calls.turn(caller.line):
+            trial = await caller.use_cases.development.trial(
+                caller.principal, given.tool_id, given.arguments, caller.on_output
+            )
     if scope.cancelled_caught:
         raise Refused("The client went away, so the run was cancelled.")
     success = trial.outcome is ExecutionOutcome.OK

@@ -3,11 +3,20 @@
 from pydantic import Field
 
 from mcpbox.domain.base import DomainModel
-from mcpbox.domain.ids import Digest, ServerId
+from mcpbox.domain.ids import Digest, ReleaseId, RequestId, ServerId
 from mcpbox.domain.manifests import Granted
 from mcpbox.domain.secrets import HeldSecret
 from mcpbox.domain.servers import DesiredState, IsolationMode
 from mcpbox.domain.tools import ToolVersion, callable_name
+
+
+class ReleaseOrigin(DomainModel):
+    """Where a release comes from, for whoever follows a call back to its approval."""
+
+    release_id: ReleaseId
+    request_id: RequestId
+    workflow_id: str
+    """In Temporal."""
 
 
 class CallableTool(DomainModel):
@@ -21,6 +30,7 @@ class CallableTool(DomainModel):
     quarantined: bool = False
     version: ToolVersion
     approved_digest: Digest
+    origin: ReleaseOrigin | None = None
     receipt: str | None
     """As the sandbox wants it; ``None`` for a release that was made before there were any."""
     granted: Granted

@@ -11,6 +11,7 @@ DomainError
 ├── Refused             a policy said no
 ├── Unauthenticated     who are you?
 ├── TooManyAttempts
+│   └── RateExceeded    with the seconds to wait
 └── Unavailable         a part of ours does not answer; nothing was half-done
 
 Faces translate by base class, once each: ``api.problems`` (HTTP status), ``gateway.answers``
@@ -87,6 +88,16 @@ class Unauthenticated(DomainError):
 
 class TooManyAttempts(DomainError):
     """Slow down; the message says for how long."""
+
+
+class RateExceeded(TooManyAttempts):
+    def __init__(self, what: str, per_minute: int, wait_s: int) -> None:
+        """``what`` is limited, as the beginning of a sentence."""
+        super().__init__(
+            f"{what}: {per_minute} a minute at most. Wait {wait_s} s, then try again; nothing was "
+            "done. An admin can raise the limit in the security settings."
+        )
+        self.wait_s = wait_s
 
 
 class Unavailable(DomainError):

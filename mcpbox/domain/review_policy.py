@@ -32,6 +32,7 @@ _LONGEST = timedelta(days=365)
 Approvals = Annotated[int, Field(ge=1, le=20)]
 Span = Annotated[timedelta, Field(ge=_SHORTEST, le=_LONGEST)]
 Name = Annotated[Text, StringConstraints(min_length=1, max_length=100)]
+RatePerMinute = Annotated[int, Field(ge=10, le=1_000_000)]
 RuleName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,49}$")]
 
 
@@ -138,7 +139,7 @@ class Redaction(StrEnum):
 
 
 class SecuritySettings(DomainModel):
-    """The default of each is the most restrictive value."""
+    """The default of each is the most restrictive value, or a number that few ever need raise."""
 
     remote_tool_editing: RemoteEditing = RemoteEditing.DISABLED
     tool_approval_mode: ApprovalMode = ApprovalMode.REQUIRE_APPROVAL
@@ -150,6 +151,12 @@ class SecuritySettings(DomainModel):
         Field(max_length=_MAX_NAMES),
     ] = ()
     """Words that begin like this are cut as well: ``sk-``, ``ghp_``."""
+    mcp_rate_limit_rpm: RatePerMinute = 300
+    """HTTP requests of one client to the gateway."""
+    user_rate_limit_rpm: RatePerMinute = 600
+    """Those of all clients of one person together."""
+    tool_rate_limit_rpm: RatePerMinute = 600
+    """Calls of one released tool, whoever makes them."""
     log_retention_days: Annotated[int, Field(ge=1, le=3650)] = 30
     """Older rows of the execution log are deleted."""
 

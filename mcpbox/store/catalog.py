@@ -5,11 +5,12 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from mcpbox.domain.calls import CallableTool
-from mcpbox.domain.ids import Digest, ServerId
+from mcpbox.domain.calls import CallableTool, ReleaseOrigin
+from mcpbox.domain.ids import Digest, ReleaseId, RequestId, ServerId
 from mcpbox.domain.servers import DesiredState, IsolationMode
 from mcpbox.store.grants import granted_from, live_by_server
 from mcpbox.store.tables.releases import ReleaseRow
+from mcpbox.store.tables.requests import RequestRow
 from mcpbox.store.tables.servers import ServerRow
 from mcpbox.store.tables.tools import ToolRow, VersionRow
 from mcpbox.store.tools import version_of
@@ -24,10 +25,11 @@ async def load_callables(
     """
     live = await live_by_server(session)
     wanted = (
-        select(ReleaseRow, VersionRow, ToolRow, ServerRow)
+        select(ReleaseRow, VersionRow, ToolRow, ServerRow, RequestRow.workflow_id)
         .join(VersionRow, VersionRow.id == ReleaseRow.version_id)
         .join(ToolRow, ToolRow.id == ReleaseRow.tool_id)
         .join(ServerRow, ServerRow.id == ToolRow.server_id)
+        .join(RequestRow, RequestRow.id == ReleaseRow.request_id)
         .where(ReleaseRow.active_to.is_(None), ToolRow.deleted_at.is_(None))
     )
     if server_id is not None:
@@ -43,9 +45,14 @@ async def load_callables(
             quarantined=tool.quarantined_at is not None,
             version=version_of(version),
             approved_digest=Digest(release.digest),
+            origin=ReleaseOrigin(
+                release_id=ReleaseId(release.id),
+                request_id=RequestId(release.request_id),
+                workflow_id=workflow_id,
+            ),
             receipt=release.receipt,
             isolation=IsolationMode(server.isolation),
             granted=granted_from(server, live[server.id]),
         )
-        for release, version, tool, server in rows
+        for release, version, tool, server, workflow_id in rows
     ]

@@ -26,6 +26,7 @@ async def test_every_scored_scenario_passes(revision: str) -> None:
 async def _conformance(revision: str) -> Found:
     world = World()
     world.add_client(TOKEN)
+    world.set_security(mcp_rate_limit_rpm=1_000_000, user_rate_limit_rpm=1_000_000)
     gateway = Gateway(parts_of(world))
     with_fixtures(gateway)
     async with running(gateway, lambda app: Known(app, TOKEN)) as up:

@@ -77,6 +77,20 @@ _CHOICES: tuple[tuple[str, str, str, dict[Any, str]], ...] = (
     ),
 )
 
+_RATES = (
+    (
+        "mcp_rate_limit_rpm",
+        "Requests of a client",
+        "In a minute, to the gateway; past that it is told how long to wait.",
+    ),
+    (
+        "user_rate_limit_rpm",
+        "Requests of a person's clients",
+        "In a minute, of all of them together.",
+    ),
+    ("tool_rate_limit_rpm", "Calls of a tool", "In a minute, by all clients together."),
+)
+
 
 def settings_card(visit: Visit, draft: Draft) -> None:
     Card(visit, "Security settings", partial(_settings, draft))
@@ -99,6 +113,13 @@ def _settings(draft: Draft, card: Card) -> None:
             _reading(draft, "settings", "redact_prefixes", _read_words),
             wide=True,
         )
+    for name, label, explanation in _RATES:
+        with row(label, explanation):
+            line(
+                label,
+                str(getattr(settings, name)),
+                _reading(draft, "settings", name, partial(_read_number, 10, 1_000_000)),
+            )
     with row("Keep the execution log for", "In days; older rows are deleted every hour."):
         line(
             "Days to keep the execution log",

@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from mcpbox.domain.errors import TooManyAttempts
+from mcpbox.breaker import Breaker
+from mcpbox.domain.errors import Refused, TooManyAttempts, Unavailable
 from mcpbox.sandbox_client import SandboxClient
 from sandbox.contract import Bundle, RunLimits
 from tests.integration.sandbox.held import HOLD, ONE, settings_for
 from tests.integration.sandbox.running import API_KEY, RunningService, running
 from tests.integration.sandbox.web import Web
 from tests.receipts import released
+from tests.reviewing import eventually
 
 FLOOD = """
 async def main():
@@ -117,3 +119,59 @@ async def test_who_is_turned_away_learns_why_and_when_to_come_back(
 
 async def _ignore(_: str) -> None:
     pass
+
+
+async def test_a_sandbox_that_is_away_is_left_alone_until_it_answers_a_probe(
+    tmp_path: Path, held_web: Web
+) -> None:
+    breaker = Breaker("The sandbox", failures=2)
+    socket = str(tmp_path / "sandbox.sock")
+    client = SandboxClient(
+        url="http://sandbox", api_key=SecretStr(API_KEY), socket=socket, breaker=breaker
+    )
+    bundle = released(Bundle(code=ONE))
+    told: list[str] = []
+    for _ in range(3):
+        with pytest.raises(Unavailable) as refusal:
+            await client.run(bundle, {})
+        told.append(str(refusal.value))
+
+    async def closed() -> bool:
+        return not breaker.is_open
+
+    probing = asyncio.create_task(breaker.run(client.health))
+    async with running(tmp_path, settings_for(held_web, POOL_SIZE="1")), asyncio.timeout(30):
+        await eventually(closed)
+        assert (await client.run(bundle, {})).result == 1
+    probing.cancel()
+    await client.aclose()
+
+    assert ["2 times in a row" in text for text in told] == [False, False, True]
+
+
+async def test_tools_that_fail_do_not_open_the_breaker(narrow_directory: Path) -> None:
+    breaker = Breaker("The sandbox", failures=1)
+    client = SandboxClient(
+        url="http://sandbox",
+        api_key=SecretStr(API_KEY),
+        socket=str(narrow_directory / "sandbox.sock"),
+        breaker=breaker,
+    )
+    for code in ("async def main():\n    raise ValueError", "async def main(): return object()"):
+        assert not (await client.run(released(Bundle(code=code)), {})).ok
+    limits = RunLimits(wall_s=0.2)
+    endless = "async def main():\n    while True: pass"
+    assert not (await client.run(released(Bundle(code=endless)), {}, limits=limits)).ok
+    await client.aclose()
+
+    assert not breaker.is_open
+
+
+async def test_an_answer_beyond_all_limits_is_dropped_while_it_arrives(
+    client: SandboxClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mcpbox.sandbox_client._ANSWER_MAX_BYTES", 800_000)
+
+    for on_output in (None, _ignore):
+        with pytest.raises(Refused, match="no tool within its limits"):
+            await client.run(released(Bundle(code=FLOOD)), {}, on_output=on_output)

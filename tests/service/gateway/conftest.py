@@ -9,9 +9,13 @@ from gateway.calls import Calls
 from gateway.catalog import Catalog
 from gateway.execution_log import ExecutionLog
 from gateway.line import Line
+from gateway.metrics import CallMetrics
+from gateway.rates import Rates
 from gateway.server import Context, McpFace
+from gateway.turns import Turns
 from mcpbox.domain.people import Principal, PrincipalKind, Scope
-from tests.service.gateway.running import TOKEN, Connect, RunningGateway, running
+from mcpbox.domain.review_policy import SecuritySettings
+from tests.service.gateway.running import METRICS_TOKEN, TOKEN, Connect, RunningGateway, running
 from tests.service.gateway.use_cases import parts_of, use_cases_of
 from tests.service.gateway.world import World
 
@@ -32,7 +36,8 @@ def world() -> World:
 
 @pytest.fixture
 async def gateway(world: World) -> AsyncGenerator[RunningGateway]:
-    async with running(Gateway(parts_of(world, public_hosts=("tools.example.org",)))) as gateway:
+    parts = parts_of(world, public_hosts=("tools.example.org",), metrics_token=METRICS_TOKEN)
+    async with running(Gateway(parts)) as gateway:
         yield gateway
 
 
@@ -54,7 +59,14 @@ async def connect(world: World, era: str) -> Connect:
             line_of=line_of,
             use_cases=use_cases_of(world),
             catalog=catalog,
-            calls=Calls(catalog, world.sandbox, ExecutionLog(world.write_executions)),
+            calls=Calls(
+                catalog,
+                world.sandbox,
+                ExecutionLog(world.write_executions),
+                Rates(SecuritySettings),
+                Turns(),
+                CallMetrics(),
+            ),
             announcer=Announcer(),
             version="1",
         )

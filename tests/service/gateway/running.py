@@ -17,6 +17,7 @@ from gateway.app import Gateway, Serving
 from tests.service.gateway.factories import WAIT_S, soon
 
 TOKEN = "mcpbox_test_token"
+METRICS_TOKEN = "a-token-for-prometheus"
 Connect = Callable[..., AbstractAsyncContextManager[Client]]
 
 

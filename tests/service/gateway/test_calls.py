@@ -11,6 +11,8 @@ from gateway.calls import META_KEY, Calls
 from gateway.catalog import Catalog
 from gateway.execution_log import ExecutionLog
 from gateway.line import Line
+from gateway.metrics import CallMetrics
+from gateway.rates import Rates
 from mcpbox.domain.errors import NotFound, Refused
 from mcpbox.domain.executions import Execution, ExecutionOutcome, Origin
 from mcpbox.domain.manifests import Granted, Manifest
@@ -33,7 +35,14 @@ class Bench:
         self.lost_at: float | None = None
         self.executions = ExecutionLog(world.write_executions)
         self.catalog = Catalog(world.load_callables, lambda: self.lost_at, self._reloaded)
-        self.calls = Calls(self.catalog, world.sandbox, self.executions)
+        self.calls = Calls(
+            self.catalog,
+            world.sandbox,
+            self.executions,
+            Rates(lambda: world.settings),
+            world.turns,
+            CallMetrics(),
+        )
 
     def _reloaded(self, _: bool) -> None:
         self.calls.end_forbidden()

@@ -107,7 +107,7 @@ async def test_a_body_that_is_too_large_is_refused_with_the_limit(
     assert "4 MiB" in answer.json()["error_description"]
 
 
-@pytest.mark.parametrize("path", ["/", "/mcp/", "/api/v1/requests", "/metrics", "/sse"])
+@pytest.mark.parametrize("path", ["/", "/mcp/", "/api/v1/requests", "/metrics/", "/sse"])
 async def test_nothing_but_mcp_and_health_exists(gateway: RunningGateway, path: str) -> None:
     async with gateway.http() as http:
         answer = await http.get(path)

@@ -154,3 +154,29 @@ async def test_closing_writes_what_waits(world: World) -> None:
     await executions.close()
 
     assert len(world.executions) == 1
+
+
+async def test_closing_while_a_batch_is_being_written_loses_and_repeats_nothing(
+    world: World,
+) -> None:
+    writing, may_end = asyncio.Event(), asyncio.Event()
+
+    async def write(batch: Any) -> None:
+        writing.set()
+        await may_end.wait()
+        await world.write_executions(batch)
+
+    executions = ExecutionLog(write)
+    rows = [an_execution() for _ in range(3)]
+    executions.add(rows[0])
+    flushing = asyncio.create_task(executions.flush())
+    await soon(writing.wait())
+    for row in rows[1:]:
+        executions.add(row)
+    closing = asyncio.create_task(executions.close())
+    await asyncio.sleep(0)
+    may_end.set()
+    await soon(asyncio.gather(flushing, closing))
+
+    assert [row.id for row in world.executions] == [row.id for row in rows]
+    assert executions.backlog == 0

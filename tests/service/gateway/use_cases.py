@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from pydantic import SecretStr
+
 from gateway.definition import UseCases
 from gateway.parts import Parts
 from mcpbox.domain.extraction import read_source
@@ -18,17 +20,22 @@ from tests.service.gateway.request_twins import InMemoryRequests
 from tests.service.gateway.world import World
 
 
-def parts_of(world: World, *, public_hosts: tuple[str, ...] = ()) -> Parts:
+def parts_of(
+    world: World, *, public_hosts: tuple[str, ...] = (), metrics_token: str | None = None
+) -> Parts:
     return Parts(
         use_cases=use_cases_of(world),
         sandbox=world.sandbox,
+        breaker=world.breaker,
         authenticate=world.authenticate,
         record_seen=world.record_seen,
         load_callables=world.load_callables,
         write_executions=world.write_executions,
         load_settings=world.load_settings,
         listen=world.listen,
+        turns=world.turns,
         public_hosts=public_hosts,
+        metrics_token=SecretStr(metrics_token) if metrics_token else None,
     )
 
 

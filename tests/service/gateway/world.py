@@ -8,6 +8,8 @@ from uuid import uuid4
 
 from pydantic import SecretStr
 
+from gateway.turns import Turns
+from mcpbox.breaker import Breaker
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.calls import CallableTool
 from mcpbox.domain.decisions import Channel, Decision
@@ -138,6 +140,8 @@ class World:
         self.executions: list[Execution] = []
         self.seen: list[set[ClientId]] = []
         self.sandbox = InMemorySandbox()
+        self.breaker = Breaker("The sandbox")
+        self.turns = Turns()
         self.postgres_reachable = True
         self.authentications = 0
         self.settings = SecuritySettings()

@@ -1,0 +1,63 @@
+"""How a client that asks too often is told so, in words that its model gets to read."""
+
+import json
+from http import HTTPStatus
+from typing import Any, cast
+
+import anyio
+from mcp_types import CallToolResult
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse
+
+from gateway.answers import failed
+from mcpbox.domain.errors import RateExceeded
+
+RATE_EXCEEDED = -32005
+"""Ours, among the codes that JSON-RPC leaves to servers."""
+_READ_BYTES = 64 * 2**10
+_READ_S = 1.0
+
+
+async def too_fast(request: Request, error: RateExceeded) -> JSONResponse:
+    """A call is answered with a tool error, and anything else with 429.
+
+    Some clients give up their connection at a status that is no success, and a model that called
+    a tool would then learn nothing. Source: RFC 6585 section 4; MCP, "Sending Messages to the
+    Server": the body of a refusal may be a JSON-RPC error without an id.
+    """
+    message = await _message_of(request)
+    request_id = message.get("id")
+    headers = {"retry-after": str(error.wait_s)}
+    if message.get("method") == "tools/call" and isinstance(request_id, str | int):
+        result = _dumped(failed(error))
+        answer = {"jsonrpc": "2.0", "id": request_id, "result": result}
+        return JSONResponse(answer, headers=headers)
+    told: dict[str, Any] = {
+        "code": RATE_EXCEEDED,
+        "message": str(error),
+        "data": {"code": "too_many_attempts", "retry_after_s": error.wait_s},
+    }
+    return JSONResponse(
+        {"jsonrpc": "2.0", "id": None, "error": told},
+        status_code=HTTPStatus.TOO_MANY_REQUESTS,
+        headers=headers,
+    )
+
+
+async def _message_of(request: Request) -> dict[str, Any]:
+    """Empty where it is not worth reading: a refusal must stay cheaper than an answer."""
+    body = b""
+    try:
+        with anyio.fail_after(_READ_S):
+            async for part in request.stream():
+                body += part
+                if len(body) > _READ_BYTES:
+                    return {}
+        message = json.loads(body)
+    except (TimeoutError, ClientDisconnect, ValueError, RecursionError):
+        return {}
+    return cast("dict[str, Any]", message) if isinstance(message, dict) else {}
+
+
+def _dumped(result: CallToolResult) -> dict[str, Any]:
+    return result.model_dump(by_alias=True, mode="json", exclude_none=True)

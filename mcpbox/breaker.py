@@ -1,0 +1,62 @@
+"""A circuit breaker: what was not reached so often in a row is left alone until it answers."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import anyio
+import structlog
+
+from mcpbox.domain.errors import Unavailable
+
+FAILURES = 5
+_PROBE_EVERY_S = 0.5
+log = structlog.get_logger()
+
+
+class Breaker:
+    """It counts whether there was an answer, never what the answer says: a failing tool is one."""
+
+    def __init__(self, part: str, *, failures: int = FAILURES) -> None:
+        """``part`` is what it stands before, as the beginning of a sentence."""
+        self._part = part
+        self._most = failures
+        self._in_a_row = 0
+        self._opened = anyio.Event()
+        self.is_open = False
+        self.times_opened = 0
+
+    def require_closed(self) -> None:
+        """Raises: Unavailable: nothing is sent before it has answered a probe."""
+        if self.is_open:
+            raise Unavailable(
+                self._part,
+                f"It did not answer {self._most} times in a row, so nothing is sent to it before "
+                "it does; nothing was run. Try again in a few seconds.",
+            )
+
+    def answered(self) -> None:
+        self._in_a_row = 0
+        if self.is_open:
+            self.is_open = False
+            log.info("breaker.closed", part=self._part)
+
+    def failed(self) -> None:
+        self._in_a_row += 1
+        if self._in_a_row >= self._most and not self.is_open:
+            self.is_open = True
+            self.times_opened += 1
+            self._opened.set()
+            log.error("breaker.opened", part=self._part, failures=self._in_a_row)
+
+    async def run(self, probe: Callable[[], Awaitable[object]]) -> None:
+        """While it is open, probe again and again, so that nobody's call is the one that is tried.
+
+        ``probe`` passes :meth:`answered` on its way, or raises Unavailable.
+        """
+        while True:
+            await self._opened.wait()
+            self._opened = anyio.Event()
+            while self.is_open:
+                await anyio.sleep(_PROBE_EVERY_S)
+                with suppress(Unavailable):
+                    await probe()
