@@ -207,9 +207,11 @@ class Calls:
         return answer.model_copy(update={"meta": {META_KEY: told}})
 
     def _log(self, execution: Execution) -> None:
-        get_current_span().set_attributes(
-            {Attribute.EXECUTION: str(execution.id), Attribute.OUTCOME: execution.outcome}
-        )
+        span = get_current_span()
+        if span.is_recording():
+            span.set_attributes(
+                {Attribute.EXECUTION: str(execution.id), Attribute.OUTCOME: execution.outcome}
+            )
         self._metrics.ended(execution)
         self._executions.add(execution)
 

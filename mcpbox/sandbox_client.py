@@ -10,14 +10,12 @@ from http import HTTPStatus
 from typing import Any, Protocol
 
 import aiohttp
-from opentelemetry.trace import SpanKind
 from pydantic import SecretStr
 
+from mcpbox import tracing
 from mcpbox.breaker import Breaker
 from mcpbox.domain.errors import Invalid, Refused, TooManyAttempts, Unavailable
 from mcpbox.settings import Settings
-from mcpbox.tracing import TRACER, Attribute
-from mcpbox.tracing import headers as trace_headers
 from sandbox.contract import (
     API_KEY_HEADER,
     BUSY_STATUS,
@@ -155,9 +153,7 @@ class SandboxClient:
                 **(secrets or {}),
             },
         )
-        with TRACER.start_as_current_span(
-            "sandbox.run", kind=SpanKind.CLIENT, attributes={Attribute.TRIAL: trial}
-        ):
+        with tracing.asking("sandbox.run", {tracing.Attribute.TRIAL: trial}):
             return await self._run(bundle, request, on_output)
 
     async def _run(
@@ -238,7 +234,7 @@ class SandboxClient:
         breaker = self._breaker
         if breaker is not None and path != _HEALTH:
             breaker.require_closed()
-        headers = trace_headers()
+        headers = tracing.headers()
         if on_output is not None:
             headers["accept"] = EVENTS_MEDIA_TYPE
         limit = aiohttp.ClientTimeout(total=timeout, sock_connect=_CONNECT_TIMEOUT_S)

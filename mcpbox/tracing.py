@@ -4,7 +4,8 @@ Off unless an endpoint is set; then what is here costs a call about a microsecon
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 """OpenTelemetry's own variables; its library reads these and the others by itself."""
-TRACER = trace.get_tracer("mcpbox")
+_TRACER = trace.get_tracer("mcpbox")
 _CLOSE_TIMEOUT_S = 3.0
 
 
@@ -65,8 +66,17 @@ async def close() -> None:
             await anyio.to_thread.run_sync(_close, abandon_on_cancel=True)
 
 
+def asking(name: str, attributes: Mapping[str, str | bool]) -> AbstractContextManager[object]:
+    """A span around what another process is asked for; nothing where traces are off."""
+    if _close is None:
+        return nullcontext()
+    return _TRACER.start_as_current_span(name, kind=trace.SpanKind.CLIENT, attributes=attributes)
+
+
 def headers() -> dict[str, str]:
     """The current span, as W3C ``traceparent``, for whoever is asked next."""
+    if _close is None:
+        return {}
     carrier: dict[str, str] = {}
     propagate.inject(carrier)
     return carrier
