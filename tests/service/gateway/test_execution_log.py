@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from gateway.app import Gateway
 from gateway.execution_log import BATCH_ROWS, ExecutionLog
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.executions import (
@@ -17,7 +18,9 @@ from mcpbox.domain.executions import (
     Origin,
 )
 from mcpbox.domain.ids import Digest, ExecutionId, ToolId
-from tests.service.gateway.factories import soon
+from tests.service.gateway.factories import a_callable, a_version, soon
+from tests.service.gateway.running import running
+from tests.service.gateway.use_cases import parts_of
 from tests.service.gateway.world import World
 
 
@@ -180,3 +183,16 @@ async def test_closing_while_a_batch_is_being_written_loses_and_repeats_nothing(
 
     assert [row.id for row in world.executions] == [row.id for row in rows]
     assert executions.backlog == 0
+
+
+async def test_a_gateway_that_is_told_to_stop_writes_what_waits(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.execution_log.BATCH_S", 600)
+    world.callables = [a_callable(a_version())]
+    async with running(Gateway(parts_of(world))) as gateway:
+        async with gateway.client("2026-07-28") as client:
+            await client.call_tool("calc__add", {"a": 1})
+        assert world.executions == []
+
+    assert len(world.executions) == 1
