@@ -1,6 +1,6 @@
 """What every request passes before the protocol sees it: address, identity, size, shutdown."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,7 @@ from mcpbox.domain.people import Client
 from mcpbox.policies.editing import is_remote
 
 MAX_BODY_BYTES = 4 * 2**20
+BODY_TIMEOUT_S = 30.0
 LINE_KEY = "mcpbox.line"
 _RECHECK_AGAIN_S = 0.5
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -148,16 +149,18 @@ class McpEndpoint:
         )
 
     async def _serve(self, exchange: _Exchange, scope: Scope, receive: Receive, send: Send) -> None:
-        reply = _Reply(send)
+        reply, arrival = _Reply(send), _Arrival(receive, exchange.scope.cancel)
         self._exchanges.add(exchange)
         try:
             with exchange.scope:
-                await self._manager.handle_request(scope, receive, reply.send)
+                await self._manager.handle_request(scope, arrival.receive, reply.send)
         finally:
             self._exchanges.discard(exchange)
             exchange.line.hang_up()
         if exchange.refusal is not None and not reply.started:
             await _problem(exchange.refusal)(scope, receive, send)
+        elif arrival.late and not reply.started:
+            await _too_slow()(scope, receive, send)
         else:
             # A stream that was ended from here is cut short for its client otherwise.
             await reply.finish()
@@ -168,6 +171,28 @@ class McpEndpoint:
                 log.info("client.disconnected", client=exchange.client.name)
                 exchange.refusal = refusal
                 exchange.scope.cancel()
+
+
+class _Arrival:
+    """Watches a request arrive: one that never does would keep what it holds for ever."""
+
+    def __init__(self, receive: Receive, give_up: Callable[[], None]) -> None:
+        self._receive = receive
+        self._give_up = give_up
+        self._deadline = anyio.current_time() + BODY_TIMEOUT_S
+        self._arrived = False
+        self.late = False
+
+    async def receive(self) -> Message:
+        if self._arrived:
+            return await self._receive()
+        with anyio.CancelScope(deadline=self._deadline):
+            message = await self._receive()
+            self._arrived = not message.get("more_body", False)
+            return message
+        self.late = True
+        self._give_up()
+        return await _nothing()
 
 
 class _Reply:
@@ -241,6 +266,15 @@ def _problem(error: DomainError) -> JSONResponse:
 def _too_large() -> JSONResponse:
     limit = MAX_BODY_BYTES // 2**20
     return _error(413, "too_large", f"The request is larger than {limit} MiB; send less at once.")
+
+
+def _too_slow() -> JSONResponse:
+    return _error(
+        408,
+        "too_slow",
+        f"The request did not arrive whole within {BODY_TIMEOUT_S:g} s; send it again.",
+        {"connection": "close"},
+    )
 
 
 def _not_a_message() -> JSONResponse:

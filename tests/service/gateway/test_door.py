@@ -1,5 +1,6 @@
 """Before the protocol: identity, addresses, size, and what exists at all."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from gateway.endpoint import MAX_BODY_BYTES
 from mcpbox.domain.people import Scope
 from mcpbox.store.changes import Topic
+from tests.service.gateway.factories import soon
 from tests.service.gateway.raw import INITIALIZE, JSON_AND_SSE, LIST, initialized
 from tests.service.gateway.running import TOKEN, RunningGateway
 from tests.service.gateway.world import World
@@ -131,3 +133,20 @@ async def test_health_tells_details_to_this_machine_only(
     assert (here["postgres"], here["sandbox"]) == ("connected", "ready")
     assert named == proxied == {"status": "ok"}
     assert (worse["status"], worse["sandbox"]) == ("degraded", "unreachable")
+
+
+async def test_a_request_that_does_not_arrive_whole_is_given_up(
+    gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.endpoint.BODY_TIMEOUT_S", 0.1)
+    host = gateway.address.removeprefix("http://")
+    name, port = host.split(":")
+    reader, writer = await asyncio.open_connection(name, int(port))
+    head = f"POST /mcp HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {TOKEN}\r\n"
+    more = "".join(f"{header}: {value}\r\n" for header, value in JSON_AND_SSE.items())
+    writer.write(f"{head}{more}Content-Length: 100\r\n\r\n{{".encode())
+    answer = await soon(reader.read())
+    writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"did not arrive whole within 0.1 s; send it again" in answer
