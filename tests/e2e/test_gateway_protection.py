@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
+from typing import Any
 
 import asyncpg
 import httpx
@@ -20,6 +21,8 @@ from tests.mcp_clients import author_on
 from tests.reviewing import Reviewer, eventually
 
 PRIVATE = "an-argument-that-nobody-else-reads"
+TRACE_ID = f"{7:032x}"
+"""Of the client's own trace."""
 CALLS = 40
 SAFE_S = 1.0
 """What was answered so long before a ``kill -9`` is in the log."""
@@ -75,10 +78,12 @@ async def test_a_call_is_traced_back_to_its_release_its_request_and_its_workflow
     collector: Collector, watched: Installed, published: Published
 ) -> None:
     async with author_on(watched) as author:
-        await author.call(published.name, a=PRIVATE)
+        meta: Any = {"traceparent": f"00-{TRACE_ID}-{1:016x}-01"}
+        await author.client.call_tool(published.name, {"a": PRIVATE}, meta=meta)
 
     async def called() -> list[Received]:
-        return [span for span in collector.spans() if span.name == f"tools/call {published.name}"]
+        name = f"tools/call {published.name}"
+        return [one for one in collector.spans() if (one.name, one.trace_id) == (name, TRACE_ID)]
 
     [span] = await eventually(called)
     assert span.service == "mcpbox-gateway"
@@ -90,7 +95,7 @@ async def test_a_call_is_traced_back_to_its_release_its_request_and_its_workflow
     assert span.attributes["mcpbox.digest"] == request["digest"]
 
     async def ran() -> bool:
-        return ("mcpbox-gateway", "sandbox.run", span.trace_id) in {
+        return ("mcpbox-gateway", "sandbox.run", TRACE_ID) in {
             (one.service, one.name, one.trace_id) for one in collector.spans()
         }
 
