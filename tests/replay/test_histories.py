@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from temporalio import workflow
 from temporalio.client import WorkflowHistory
-from temporalio.worker import Replayer
+from temporalio.contrib.opentelemetry import TracingInterceptor
+from temporalio.worker import Interceptor, Replayer
 
 from mcpbox import temporal
 from mcpbox.domain.requests import Outcome
@@ -26,11 +27,11 @@ def recorded(path: Path) -> WorkflowHistory:
     return WorkflowHistory.from_json(path.stem, path.read_text())
 
 
-def replayer(workflow_class: type = ChangeRequestWorkflow) -> Replayer:
+def replayer(workflow_class: type = ChangeRequestWorkflow, *more: Interceptor) -> Replayer:
     return Replayer(
         workflows=[workflow_class, GrantEndWorkflow],
         data_converter=data_converter(()),
-        interceptors=[OneSignalArgument()],
+        interceptors=[OneSignalArgument(), *more],
     )
 
 
@@ -66,6 +67,12 @@ def test_every_way_a_request_can_end_is_recorded() -> None:
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
 async def test_a_request_that_began_before_an_update_goes_on_after_it(path: Path) -> None:
     await replayer().replay_workflow(recorded(path))
+
+
+@pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
+async def test_a_request_goes_on_when_traces_are_switched_on_meanwhile(path: Path) -> None:
+    """ADR 0035."""
+    await replayer(ChangeRequestWorkflow, TracingInterceptor()).replay_workflow(recorded(path))
 
 
 @workflow.defn(name=temporal.CHANGE_REQUEST, sandboxed=False)
