@@ -1,4 +1,4 @@
-"""How often a client, a person and a tool may be used: token buckets, in memory (ADR 0034)."""
+"""How often a client, a person and a tool may be used: token buckets, in memory (ADR 0033)."""
 
 import math
 import time

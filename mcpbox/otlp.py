@@ -1,4 +1,4 @@
-"""Sends spans to a collector over OTLP/HTTP; loaded only where an endpoint is set (ADR 0035)."""
+"""Sends spans to a collector over OTLP/HTTP; loaded only where an endpoint is set (ADR 0034)."""
 
 from collections.abc import Callable, Sequence
 from importlib.metadata import version

@@ -1,4 +1,4 @@
-"""OpenTelemetry traces: which release, request and workflow a call belongs to (ADR 0035).
+"""OpenTelemetry traces: which release, request and workflow a call belongs to (ADR 0034).
 
 Off unless an endpoint is set; then what is here costs a call about a microsecond.
 """

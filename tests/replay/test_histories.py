@@ -71,7 +71,7 @@ async def test_a_request_that_began_before_an_update_goes_on_after_it(path: Path
 
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
 async def test_a_request_goes_on_when_traces_are_switched_on_meanwhile(path: Path) -> None:
-    """ADR 0035."""
+    """ADR 0034."""
     await replayer(ChangeRequestWorkflow, TracingInterceptor()).replay_workflow(recorded(path))
 
 
