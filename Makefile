@@ -10,6 +10,7 @@ INSTALLED := $(VENV)/.installed
 # Trust what the machine trusts, as pip does: networks that inspect TLS bring their own root.
 export UV_SYSTEM_CERTS ?= true
 SUITE := tests/conformance/node_modules/.installed
+CLIENTS := tests/clients/node_modules/.installed $(VENV)/clients/.installed
 UV_PIP := $(BIN)/uv pip install --quiet --python $(BIN)/python
 
 .PHONY: help
@@ -31,7 +32,7 @@ demo: $(INSTALLED) ## Play the story, from a first tool to its approval, against
 	@$(BIN)/mcpbox demo $(ARGS)
 
 .PHONY: test
-test: $(INSTALLED) $(SUITE) chromium ## Every test, against real Postgres, Temporal, sandbox and browser
+test: $(INSTALLED) $(SUITE) $(CLIENTS) chromium ## Every test, against real Postgres, Temporal, sandbox and browser
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: conformance
@@ -112,6 +113,26 @@ $(SUITE): tests/conformance/package-lock.json
 		exit 1; }
 	@echo "Installing the conformance suite ..."
 	@cd tests/conformance && npm ci --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
+
+# As above, and without what only other uses of these clients need: a browser, a keyring.
+tests/clients/node_modules/.installed: tests/clients/package-lock.json
+	@command -v npm >/dev/null || { \
+		echo "Clients that are tested come with npm; install Node (Debian: sudo apt-get install npm)." >&2; \
+		exit 1; }
+	@echo "Installing the clients from npm that are tested ..."
+	@cd tests/clients && npm ci --ignore-scripts --omit=optional --omit=peer --no-audit --no-fund \
+		--loglevel error
+	@touch $@
+
+$(VENV)/clients/.installed: tests/clients/python.txt | $(INSTALLED)
+	@echo "Installing the clients in Python that are tested ..."
+	@rm -rf $(@D)
+	@while read -r pin; do \
+		$(BIN)/uv venv --quiet --python $(BIN)/python $(@D)/$$pin && \
+		$(BIN)/uv pip install --quiet --only-binary :all: --python $(@D)/$$pin/bin/python $$pin \
+		|| exit 1; \
+	done <$<
 	@touch $@
 
 # Compiled now: where Python may not write its cache later, every command would do it anew.
