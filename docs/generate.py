@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from fastapi import FastAPI
+from mcp_types import Prompt, Resource, ResourceTemplate
 from typer import Context
 from typer.cli import get_docs_for_click
 from typer.main import get_command
@@ -25,6 +26,8 @@ from docs.schemas import (
     type_of,
 )
 from gateway.definition import AnyTool
+from gateway.prompts import WRITE_A_TOOL
+from gateway.resource_kinds import KINDS, THE_GUIDE
 from gateway.tools import TOOLS
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -74,6 +77,17 @@ def mcp_tools() -> str:
         *(block for tool in TOOLS.values() for block in _tool(tool)),
         "## Structures",
         *structures(_structures_of_tools()),
+        "## Resources",
+        "What a client with the scope `author` can read at `/mcp`, beside calling tools.",
+        table(
+            ("Resource", "What"),
+            [
+                (f"`{THE_GUIDE.uri}`", _described(THE_GUIDE)),
+                *((f"`{kind.template.uri_template}`", _described(kind.template)) for kind in KINDS),
+            ],
+        ),
+        "## Prompts",
+        *_prompt(WRITE_A_TOOL),
     )
 
 
@@ -137,6 +151,22 @@ def _tool(tool: AnyTool) -> Iterator[str]:
         return
     yield "Gives:"
     yield fields(listing.output_schema)
+
+
+def _described(resource: Resource | ResourceTemplate) -> str:
+    return f"{resource.title}. {resource.description}"
+
+
+def _prompt(prompt: Prompt) -> Iterator[str]:
+    yield f"### {prompt.name}"
+    yield prompt.description or ""
+    yield table(
+        ("Argument", "Needed", "Meaning"),
+        [
+            (f"`{given.name}`", "yes" if given.required else "no", given.description or "")
+            for given in prompt.arguments or ()
+        ],
+    )
 
 
 def _hints_of(tool: AnyTool) -> str:

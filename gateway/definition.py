@@ -1,12 +1,12 @@
 """One declaration per management tool: pydantic model → JSON Schema → checked call."""
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from inspect import cleandoc
 from typing import Annotated, Any, Generic, TypeVar
 
-from mcp_types import CallToolResult, Tool, ToolAnnotations
+from mcp_types import CallToolResult, Icon, Tool, ToolAnnotations
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import CoreSchema, ErrorDetails
@@ -113,6 +113,7 @@ class ToolDefinition(Generic[In, Out]):
     edits: bool = False
     """It makes, changes or deletes a tool or a server: not over every line."""
     scope: Scope = Scope.AUTHOR
+    icons: list[Icon] | None = None
 
     @cached_property
     def listing(self) -> Tool:
@@ -122,6 +123,7 @@ class ToolDefinition(Generic[In, Out]):
             description=cleandoc(self.run.__doc__ or ""),
             input_schema=_schema_of(self.takes, mode="validation"),
             output_schema=_schema_of(self.gives, mode="serialization") if self.gives else None,
+            icons=self.icons,
             annotations=ToolAnnotations(
                 read_only_hint=self.read_only,
                 destructive_hint=self.destructive,
@@ -187,6 +189,11 @@ class ToolDefinition(Generic[In, Out]):
 
 
 AnyTool = ToolDefinition[Any, Any]
+
+
+def drawn(icon: list[Icon], tools: Iterable[AnyTool]) -> list[AnyTool]:
+    """The same tools, with the icon of what they are about."""
+    return [replace(tool, icons=icon) for tool in tools]
 
 
 def by_name(tools: Iterable[AnyTool]) -> dict[str, AnyTool]:

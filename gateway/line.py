@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import anyio
 
 from gateway.views import EVERYTHING, View
-from mcpbox.domain.people import Principal
+from mcpbox.domain.people import Principal, Scope
 
 
 @dataclass(slots=True, eq=False)
@@ -24,6 +24,11 @@ class Line:
     view: View = EVERYTHING
     _on_hang_up: set[Callable[[], None]] = field(default_factory=set[Callable[[], None]])
     _ended: bool = False
+
+    @property
+    def authoring(self) -> bool:
+        """It is shown what helps to write tools: not to those who only call, or see a part."""
+        return self.view == EVERYTHING and Scope.AUTHOR in self.principal.scopes
 
     @contextmanager
     def on_hang_up(self, callback: Callable[[], None]) -> Generator[None]:

@@ -1,4 +1,4 @@
-"""Requests as resources: read one, and be told when it moves, as the protocol has it."""
+"""Resources: read one, and be told when a request moves, as the protocol has it."""
 
 from collections.abc import Callable
 from uuid import UUID, uuid4
@@ -14,7 +14,6 @@ from mcp_types import (
     PaginatedRequestParams,
     ReadResourceRequestParams,
     ReadResourceResult,
-    ResourceTemplate,
     SubscribeRequestParams,
     TextResourceContents,
     UnsubscribeRequestParams,
@@ -22,53 +21,49 @@ from mcp_types import (
 
 from gateway.announcer import Announcer, Context
 from gateway.answers import internal_error
+from gateway.definition import UseCases
+from gateway.guide import GUIDE
 from gateway.line import Line
-from gateway.tools.request_views import RequestStanding
+from gateway.resource_kinds import GUIDE_URI, JSON, KINDS, MARKDOWN, REQUESTS, THE_GUIDE, Kind
 from mcpbox.domain.errors import DomainError, NotFound
-from mcpbox.domain.ids import RequestId
 from mcpbox.domain.people import Scope
-from mcpbox.usecases.requests import Requests
 
 log = structlog.get_logger()
-_BEGIN = "mcpbox://requests/"
-_JSON = "application/json"
 
 
 def uri_of(request_id: str) -> str:
-    return f"{_BEGIN}{request_id}"
+    return REQUESTS.template.uri_template.format(request_id=request_id)
 
 
-class RequestResources:
-    """Not listed one by one, which would change with each request: they are in a template."""
+class Resources:
+    """For clients that write tools, at the address that shows everything."""
 
     def __init__(
-        self, requests: Requests, line_of: Callable[[Context], Line], announcer: Announcer
+        self, use_cases: UseCases, line_of: Callable[[Context], Line], announcer: Announcer
     ) -> None:
-        self._requests = requests
+        self._use_cases = use_cases
         self._line_of = line_of
         self._announcer = announcer
 
-    async def list(self, _: Context, __: PaginatedRequestParams | None) -> ListResourcesResult:
-        return ListResourcesResult(resources=[])
+    async def list(self, context: Context, _: PaginatedRequestParams | None) -> ListResourcesResult:
+        shown = self._line_of(context).authoring
+        return ListResourcesResult(resources=[THE_GUIDE] if shown else [])
 
     async def templates(
-        self, _: Context, __: PaginatedRequestParams | None
+        self, context: Context, _: PaginatedRequestParams | None
     ) -> ListResourceTemplatesResult:
-        template = ResourceTemplate(
-            name="request",
-            title="A change request",
-            uri_template=uri_of("{request_id}"),
-            description="Where it stands, and what people said. Subscribe to hear when it moves.",
-            mime_type=_JSON,
-        )
-        return ListResourceTemplatesResult(resource_templates=[template])
+        shown = KINDS if self._line_of(context).authoring else ()
+        return ListResourceTemplatesResult(resource_templates=[kind.template for kind in shown])
 
     async def read(self, context: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
         """Raises: MCPError: no such resource, or not for this client."""
         uri = str(params.uri)
-        request_id = self._named(context, uri)
+        self._require_author(context)
+        if uri == GUIDE_URI:
+            return _contents(uri, MARKDOWN, GUIDE)
+        kind, found = _named(uri, KINDS)
         try:
-            request = await self._requests.get(request_id)
+            read = await kind.read(self._use_cases, found)
         except NotFound:
             raise _nothing_at(uri) from None
         except DomainError as error:
@@ -78,14 +73,13 @@ class RequestResources:
             reference = uuid4().hex[:12]
             log.exception("resource_read.crashed", reference=reference)
             raise MCPError(INTERNAL_ERROR, internal_error(reference)) from None
-        text = RequestStanding.of(request).model_dump_json()
-        contents = TextResourceContents(uri=uri, mime_type=_JSON, text=text)
-        return ReadResourceResult(contents=[contents])
+        return _contents(uri, JSON, read.model_dump_json())
 
     async def subscribe(self, context: Context, params: SubscribeRequestParams) -> EmptyResult:
         """Handshake-era clients alone; later ones listen. Raises: MCPError: as above."""
         uri = str(params.uri)
-        self._named(context, uri)
+        self._require_author(context)
+        _named(uri, (REQUESTS,))
         self._announcer.subscribe(context, uri)
         return EmptyResult()
 
@@ -93,14 +87,27 @@ class RequestResources:
         self._announcer.unsubscribe(context, str(params.uri))
         return EmptyResult()
 
-    def _named(self, context: Context, uri: str) -> RequestId:
+    def _require_author(self, context: Context) -> None:
         """Raises: MCPError."""
-        if Scope.AUTHOR not in self._line_of(context).principal.scopes:
-            raise MCPError(INVALID_PARAMS, "Requests are for clients with the scope 'author'.")
-        try:
-            return RequestId(UUID(uri.removeprefix(_BEGIN)))
-        except ValueError:
-            raise _nothing_at(uri) from None
+        line = self._line_of(context)
+        if Scope.AUTHOR not in line.principal.scopes:
+            raise MCPError(INVALID_PARAMS, "Resources are for clients with the scope 'author'.")
+        if not line.authoring:
+            raise MCPError(INVALID_PARAMS, "There are no resources here; they are at /mcp.")
+
+
+def _contents(uri: str, mime_type: str, text: str) -> ReadResourceResult:
+    contents = TextResourceContents(uri=uri, mime_type=mime_type, text=text)
+    return ReadResourceResult(contents=[contents])
+
+
+def _named(uri: str, kinds: tuple[Kind, ...]) -> tuple[Kind, UUID]:
+    """Raises: MCPError."""
+    for kind in kinds:
+        found = kind.id_in(uri)
+        if found is not None:
+            return kind, found
+    raise _nothing_at(uri)
 
 
 def _nothing_at(uri: str) -> MCPError:

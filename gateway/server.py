@@ -24,6 +24,7 @@ from mcp_types import (
     Tool,
 )
 
+from gateway import icons
 from gateway.announcer import Announcer
 from gateway.answers import (
     crashed,
@@ -38,7 +39,8 @@ from gateway.definition import Caller, UseCases
 from gateway.line import Line
 from gateway.news import RequestNews
 from gateway.progress import teller_for
-from gateway.resources import RequestResources
+from gateway.prompts import Prompts
+from gateway.resources import Resources
 from gateway.tools import TOOLS
 from mcpbox.domain.errors import DomainError, NotFound
 from mcpbox.domain.review_policy import SecuritySettings
@@ -50,6 +52,7 @@ MCPbox lets you write your own tools, which people approve before anybody can ca
 3. mcpbox_test_code runs the newest version in the sandbox; mend it with mcpbox_update_tool.
 4. mcpbox_request_publish asks a person; mcpbox_wait_for_request waits for what they say.
 5. Once approved, the tool is in your list as {server}__{tool}: call it.
+The resource mcpbox://guide says how code is written here.
 Answers say under "next" what to do next. Nothing you do can approve a request.
 """
 
@@ -94,12 +97,14 @@ class McpFace:
         self._calls = calls
         self._settings = settings
         self._news = news or RequestNews()
-        resources = RequestResources(use_cases.requests, line_of, announcer)
+        resources = Resources(use_cases, line_of, announcer)
+        prompts = Prompts(line_of)
         self.server = McpServer(
             "mcpbox",
             version=version,
             title="MCPbox",
             instructions=INSTRUCTIONS,
+            icons=icons.MCPBOX,
             cache_hints={"tools/list": CacheHint(ttl_ms=0, scope="private")},
             # Without it every modern call with arguments would list all tools first.
             get_tool_input_schema=self._schema_of,
@@ -110,6 +115,8 @@ class McpFace:
             on_read_resource=resources.read,
             on_subscribe_resource=resources.subscribe,
             on_unsubscribe_resource=resources.unsubscribe,
+            on_list_prompts=prompts.list,
+            on_get_prompt=prompts.get,
             on_subscriptions_listen=announcer.listen,
         )
         self.server.add_notification_handler(

@@ -1,6 +1,7 @@
 """Every management tool of the gateway, declared once."""
 
-from gateway.definition import AnyTool, by_name
+from gateway import icons
+from gateway.definition import AnyTool, by_name, drawn
 from gateway.tools.development import DEVELOPMENT_TOOLS
 from gateway.tools.modules import MODULE_TOOLS
 from gateway.tools.network import NETWORK_TOOLS
@@ -13,14 +14,14 @@ from gateway.tools.tools import TOOL_TOOLS
 
 TOOLS: dict[str, AnyTool] = by_name(
     [
-        *SERVER_TOOLS,
-        *TOOL_TOOLS,
-        *DEVELOPMENT_TOOLS,
-        *REQUEST_TOOLS,
-        *MODULE_TOOLS,
-        *NETWORK_TOOLS,
-        *RELEASE_TOOLS,
-        *SECRET_TOOLS,
-        *SEARCH_TOOLS,
+        *drawn(icons.SERVER, SERVER_TOOLS),
+        *drawn(icons.TOOL, TOOL_TOOLS),
+        *drawn(icons.DEVELOPMENT, DEVELOPMENT_TOOLS),
+        *drawn(icons.REQUEST, REQUEST_TOOLS),
+        *drawn(icons.MODULE, MODULE_TOOLS),
+        *drawn(icons.NETWORK, NETWORK_TOOLS),
+        *drawn(icons.RELEASE, RELEASE_TOOLS),
+        *drawn(icons.SECRET, SECRET_TOOLS),
+        *drawn(icons.SEARCH, SEARCH_TOOLS),
     ]
 )

@@ -7,6 +7,7 @@ from mcpbox.domain.ids import RequestId, ServerId
 from mcpbox.domain.modules import GrantedModule, Requirement
 from mcpbox.domain.reasons import REASON_MAX_LENGTH
 from mcpbox.domain.requests import State
+from mcpbox.domain.servers import ServerModules
 from mcpbox.domain.subjects import Days
 from mcpbox.domain.texts import Text
 from sandbox.contract import DEFAULT_MODULES
@@ -89,17 +90,26 @@ class GrantedModuleView(BaseModel):
         return cls(module=granted.module, package=granted.package, version=granted.version)
 
 
-class ServerModulesOutput(ToolOutput):
+class ServerModulesView(BaseModel):
     default_modules: list[str] = Field(description="What every tool may import.")
     granted_modules: list[GrantedModuleView] = Field(description="What this server's may besides.")
+
+    @classmethod
+    def of(cls, modules: ServerModules) -> "ServerModulesView":
+        return ServerModulesView(
+            default_modules=sorted(DEFAULT_MODULES),
+            granted_modules=[GrantedModuleView.of(one) for one in modules.granted],
+        )
+
+
+class ServerModulesOutput(ServerModulesView, ToolOutput): ...
 
 
 async def get_server_modules(caller: Caller, given: ServerModulesInput) -> ServerModulesOutput:
     """List the modules that a server's tools may import: the default ones and the granted ones."""
     modules = await caller.use_cases.servers.modules(given.server_id)
     return ServerModulesOutput(
-        default_modules=sorted(DEFAULT_MODULES),
-        granted_modules=[GrantedModuleView.of(one) for one in modules.granted],
+        **dict(ServerModulesView.of(modules)),
         next="Ask for another module with mcpbox_request_module.",
     )
 

@@ -84,7 +84,7 @@ def messages(era: Era, draft: Draft, desk: Desk) -> st.SearchStrategy[Sent]:
     spoken = st.tuples(st.just("tools/call"), calls(draft, desk)) | st.tuples(
         st.sampled_from(METHODS), anything
     )
-    return st.builds(lambda path, said: message(era, path, *said), paths(draft), spoken)
+    return st.tuples(paths(draft), spoken).map(lambda sent: message(era, sent[0], *sent[1]))
 
 
 def calls(draft: Draft, desk: Desk) -> st.SearchStrategy[dict[str, Any]]:

@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
-from typing import Any
 
 import httpx
 import pytest
@@ -113,7 +112,7 @@ async def begun(author: Author, name: str) -> "asyncio.Task[str]":
     """How the call ends, once its tool has said that it runs."""
     said = asyncio.Event()
 
-    async def hear(*_: Any) -> None:
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
         said.set()
 
     async def call() -> str:

@@ -93,7 +93,7 @@ async def test_what_is_no_request_is_no_resource_and_none_is_for_callers_alone(
                 await client.read_resource(uri)
         with pytest.raises(MCPError, match="scope 'author'"):
             await caller.read_resource(f"mcpbox://requests/{request.id}")
-        [template] = (await client.list_resource_templates()).resource_templates
+        template, *_ = (await client.list_resource_templates()).resource_templates
 
     assert template.uri_template == "mcpbox://requests/{request_id}"
 
