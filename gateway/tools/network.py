@@ -34,7 +34,7 @@ class RequestNetworkAccessInput(ToolInput):
     days: Days | None = Field(
         default=None, description="How long it is needed; left out, until somebody revokes it."
     )
-    justification: Text = Field(
+    notes: Text = Field(
         min_length=1,
         max_length=REASON_MAX_LENGTH,
         description="For the reviewer: what is sent there and why it is needed.",
@@ -68,7 +68,7 @@ async def request_network_access(
         given.server_id,
         access,
         days=given.days,
-        justification=given.justification,
+        justification=given.notes,
     )
     return RequestedNetworkAccess(
         request_id=request.id,

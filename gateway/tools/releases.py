@@ -77,7 +77,7 @@ class RollbackToolInput(ToolInput):
         le=_VERSION_MAX,
         description="One that was released once, from mcpbox_list_tool_versions.",
     )
-    reason: Text = Field(
+    notes: Text = Field(
         min_length=1,
         max_length=REASON_MAX_LENGTH,
         description="For the reviewer: what is wrong with the version that runs now.",
@@ -91,14 +91,14 @@ async def rollback_tool(caller: Caller, given: RollbackToolInput) -> RequestedRe
     person approves; to stop it at once use mcpbox_update_tool with enabled false.
     """
     request = await caller.use_cases.releases.request_rollback(
-        caller.principal, given.tool_id, given.version, reason=given.reason
+        caller.principal, given.tool_id, given.version, reason=given.notes
     )
     return _asked(given.tool_id, request, f"Going back to version {given.version}")
 
 
 class RestoreToolInput(ToolInput):
     tool_id: ToolId = Field(description=_TOOL)
-    reason: Text = Field(
+    notes: Text = Field(
         min_length=1,
         max_length=REASON_MAX_LENGTH,
         description="For the reviewer: why what made a person revoke it does not hold any more.",
@@ -112,7 +112,7 @@ async def restore_tool(caller: Caller, given: RestoreToolInput) -> RequestedRele
     ask with mcpbox_request_publish.
     """
     request = await caller.use_cases.releases.request_restore(
-        caller.principal, given.tool_id, reason=given.reason
+        caller.principal, given.tool_id, reason=given.notes
     )
     return _asked(given.tool_id, request, f"Restoring version {request.version_number}")
 

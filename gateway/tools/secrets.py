@@ -84,7 +84,7 @@ class RequestSecretInput(ToolInput):
     days: Days | None = Field(
         default=None, description="How long it is needed; left out, until somebody revokes it."
     )
-    justification: Text = Field(
+    notes: Text = Field(
         min_length=1,
         max_length=REASON_MAX_LENGTH,
         description="For the reviewer: what the tools do with it. Never its value.",
@@ -108,7 +108,7 @@ async def request_secret(caller: Caller, given: RequestSecretInput) -> Requested
         given.server_id,
         given.name,
         days=given.days,
-        justification=given.justification,
+        justification=given.notes,
     )
     return RequestedSecret(
         request_id=request.id,

@@ -35,7 +35,7 @@ class Network:
         Raises: Conflict: granted or denied already; Invalid; NotFound; Unavailable.
         """
         if not justification.strip():
-            raise Invalid("Give a justification: reviewers have to know what the host is for.")
+            raise Invalid("Say in the notes what the host is for: reviewers have to know.")
         digest = digest_of_access(server_id, access, days=days)
         async with transaction(self._sessions) as session:
             server = await servers.get_server(session, server_id)

@@ -35,7 +35,9 @@ class Releases:
         Unavailable.
         """
         if not reason.strip():
-            raise Invalid("Give a reason: reviewers have to know what is wrong with what runs now.")
+            raise Invalid(
+                "Say in the notes what is wrong with what runs now: reviewers have to know."
+            )
         async with transaction(self._sessions) as session:
             tool = await tools.get_tool(session, tool_id)
             versions = await releases.released_versions(session, tool_id)
@@ -65,7 +67,7 @@ class Releases:
         Unavailable.
         """
         if not reason.strip():
-            raise Invalid("Give a reason: reviewers have to know what is different now.")
+            raise Invalid("Say in the notes what is different now: reviewers have to know.")
         async with transaction(self._sessions) as session:
             tool = await tools.get_tool(session, tool_id)
             versions = await releases.released_versions(session, tool_id)

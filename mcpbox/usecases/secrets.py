@@ -93,7 +93,7 @@ class Secrets:
         Unavailable.
         """
         if not justification.strip():
-            raise Invalid("Give a justification: reviewers have to know what the secret is for.")
+            raise Invalid("Say in the notes what the secret is for: reviewers have to know.")
         async with transaction(self._sessions) as session:
             server = await servers.get_server(session, server_id)
             secret = await secrets.get_secret(session, server_id, name)

@@ -37,7 +37,7 @@ async def test_a_tool_runs_while_its_host_and_its_secret_are_granted_and_set(
             host="api.example.com",
             methods=["GET"],
             days=7,
-            justification="The weather is there.",
+            notes="The weather is there.",
         )
         shown = instance.command("requests", "show", host["request_id"]).stdout
         assert (await reviewer.approve(host["request_id"]))["state"] == "applied"

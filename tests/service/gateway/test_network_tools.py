@@ -8,7 +8,7 @@ from tests.service.gateway.running import Connect, text_of
 from tests.service.gateway.test_module_tools import asking_on
 from tests.service.gateway.world import World
 
-WANTED: dict[str, Any] = {"host": "api.example.com", "justification": "The weather is there."}
+WANTED: dict[str, Any] = {"host": "api.example.com", "notes": "The weather is there."}
 
 
 async def test_a_host_is_asked_for_and_listed_with_what_to_do(connect: Connect) -> None:
@@ -38,7 +38,7 @@ async def test_a_host_is_asked_for_and_listed_with_what_to_do(connect: Connect) 
         ({"host": "[::1]"}, "not the name of a host"),
         ({"methods": ["CONNECT"]}, "not a method"),
         ({"path_prefix": "/v1/../admin"}, "plain"),
-        ({"justification": ""}, "justification"),
+        ({"notes": ""}, "notes"),
         ({"days": 0}, "days"),
         ({"days": 10**9}, "days"),
         ({"port": 0}, "port"),
