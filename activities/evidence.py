@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from temporalio import activity
@@ -14,7 +15,7 @@ from activities.source_evidence import probation, read_version
 from activities.subjects import publication
 from activities.trial_evidence import AUTHOR, RECORDED, SYSTEM, Ran
 from activities.words import counted
-from mcpbox.domain.errors import Refused
+from mcpbox.domain.errors import Refused, Unavailable
 from mcpbox.domain.evidence import Check, Evidence, Finding, Risk, Status
 from mcpbox.domain.inputs import inputs_from
 from mcpbox.domain.manifests import Granted, needs_beyond
@@ -35,6 +36,7 @@ from workflows.contracts import EvidenceActivities, Examination
 _MADE_INPUTS = 3
 _SHORT = RunLimits(wall_s=5, cpu_s=5)
 """Of runs that nobody but us asked for."""
+_LOOK_AGAIN_S = 0.5
 _REPLAY_S = 30.0
 """For all replayed calls of a request together."""
 
@@ -163,16 +165,38 @@ class GatheredEvidence(EvidenceActivities):
         *,
         limits: RunLimits | None = None,
     ) -> RunResult:
-        """Raises: Refused: quarantined since the last one."""
+        """Raises: Refused: quarantined since the last one, or while it ran (I9)."""
+        await self._require_no_quarantine(version)
+        running = asyncio.ensure_future(
+            self._sandbox.run(
+                bundle,
+                arguments,
+                limits=limits,
+                trial=True,
+                secret_names=version.manifest.secret_names,
+            )
+        )
+        watching = asyncio.ensure_future(self._watch_for_quarantine(version))
+        try:
+            await asyncio.wait((running, watching), return_when=asyncio.FIRST_COMPLETED)
+            if not running.done():
+                await watching
+            return await running
+        finally:
+            # The sandbox ends a run that nobody waits for any more.
+            running.cancel()
+            watching.cancel()
+
+    async def _watch_for_quarantine(self, version: ToolVersion) -> None:
+        """Raises: Refused: it is."""
+        while True:
+            await asyncio.sleep(_LOOK_AGAIN_S)
+            with suppress(Unavailable):
+                await self._require_no_quarantine(version)
+
+    async def _require_no_quarantine(self, version: ToolVersion) -> None:
         async with transaction(self._sessions) as session:
             await require_no_quarantine(session, await tools.get_tool(session, version.tool_id))
-        return await self._sandbox.run(
-            bundle,
-            arguments,
-            limits=limits,
-            trial=True,
-            secret_names=version.manifest.secret_names,
-        )
 
     async def _compare(
         self, given: Examination, version: ToolVersion, released: ToolVersion, held: Granted

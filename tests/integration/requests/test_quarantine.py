@@ -6,9 +6,11 @@ from sqlalchemy import select
 from mcpbox.domain.audit import Action
 from mcpbox.domain.errors import Refused
 from mcpbox.domain.evidence import Check, Status
+from mcpbox.domain.requests import State
 from mcpbox.store.tables.audit import AuditRow
 from mcpbox.usecases.tool_switches import ToolSwitches
 from tests.integration.requests.conftest import ADA, ANA, AUTHOR, VIC, Office
+from tests.reviewing import eventually
 
 
 async def refusals(office: Office, subject: str) -> list[tuple[str, str]]:
@@ -57,3 +59,22 @@ async def test_the_trial_of_a_request_runs_nothing_of_what_is_quarantined(office
     assert trial.status is Status.MISSING
     assert "is quarantined by person:ada: It leaks." in trial.summary
     assert trial.runs == ()
+
+
+async def test_a_quarantine_ends_the_trial_that_runs(office: Office) -> None:
+    code = "import asyncio\nasync def main() -> None:\n    await asyncio.sleep(20)\n"
+    tool = await office.draft(code)
+    request = await office.requests.request_publish(AUTHOR, tool.id)
+
+    async def running() -> bool:
+        return (await office.sandbox.health()).running > 0
+
+    await eventually(running)
+    await office.servers.quarantine(ADA, tool.server_id, "It leaks.")
+    await office.when(request, State.AWAITING_DECISION)
+
+    found = await office.requests.get(request.id)
+    [trial] = [piece for piece in found.evidence if piece.check is Check.TRIAL]
+    assert (trial.status, trial.runs) == (Status.MISSING, ())
+    assert "is quarantined by person:ada: It leaks." in trial.summary
+    assert (await office.sandbox.health()).running == 0
