@@ -39,6 +39,7 @@ from tests.reviewing import eventually
 
 Move = Literal["approve", "deny", "withdraw", "supersede", "expire", "revise"]
 MOVES: tuple[Move, ...] = ("approve", "deny", "withdraw", "supersede", "expire", "revise")
+ORDERS_OF_TWO = list(permutations(MOVES, 2))
 LEADS_TO: dict[str, State] = {
     "approve": State.APPLIED,
     "deny": State.DENIED,
@@ -185,19 +186,16 @@ async def answer_of(task: asyncio.Task[Outcome]) -> Outcome | DomainError:
     return answer
 
 
-async def raced(
-    office: Office, queue: str, orders: Sequence[Sequence[Move]], *interceptors: object
-) -> None:
+async def raced(office: Office, queue: str, orders: Sequence[Sequence[Move]]) -> None:
     server = await a_server(office)
     # So many at once need more connections than the office has.
     sessions = make_sessions(office.database.url)
     async with shift(office, queue, sessions=sessions):
-        requests = [await asked(office, server) for _ in orders]
+        requests = await asyncio.gather(*(asked(office, server) for _ in orders))
     races = [Race(office, *one) for one in zip(requests, orders, strict=True)]
     await asyncio.gather(*(race.send() for race in races))
-    async with shift(office, queue, sessions=sessions, interceptors=interceptors):
-        for race in races:
-            await race.assert_one_of_them_won()
+    async with shift(office, queue, sessions=sessions):
+        await asyncio.gather(*(race.assert_one_of_them_won() for race in races))
     await sessions.kw["bind"].dispose()
 
 
@@ -216,8 +214,17 @@ async def test_i2_of_three_things_at_once_exactly_one_ends_a_request(
 async def test_i2_of_two_things_at_once_one_ends_it_though_the_worker_forgets_all_it_did(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed after every transaction and before every task: each is done twice, and counts once."""
-    monkeypatch.setattr("activities.worker.Worker", Forgetful)
-    orders = list(permutations(MOVES, 2))
+    """Killed after every transaction and before every task: each is done twice, and counts once.
 
-    await raced(office, own_queue(monkeypatch), orders, Clumsy())
+    One after the other: a worker that forgets at once has no place for two that are at work.
+    """
+    queue = own_queue(monkeypatch)
+    async with shift(office, queue):
+        server = await a_server(office)
+        requests = await asyncio.gather(*(asked(office, server) for _ in ORDERS_OF_TWO))
+    monkeypatch.setattr("activities.worker.Worker", Forgetful)
+    for request, order in zip(requests, ORDERS_OF_TWO, strict=True):
+        race = Race(office, request, order)
+        await race.send()
+        async with shift(office, queue, interceptors=[Clumsy()]):
+            await race.assert_one_of_them_won()
