@@ -97,7 +97,8 @@ class Gateway:
             max_sessions=MAX_SESSIONS,
             max_request_body_size=MAX_BODY_BYTES,
         )
-        self._endpoint = McpEndpoint(self._manager, self._clients, security, self._rates)
+        self._admission = parts.admission(self._clients)
+        self._endpoint = McpEndpoint(self._manager, self._admission, security, self._rates)
         self._changes = parts.listen(self._changed, self._connected)
         self.crashed = False
         """One of the tasks beside the requests ended: nothing here is up to date any more."""
@@ -129,6 +130,7 @@ class Gateway:
         metrics = GatewayMetrics(
             self._call_metrics,
             self._rates,
+            self._admission,
             self._turns,
             self._breaker,
             self.catalog,
@@ -140,6 +142,7 @@ class Gateway:
         app = Starlette(
             routes=[
                 *routes_to(self._endpoint),
+                *self._admission.routes,
                 Route("/health", health.answer, methods=["GET"]),
                 Route("/metrics", metrics.answer, methods=["GET"]),
             ],

@@ -1,5 +1,7 @@
 """What every request passes before the protocol sees it: address, identity, size, shutdown."""
 
+import math
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,12 +17,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from gateway.clients import KnownClients, principal_of
+from gateway.admission import Admission, Admitted, Credential, refused
+from gateway.clients import principal_of
 from gateway.line import Line
 from gateway.rates import Rates
 from gateway.refusals import too_fast
 from gateway.views import view_at
-from mcpbox.domain.errors import DomainError, RateExceeded, Unauthenticated, Unavailable
+from mcpbox.domain.errors import DomainError, RateExceeded, Refused, Unauthenticated, Unavailable
 from mcpbox.domain.people import Client
 from mcpbox.policies.editing import is_remote
 
@@ -28,16 +31,14 @@ MAX_BODY_BYTES = 4 * 2**20
 BODY_TIMEOUT_S = 30.0
 LINE_KEY = "mcpbox.line"
 _RECHECK_AGAIN_S = 0.5
+OUTLIVES_S = 300.0
+"""How long a request may go on after its credential has ended; longer than any call."""
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _FORWARDED = (
     *("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"),
     *("cf-connecting-ip", "true-client-ip"),
 )
 """What proxies and tunnels add; a request with any of them has come from elsewhere."""
-_WHAT_TO_DO = (
-    "Send the header 'Authorization: Bearer <token>'. The operator makes a token with: "
-    "mcpbox clients create NAME --scopes author,call"
-)
 
 log = structlog.get_logger()
 
@@ -62,7 +63,7 @@ class _Exchange:
     """One request in progress; some last as long as their client listens."""
 
     client: Client
-    token: str = field(repr=False)
+    credential: Credential
     is_stream: bool
     line: Line
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
@@ -75,12 +76,12 @@ class McpEndpoint:
     def __init__(
         self,
         manager: StreamableHTTPSessionManager,
-        clients: KnownClients,
+        admission: Admission,
         security: TransportSecuritySettings,
         rates: Rates,
     ) -> None:
         self._manager = manager
-        self._clients = clients
+        self._admission = admission
         self._rates = rates
         self._security = TransportSecurityMiddleware(security)
         self._exchanges: set[_Exchange] = set()
@@ -94,18 +95,22 @@ class McpEndpoint:
             await refused(scope, receive, send)
             return
         try:
-            token = _bearer_token(request)
-            client = await self._clients.identify(token)
+            credential = self._admission.credential(request)
+            admitted = await self._admission.admit(credential)
+            client = admitted.client
             if request.method != "DELETE":  # whoever ends a session asks for nothing more
                 self._rates.take_request(client)
+            receive = await self._admission.judged(request, credential)
         except RateExceeded as error:
             await (await too_fast(request, error))(scope, receive, send)
             return
         except DomainError as error:
-            await _problem(error)(scope, receive, send)
+            await self._admission.refusal(error, scope["path"])(scope, receive, send)
             return
-        line = Line(principal_of(client), remote=_from_outside(request), view=view_at(scope))
-        exchange = _Exchange(client, token, request.method == "GET", line)
+        remote = self._admission.remote or _from_outside(request)
+        line = Line(principal_of(client), remote=remote, view=view_at(scope))
+        exchange = _Exchange(client, credential, request.method == "GET", line)
+        exchange.scope.deadline = _deadline(admitted)
         await self._serve(exchange, {**scope, **_identity(client, line)}, receive, send)
 
     def recheck(self) -> None:
@@ -116,11 +121,11 @@ class McpEndpoint:
         while True:
             await self._recheck.wait()
             self._recheck = anyio.Event()
-            for token in {exchange.token for exchange in self._exchanges}:
+            for credential in {exchange.credential for exchange in self._exchanges}:
                 try:
-                    await self._clients.identify(token)
-                except Unauthenticated as error:
-                    self._end(token, error)
+                    await self._admission.admit(credential)
+                except (Unauthenticated, Refused) as error:
+                    self._end(credential, error)
                 except Unavailable:
                     log.warning("clients.recheck_failed")
                     self._recheck.set()
@@ -136,12 +141,12 @@ class McpEndpoint:
 
     async def _refused(self, request: Request) -> JSONResponse | None:
         if self._draining:
-            return _error(503, "shutting_down", "The gateway is shutting down; try again shortly.")
+            return refused(503, "shutting_down", "The gateway is shutting down; try again shortly.")
         rejection = await self._security.validate_request(request)
         if rejection is None:
             return None
         header = "Origin" if rejection.status_code == 403 else "Host"
-        return _error(
+        return refused(
             rejection.status_code,
             "unknown_host",
             f"The {header} header names an address that this gateway does not answer to. "
@@ -158,16 +163,17 @@ class McpEndpoint:
             self._exchanges.discard(exchange)
             exchange.line.hang_up()
         if exchange.refusal is not None and not reply.started:
-            await _problem(exchange.refusal)(scope, receive, send)
+            refusal = self._admission.refusal(exchange.refusal, scope["path"])
+            await refusal(scope, receive, send)
         elif arrival.late and not reply.started:
             await _too_slow()(scope, receive, send)
         else:
             # A stream that was ended from here is cut short for its client otherwise.
             await reply.finish()
 
-    def _end(self, token: str, refusal: Unauthenticated) -> None:
+    def _end(self, credential: Credential, refusal: DomainError) -> None:
         for exchange in tuple(self._exchanges):
-            if exchange.token == token:
+            if exchange.credential == credential:
                 log.info("client.disconnected", client=exchange.client.name)
                 exchange.refusal = refusal
                 exchange.scope.cancel()
@@ -248,28 +254,20 @@ def _identity(client: Client, line: Line) -> Mapping[str, Any]:
     return {"user": AuthenticatedUser(access), LINE_KEY: line}
 
 
-def _bearer_token(request: Request) -> str:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise Unauthenticated("This request carries no token.")
-    return token.strip()
-
-
-def _problem(error: DomainError) -> JSONResponse:
-    if isinstance(error, Unavailable):
-        return _error(503, "unavailable", str(error), {"retry-after": "1"})
-    challenge = 'Bearer realm="mcpbox", error="invalid_token"'
-    message = f"{error} {_WHAT_TO_DO}"
-    return _error(401, "invalid_token", message, {"www-authenticate": challenge})
+def _deadline(admitted: Admitted) -> float:
+    """Of the event loop's clock; a stream would else outlive what opened it by any time."""
+    if admitted.until is None:
+        return math.inf
+    return anyio.current_time() + admitted.until - time.time() + OUTLIVES_S
 
 
 def _too_large() -> JSONResponse:
     limit = MAX_BODY_BYTES // 2**20
-    return _error(413, "too_large", f"The request is larger than {limit} MiB; send less at once.")
+    return refused(413, "too_large", f"The request is larger than {limit} MiB; send less at once.")
 
 
 def _too_slow() -> JSONResponse:
-    return _error(
+    return refused(
         408,
         "too_slow",
         f"The request did not arrive whole within {BODY_TIMEOUT_S:g} s; send it again.",
@@ -282,13 +280,6 @@ def _not_a_message() -> JSONResponse:
     message = "This is no JSON-RPC message: send one object with jsonrpc, method and, if any, id."
     error = {"code": INVALID_REQUEST, "message": message}
     return JSONResponse({"jsonrpc": "2.0", "id": None, "error": error}, status_code=400)
-
-
-def _error(
-    status: int, code: str, message: str, headers: Mapping[str, str] | None = None
-) -> JSONResponse:
-    body = {"error": code, "error_description": message}
-    return JSONResponse(body, status_code=status, headers=headers)
 
 
 async def _nothing() -> Message:

@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.admission import Admission, Turned
 from gateway.announcer import Announcer
 from gateway.catalog import Catalog
 from gateway.execution_log import ExecutionLog
@@ -64,6 +65,7 @@ class GatewayMetrics(Collector):
 
     calls: CallMetrics
     rates: Rates
+    admission: Admission
     turns: Turns
     breaker: Breaker
     catalog: Catalog
@@ -88,6 +90,12 @@ class GatewayMetrics(Collector):
             "Requests and calls refused by a rate limit.",
             "limit",
             ((limit, self.rates.refused[limit]) for limit in Limited),
+        )
+        yield _counts(
+            "turned_away",
+            "Requests of whoever is not let in.",
+            "reason",
+            ((reason, self.admission.turned_away[reason]) for reason in Turned),
         )
         for name, about, count in (
             (

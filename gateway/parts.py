@@ -5,16 +5,21 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
+from gateway.admission import Admission, ClientTokens
 from gateway.catalog import Load
-from gateway.clients import Authenticate, RecordSeen
+from gateway.clients import Authenticate, KnownClients, RecordSeen
 from gateway.definition import UseCases
 from gateway.execution_log import Write
+from gateway.oidc import oidc_admission
 from gateway.security import LoadSettings
+from gateway.tunnel import tunnel_admission
 from gateway.turns import Turns
 from mcpbox.breaker import Breaker
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.executions import Execution
+from mcpbox.domain.identities import Identity
 from mcpbox.domain.ids import ClientId
+from mcpbox.domain.people import Client
 from mcpbox.domain.review_policy import SecuritySettings
 from mcpbox.sandbox_client import SandboxClient
 from mcpbox.settings import Settings
@@ -29,6 +34,7 @@ from mcpbox.temporal import TemporalGate
 from mcpbox.usecases.callables import Callables
 from mcpbox.usecases.clients import Clients
 from mcpbox.usecases.development import Development
+from mcpbox.usecases.guests import Guests
 from mcpbox.usecases.network import Network
 from mcpbox.usecases.releases import Releases
 from mcpbox.usecases.requests import Requests
@@ -55,6 +61,8 @@ class Parts:
     load_settings: LoadSettings
     listen: Listen
     turns: Turns
+    admission: Callable[[KnownClients], Admission] = ClientTokens
+    """Who is let in, and how."""
     public_hosts: tuple[str, ...] = ()
     metrics_token: SecretStr | None = None
 
@@ -69,6 +77,7 @@ def parts_of(settings: Settings) -> Parts:
         settings.temporal_target, settings.temporal_namespace, settings.temporal_keys
     )
     requests = Requests(sessions, gate, ttl=settings.request_ttl)
+    authenticate, admission = _way_in(settings, sessions)
     return Parts(
         use_cases=UseCases(
             servers=Servers(sessions),
@@ -81,7 +90,8 @@ def parts_of(settings: Settings) -> Parts:
         ),
         sandbox=sandbox,
         breaker=breaker,
-        authenticate=Clients(sessions).authenticate,
+        authenticate=authenticate,
+        admission=admission,
         record_seen=_recording_seen(sessions),
         load_callables=Callables(sessions, Vault(settings.required_encryption_key)).load,
         write_executions=_writing(sessions),
@@ -91,6 +101,26 @@ def parts_of(settings: Settings) -> Parts:
         public_hosts=settings.public_hosts,
         metrics_token=settings.metrics_token,
     )
+
+
+def _way_in(
+    settings: Settings, sessions: Sessions
+) -> tuple[Authenticate, Callable[[KnownClients], Admission]]:
+    """One for each deployment: what opens one way opens no other."""
+    if settings.oidc_issuer:
+        return _admitting(sessions), oidc_admission(settings)
+    if settings.service_token:
+        return _admitting(sessions), tunnel_admission(settings)
+    return Clients(sessions).authenticate, ClientTokens
+
+
+def _admitting(sessions: Sessions) -> Authenticate:
+    guests = Guests(sessions)
+
+    async def admit(identity: str) -> Client:
+        return await guests.admit(Identity.model_validate_json(identity))
+
+    return admit
 
 
 def _loading_settings(sessions: Sessions) -> LoadSettings:

@@ -25,7 +25,7 @@ async def too_fast(request: Request, error: RateExceeded) -> JSONResponse:
     a tool would then learn nothing. Source: RFC 6585 section 4; MCP, "Sending Messages to the
     Server": the body of a refusal may be a JSON-RPC error without an id.
     """
-    message = await _message_of(request)
+    message = await message_of(request)
     request_id = message.get("id")
     headers = {"retry-after": str(error.wait_s)}
     if message.get("method") == "tools/call" and isinstance(request_id, str | int):
@@ -44,7 +44,7 @@ async def too_fast(request: Request, error: RateExceeded) -> JSONResponse:
     )
 
 
-async def _message_of(request: Request) -> dict[str, Any]:
+async def message_of(request: Request) -> dict[str, Any]:
     """Empty where it is not worth reading: a refusal must stay cheaper than an answer."""
     body = b""
     try:

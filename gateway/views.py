@@ -36,11 +36,12 @@ class View:
 
 
 EVERYTHING = View()
+PATHS = ("/mcp", "/search/mcp", "/s/{server}/mcp")
 
 
 def routes_to(endpoint: ASGIApp) -> list[Route]:
     """The addresses of the views, all served by one endpoint."""
-    return [Route(path, endpoint) for path in ("/mcp", "/search/mcp", "/s/{server}/mcp")]
+    return [Route(path, endpoint) for path in PATHS]
 
 
 def view_at(scope: Scope) -> View:

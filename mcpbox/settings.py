@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from mcpbox.domain.errors import Invalid
+from mcpbox.domain.identities import Owners
 from mcpbox.domain.people import PASSWORD_MIN_LENGTH
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -18,7 +19,14 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 _KEY = re.compile(r"[0-9a-fA-F]{64}")
 _SMTP = re.compile(r"smtps?://(?:[^@/\s]+@)?[^@/\s]+/?$")
 _SHORTEST_TOKEN = 16
+_SHORTEST_SERVICE_TOKEN = 32
 _SHORTEST_TTL = timedelta(minutes=1)
+_ISSUER = re.compile(
+    r"https://[^\s@?#]+|http://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?(?:/[^\s@?#]*)?"
+)
+_ORIGIN = re.compile(r"https?://[^\s@/?#]+")
+_SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
+"""Source: RFC 6749 appendix A.4."""
 
 
 def default_data_dir() -> Path:
@@ -89,6 +97,22 @@ class Settings(BaseSettings):
     """Calls that wait beyond those, half of them of one client at most; more are refused."""
     metrics_token: SecretStr | None = None
     """With it as bearer token, ``/metrics`` of the gateway is read from elsewhere than loopback."""
+    gateway_url: str | None = None
+    """Scheme and host that clients reach the gateway at; unset, those of ``oidc_audience`` where it
+    is an address, else this machine's."""
+    oidc_issuer: str | None = None
+    """An OpenID provider whose access tokens the gateway takes, in place of tokens of its own."""
+    oidc_audience: str | None = None
+    """Whom those tokens must be for; needed with ``oidc_issuer``."""
+    oidc_scope_claim: str = "scope"
+    """The claim that names what a token may do: words between spaces, or a list."""
+    oidc_author_scope: str = "mcpbox:author"
+    oidc_call_scope: str = "mcpbox:call"
+    service_token: SecretStr | None = None
+    """What the tunnel in front of the gateway proves itself with; it says who its people are."""
+    identities: Annotated[tuple[str, ...], NoDecode] = ()
+    """Who may come by the provider or the tunnel, and for which user (comma-separated):
+    ``ana@example.org=ana``, ``@example.org=team``, ``sub:nightly-job=ben``."""
     request_ttl: timedelta = timedelta(days=7)
     """How long a request waits for a decision before it expires: seconds, or ``P7D``."""
     package_index_url: str = "https://pypi.org/simple"
@@ -129,6 +153,37 @@ class Settings(BaseSettings):
     @classmethod
     def _split_keys(cls, value: object) -> object:
         return cls._split(value)
+
+    @field_validator("identities", mode="before")
+    @classmethod
+    def _split_identities(cls, value: object) -> object:
+        return cls._split(value)
+
+    @field_validator("oidc_issuer", "oidc_audience", "gateway_url", "service_token", mode="before")
+    @classmethod
+    def _unset(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _issuer(cls, value: str | None) -> str | None:
+        if value is not None and not _ISSUER.fullmatch(value):
+            raise ValueError("must be https://…, or http:// on this machine, as the provider says")
+        return value
+
+    @field_validator("gateway_url")
+    @classmethod
+    def _origin(cls, value: str | None) -> str | None:
+        if value is not None and not _ORIGIN.fullmatch(value.rstrip("/")):
+            raise ValueError("must be scheme and host, such as https://tools.example.org")
+        return value and value.rstrip("/")
+
+    @field_validator("oidc_author_scope", "oidc_call_scope")
+    @classmethod
+    def _one_scope(cls, value: str) -> str:
+        if not _SCOPE_TOKEN.fullmatch(value):
+            raise ValueError("must be one scope, without spaces and quotes")
+        return value
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -175,11 +230,46 @@ class Settings(BaseSettings):
             raise ValueError("MCPBOX_SANDBOX_URL needs MCPBOX_SANDBOX_API_KEY (32+ characters)")
         if self.metrics_token and len(_plain(self.metrics_token)) < _SHORTEST_TOKEN:
             raise ValueError(f"MCPBOX_METRICS_TOKEN must have {_SHORTEST_TOKEN} characters or more")
+        self._require_one_way_in()
         if self.admin_password and len(_plain(self.admin_password)) < PASSWORD_MIN_LENGTH:
             raise ValueError(
                 f"MCPBOX_ADMIN_PASSWORD must have {PASSWORD_MIN_LENGTH} characters or more"
             )
         return self
+
+    def _require_one_way_in(self) -> None:
+        """Raises: ValueError: half of a way is set, or two of them."""
+        if (self.oidc_issuer is None) != (self.oidc_audience is None):
+            raise ValueError("MCPBOX_OIDC_ISSUER and MCPBOX_OIDC_AUDIENCE need each other")
+        if self.oidc_issuer and self.service_token:
+            raise ValueError("MCPBOX_OIDC_ISSUER and MCPBOX_SERVICE_TOKEN exclude each other")
+        if self.service_token and len(_plain(self.service_token)) < _SHORTEST_SERVICE_TOKEN:
+            raise ValueError(
+                f"MCPBOX_SERVICE_TOKEN must have {_SHORTEST_SERVICE_TOKEN} characters or more"
+            )
+        try:
+            owners = self.owners
+        except ValueError as error:
+            raise ValueError(f"MCPBOX_IDENTITIES {error}") from None
+        if (self.oidc_issuer or self.service_token) and not owners:
+            raise ValueError(
+                "MCPBOX_IDENTITIES must say who may come in, and for which user: such as "
+                "ana@example.org=ana"
+            )
+
+    @property
+    def owners(self) -> Owners:
+        return Owners.read(self.identities)
+
+    @property
+    def gateway_link(self) -> str:
+        """Scheme and host, without a slash behind."""
+        if self.gateway_url:
+            return self.gateway_url
+        audience = urlsplit(self.oidc_audience or "")
+        if audience.scheme in {"http", "https"} and audience.netloc:
+            return f"{audience.scheme}://{audience.netloc}"
+        return f"http://127.0.0.1:{self.gateway_port}"
 
     @property
     def required_database_url(self) -> str:

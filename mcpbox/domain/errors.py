@@ -9,6 +9,7 @@ DomainError
 ├── Invalid             the input itself is wrong
 │   └── InvalidCode     with line and column
 ├── Refused             a policy said no
+│   └── LacksScope      with those that would do
 ├── Unauthenticated     who are you?
 ├── TooManyAttempts
 │   └── RateExceeded    with the seconds to wait
@@ -80,6 +81,15 @@ class InvalidCode(Invalid):
 
 class Refused(DomainError):
     """A policy refused; the reason is the whole message."""
+
+
+class LacksScope(Refused):
+    def __init__(self, scopes: Sequence[str]) -> None:
+        """``scopes``: as the provider of the token names them; any of them would do."""
+        super().__init__(
+            f"This token has none of the scopes {', '.join(scopes)}; sign in again and ask for one."
+        )
+        self.scopes = tuple(scopes)
 
 
 class Unauthenticated(DomainError):

@@ -67,6 +67,7 @@ class Users:
             async with transaction(self._sessions) as session:
                 session.add(row)
                 await session.flush()
+                announce(session, Topic.CLIENTS)  # whose identity was refused may come in now
                 await _tell(session, by, Action.USER_CREATED, row, ", ".join(given))
         except IntegrityError as error:
             raise NameTaken("user", username) from error

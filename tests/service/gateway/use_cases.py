@@ -1,9 +1,12 @@
 """In-memory twins of the use cases: the real domain and policies, no I/O."""
 
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import SecretStr
 
+from gateway.admission import Admission, ClientTokens
+from gateway.clients import KnownClients
 from gateway.definition import UseCases
 from gateway.parts import Parts
 from mcpbox.domain.extraction import read_source
@@ -21,13 +24,18 @@ from tests.service.gateway.world import World
 
 
 def parts_of(
-    world: World, *, public_hosts: tuple[str, ...] = (), metrics_token: str | None = None
+    world: World,
+    *,
+    public_hosts: tuple[str, ...] = (),
+    metrics_token: str | None = None,
+    admission: Callable[[KnownClients], Admission] = ClientTokens,
 ) -> Parts:
     return Parts(
         use_cases=use_cases_of(world),
         sandbox=world.sandbox,
         breaker=world.breaker,
         authenticate=world.authenticate,
+        admission=admission,
         record_seen=world.record_seen,
         load_callables=world.load_callables,
         write_executions=world.write_executions,
