@@ -1,5 +1,6 @@
 """Credentials of MCP clients: admins see and make everybody's, others their own."""
 
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Path
@@ -10,6 +11,7 @@ from api.problems import problems
 from mcpbox.domain.errors import Conflict, Invalid, NotFound, Refused
 from mcpbox.domain.people import Client, NewClient, Scope
 from mcpbox.domain.texts import Text
+from mcpbox.usecases.clients import MAX_DAYS, MAX_GRACE
 
 router = APIRouter(prefix="/clients", tags=["people"])
 Name = Annotated[Text, Path(min_length=1, max_length=80)]
@@ -20,6 +22,17 @@ class ClientDraft(BaseModel):
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))]
     owner: Annotated[Text, Field(max_length=80)] = ""
     """User name of the person whom it acts for; left out: the caller."""
+    days: Annotated[int, Field(ge=1, le=MAX_DAYS)] | None = None
+    """How long its token is good; left out: until somebody revokes it."""
+    servers: Annotated[list[Text], Field(max_length=100)] = []
+    """Names of the only servers whose tools it calls; with the scope ``call`` alone."""
+
+
+class Rotation(BaseModel):
+    grace_minutes: Annotated[int, Field(ge=0, le=int(MAX_GRACE.total_seconds() // 60))] = 0
+    """How long the old token stays good beside the new one."""
+    days: Annotated[int, Field(ge=1, le=MAX_DAYS)] | None = None
+    """How long the new token is good; left out: until somebody revokes it."""
 
 
 @router.get("", responses=problems())
@@ -32,7 +45,23 @@ async def list_clients(person: PersonDep, parts: PartsDep) -> list[Client]:
 async def create_client(person: PersonDep, parts: PartsDep, draft: ClientDraft) -> NewClient:
     """Its token opens the gateway, with these scopes and nothing else."""
     client, token = await parts.clients.create(
-        person, name=draft.name, owner=draft.owner or person.name, scopes=draft.scopes
+        person,
+        name=draft.name,
+        owner=draft.owner or person.name,
+        scopes=draft.scopes,
+        days=draft.days,
+        servers=draft.servers,
+    )
+    return NewClient(client=client, token=token)
+
+
+@router.post("/{name}/rotate", responses=problems(NotFound, Conflict, Invalid))
+async def rotate_client(
+    person: PersonDep, parts: PartsDep, name: Name, body: Rotation
+) -> NewClient:
+    """A new token; the old one ends at once, or when its grace is over."""
+    client, token = await parts.clients.rotate(
+        person, name, grace=timedelta(minutes=body.grace_minutes), days=body.days
     )
     return NewClient(client=client, token=token)
 

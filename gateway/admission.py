@@ -93,7 +93,8 @@ class ClientTokens(Admission):
         return Credential(bearer_token(request))
 
     async def admit(self, credential: Credential) -> Admitted:
-        return Admitted(await self._clients.identify(credential.value))
+        client = await self._clients.identify(credential.value)
+        return Admitted(client, client.expires_at.timestamp() if client.expires_at else None)
 
     def _unknown(self, error: DomainError, path: str) -> JSONResponse:
         challenge = 'Bearer realm="mcpbox", error="invalid_token"'

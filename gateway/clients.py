@@ -8,6 +8,7 @@ import anyio
 import structlog
 
 from gateway.catalog import TRUST_S
+from mcpbox.domain.base import utc_now
 from mcpbox.domain.errors import Unauthenticated, Unavailable
 from mcpbox.domain.ids import ClientId
 from mcpbox.domain.people import Client, Principal, PrincipalKind
@@ -48,6 +49,11 @@ class KnownClients:
             client = await self._ask(token, key)
         if client is None:
             raise Unauthenticated("This token is unknown or was revoked.")
+        if client.expired_at(utc_now()):
+            raise Unauthenticated(
+                "This token has expired; whoever made it makes a new one with "
+                "'mcpbox clients rotate'."
+            )
         self._seen.add(client.id)
         self._anybody_seen.set()
         return client
@@ -103,4 +109,9 @@ class KnownClients:
 
 
 def principal_of(client: Client) -> Principal:
-    return Principal(kind=PrincipalKind.CLIENT, name=client.name, scopes=client.scopes)
+    return Principal(
+        kind=PrincipalKind.CLIENT,
+        name=client.name,
+        scopes=client.scopes,
+        servers=client.servers,
+    )

@@ -253,9 +253,18 @@ class Rest:
     async def clients(self) -> list[Client]:
         return await self._ask("GET", "clients", list[Client])
 
-    async def create_client(self, name: str, scopes: Sequence[Scope]) -> NewClient:
-        body = {"name": name, "scopes": list(scopes)}
-        return await self._ask("POST", "clients", NewClient, body=body)
+    async def create_client(
+        self, name: str, scopes: Sequence[Scope], *, days: str, servers: Sequence[str]
+    ) -> NewClient:
+        """``days``: as typed; empty: without an end."""
+        body = {"name": name, "scopes": list(scopes), "servers": list(servers)}
+        return await self._ask("POST", "clients", NewClient, body=body | _days(days))
+
+    async def rotate_client(self, name: str, *, grace_minutes: str, days: str) -> NewClient:
+        """As typed; empty: no grace, and without an end."""
+        body = {"grace_minutes": grace_minutes or "0"} | _days(days)
+        path = f"clients/{quote(name, safe='')}/rotate"
+        return await self._ask("POST", path, NewClient, body=body)
 
     async def revoke_client(self, name: str) -> Client:
         return await self._ask("POST", f"clients/{quote(name, safe='')}/revoke", Client)
@@ -387,3 +396,7 @@ class Rest:
 @cache
 def _reader(kind: type[Answer]) -> TypeAdapter[Answer]:
     return TypeAdapter(kind)
+
+
+def _days(typed: str) -> dict[str, str]:
+    return {"days": typed.strip()} if typed.strip() else {}

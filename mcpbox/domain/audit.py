@@ -23,6 +23,7 @@ class Action(StrEnum):
     LOGIN_FAILED = "people:login:failed"
     LOGOUT = "people:session:ended"
     CLIENT_CREATED = "gateway:client:created"
+    CLIENT_ROTATED = "gateway:client:rotated"
     CLIENT_REVOKED = "gateway:client:revoked"
     SERVER_CREATED = "catalog:server:created"
     SERVER_STARTED = "catalog:server:started"

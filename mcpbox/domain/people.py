@@ -47,6 +47,8 @@ class Principal(DomainModel):
     """People only."""
     scopes: frozenset[Scope] = frozenset()
     """Clients only."""
+    servers: frozenset[str] = frozenset()
+    """Clients only: names of the only servers whose tools it calls; none: of every server."""
     stands_in_for: tuple[Delegator, ...] = ()
     """Whose deputy the person is now; by name."""
 
@@ -81,19 +83,37 @@ class NewPassword(DomainModel):
     """Shown this once; ``None``: it was given."""
 
 
+class ClientState(StrEnum):
+    LIVE = "live"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+
 class Client(DomainModel):
     id: ClientId
     name: str
     owner: str
     """The user whom the client acts for."""
     scopes: frozenset[Scope]
+    servers: frozenset[str] = frozenset()
+    """Names of the only servers whose tools it calls; none: of every server."""
     created_at: datetime
+    expires_at: datetime | None = None
+    """When its token ends by itself; ``None``: when somebody revokes it."""
     last_seen_at: datetime | None = None
     revoked_at: datetime | None = None
 
+    def expired_at(self, now: datetime) -> bool:
+        return self.expires_at is not None and self.expires_at <= now
+
+    def state_at(self, now: datetime) -> ClientState:
+        if self.revoked_at is not None:
+            return ClientState.REVOKED
+        return ClientState.EXPIRED if self.expired_at(now) else ClientState.LIVE
+
 
 class NewClient(DomainModel):
-    """Answers whoever made a client."""
+    """Answers whoever made a client, or a new token for one."""
 
     client: Client
     token: str

@@ -48,6 +48,13 @@ def may_list(tool: CallableTool, now: datetime) -> Ruling:
 def may_call(tool: CallableTool, caller: Principal, now: datetime) -> Ruling:
     if Scope.CALL not in caller.scopes:
         return Ruling(Refused("This client's token lacks the scope 'call'; make one that has it."))
+    if caller.servers and tool.server_name not in caller.servers:
+        return Ruling(
+            Refused(
+                f"This client's token is for tools of {', '.join(sorted(caller.servers))} alone; "
+                "make one that may call more."
+            )
+        )
     return may_list(tool, now)
 
 

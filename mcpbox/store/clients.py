@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcpbox.domain.ids import ClientId
@@ -12,18 +12,34 @@ from mcpbox.store.tables.clients import ClientRow
 from mcpbox.store.tables.people import UserRow
 
 
-async def find_client(session: AsyncSession, name: str) -> ClientRow | None:
-    return await session.scalar(select(ClientRow).where(ClientRow.name == name))
+async def find_client(
+    session: AsyncSession, name: str, *, for_update: bool = False
+) -> ClientRow | None:
+    found = select(ClientRow).where(ClientRow.name == name)
+    return await session.scalar(found.with_for_update() if for_update else found)
 
 
 async def find_client_by_token(session: AsyncSession, token_hash: str) -> Client | None:
-    """Neither revoked ones nor those whose owner is inactive are found."""
+    """Neither revoked ones nor those whose owner is inactive are found; expired ones are.
+
+    Found by the token that it had before, it expires when that one does.
+    """
     row = await session.scalar(
         select(ClientRow)
         .join(UserRow, UserRow.username == ClientRow.owner)
-        .where(ClientRow.token_hash == token_hash, ClientRow.revoked_at.is_(None), UserRow.active)
+        .where(
+            or_(ClientRow.token_hash == token_hash, ClientRow.old_token_hash == token_hash),
+            ClientRow.revoked_at.is_(None),
+            UserRow.active,
+        )
     )
-    return None if row is None else client_of(row)
+    if row is None:
+        return None
+    client = client_of(row)
+    if row.token_hash == token_hash:
+        return client
+    ends = [at for at in (row.old_token_until, row.expires_at) if at is not None]
+    return client.model_copy(update={"expires_at": min(ends)})
 
 
 async def clients(session: AsyncSession) -> list[Client]:
@@ -50,7 +66,9 @@ def client_of(row: ClientRow) -> Client:
         name=row.name,
         owner=row.owner,
         scopes=frozenset(Scope(scope) for scope in row.scopes),
+        servers=frozenset(row.servers),
         created_at=row.created_at,
+        expires_at=row.expires_at,
         last_seen_at=row.last_seen_at,
         revoked_at=row.revoked_at,
     )

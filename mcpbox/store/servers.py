@@ -1,5 +1,6 @@
 """Queries on servers."""
 
+from collections.abc import Collection
 from uuid import UUID
 
 from sqlalchemy import ScalarSelect, Select, func, select
@@ -18,6 +19,12 @@ from mcpbox.store.tables.releases import ReleaseRow
 from mcpbox.store.tables.requests import RequestRow
 from mcpbox.store.tables.servers import ServerRow
 from mcpbox.store.tables.tools import ToolRow
+
+
+async def known_names(session: AsyncSession, names: Collection[str]) -> set[str]:
+    """Those of them that a server has."""
+    found = select(ServerRow.name).where(ServerRow.name.in_(names))
+    return set(await session.scalars(found))
 
 
 async def servers(session: AsyncSession, page: PageRequest) -> Page[ServerSummary]:

@@ -13,6 +13,7 @@ from mcpbox.store import clients, people
 from mcpbox.store.audit import add_event
 from mcpbox.store.session import Sessions, transaction
 from mcpbox.store.tables.clients import ClientRow
+from mcpbox.usecases.clients import IDENTITY_PREFIX
 
 
 class Guests:
@@ -66,4 +67,4 @@ class Guests:
 
 def _hash_of_none(identity: Identity) -> str:
     """Where others have the hash of their token: no token has this one."""
-    return f"identity:{identity.key}"
+    return f"{IDENTITY_PREFIX}{identity.key}"

@@ -1,6 +1,8 @@
 """Who may do what, tried from outside: tokens, sessions, roles (I3, I4)."""
 
 import asyncio
+import json
+import re
 from typing import Any
 from uuid import uuid4
 
@@ -89,6 +91,27 @@ async def test_a_revoked_client_is_out_at_once_even_in_its_open_session(
         answer = await http.post(instance.gateway_url, json=INITIALIZE)
 
     assert (answer.status_code, "revoked" in answer.text) == (401, True)
+
+
+async def test_a_new_token_opens_the_gateway_and_the_old_one_no_more(instance: Installed) -> None:
+    name, old = await asyncio.to_thread(instance.new_client)
+    rotated = await asyncio.to_thread(
+        instance.command, "clients", "rotate", name, "--days", "1", "--json"
+    )
+    assert rotated.returncode == 0, rotated.stderr
+    new = json.loads(rotated.stdout)["token"]
+    listed = await asyncio.to_thread(instance.command, "clients", "list")
+    assert re.search(rf"^{name} +live .* until ", listed.stdout, re.MULTILINE)
+
+    async with httpx.AsyncClient(headers=JSON_AND_SSE) as http:
+
+        async def refused() -> bool:
+            answer = await http.post(instance.gateway_url, json=INITIALIZE, headers=bearer(old))
+            return answer.status_code == 401
+
+        async with asyncio.timeout(AT_ONCE_S):
+            await eventually(refused)
+        assert await opened(http, instance, bearer(new))
 
 
 async def test_the_session_of_another_client_does_not_exist(instance: Installed) -> None:

@@ -15,7 +15,12 @@ class ClientRow(Row):
     name: Mapped[str] = mapped_column(unique=True)
     owner: Mapped[str]
     scopes: Mapped[list[str]]
+    servers: Mapped[list[str]] = mapped_column(server_default="{}")
     token_hash: Mapped[str] = mapped_column(unique=True)
+    old_token_hash: Mapped[str | None] = mapped_column(unique=True)
+    """Of the token before this one, which is good until :attr:`old_token_until`."""
+    old_token_until: Mapped[datetime | None]
     created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
     last_seen_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from datetime import timedelta
 
 import pytest
 
 from gateway.endpoint import MAX_BODY_BYTES
+from mcpbox.domain.base import utc_now
 from mcpbox.domain.people import Scope
 from mcpbox.store.changes import Topic
 from tests.service.gateway.factories import soon
@@ -29,6 +31,23 @@ async def test_without_a_valid_token_the_answer_is_401_and_says_what_to_do(
             assert answer.headers["www-authenticate"].startswith("Bearer ")
             assert answer.json()["error"] == "invalid_token"
             assert "mcpbox clients create" in answer.json()["error_description"]
+
+
+async def test_a_token_that_has_expired_opens_nothing_though_it_is_known(
+    gateway: RunningGateway, world: World
+) -> None:
+    world.clients[TOKEN] = world.clients[TOKEN].model_copy(
+        update={"expires_at": utc_now() + timedelta(seconds=1)}
+    )
+    world.announce(Topic.CLIENTS)
+    headers = {**JSON_AND_SSE, "authorization": f"Bearer {TOKEN}"}
+    async with gateway.http(None) as http:
+        before = await http.post("/mcp", json=INITIALIZE, headers=headers)
+        await asyncio.sleep(1.1)  # by the clock alone: nobody tells the gateway of it
+        after = await http.post("/mcp", json=INITIALIZE, headers=headers)
+
+    assert (before.status_code, after.status_code) == (200, 401)
+    assert "has expired" in after.json()["error_description"]
 
 
 async def test_a_token_in_the_address_is_no_token(gateway: RunningGateway) -> None:

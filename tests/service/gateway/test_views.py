@@ -8,6 +8,7 @@ from mcp import MCPError
 
 from mcpbox.domain.people import Scope
 from mcpbox.domain.servers import DesiredState
+from mcpbox.store.changes import Topic
 from tests.service.gateway.factories import a_callable, a_version
 from tests.service.gateway.running import RunningGateway
 from tests.service.gateway.world import World
@@ -140,3 +141,24 @@ def _initialize() -> dict[str, Any]:
     told = {"name": "raw", "version": "1"}
     params = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": told}
     return {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}
+
+
+async def test_a_client_for_one_server_sees_finds_and_calls_its_tools_alone(
+    gateway: RunningGateway, world: World, era: str
+) -> None:
+    world.clients[CALLS] = world.clients[CALLS].model_copy(update={"servers": frozenset({"calc"})})
+    world.announce(Topic.CLIENTS)
+
+    assert await names_at(gateway, era, "/mcp") == {"calc__add", "mcpbox_search_tools"}
+    assert await names_at(gateway, era, "/s/money/mcp") == set()
+    async with gateway.client(era, CALLS) as client:
+        refused = await client.call_tool("money__rate", {"a": 1})
+        assert not (await client.call_tool("calc__add", {"a": 1})).is_error
+    async with gateway.client(era, CALLS, path="/search/mcp") as client:
+        through = await client.call_tool(
+            "mcpbox_call_tool", {"name": "money__rate", "arguments": {"a": 1}}
+        )
+
+    assert (refused.is_error, through.is_error) == (True, True)
+    assert "for tools of calc alone" in refused.content[0].model_dump()["text"]
+    assert len(world.sandbox.runs) == 1
