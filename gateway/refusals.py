@@ -14,34 +14,35 @@ from mcpbox.domain.errors import RateExceeded
 
 RATE_EXCEEDED = -32005
 """Ours, among the codes that JSON-RPC leaves to servers."""
+_LATER_ERA = "mcp-method"
+"""A header that it requires, and that no client of the handshake era sends."""
 _READ_BYTES = 64 * 2**10
 _READ_S = 1.0
 
 
 async def too_fast(request: Request, error: RateExceeded) -> JSONResponse:
-    """A call is answered with a tool error, and anything else with 429.
+    """A tool error to a call, a JSON-RPC error to any other request, and 429 to the rest.
 
-    Some clients give up their connection at a status that is no success, and a model that called
-    a tool would then learn nothing. Source: RFC 6585 section 4; MCP, "Sending Messages to the
-    Server": the body of a refusal may be a JSON-RPC error without an id.
+    Clients of the handshake era give up their connection at a status that is no success, and a
+    model that called a tool would then learn nothing; those of the later one read the body of
+    either. Source: RFC 6585 section 4; MCP, "Sending Messages to the Server".
     """
     message = await message_of(request)
     request_id = message.get("id")
+    asks = isinstance(request_id, str | int)
     headers = {"retry-after": str(error.wait_s)}
-    if message.get("method") == "tools/call" and isinstance(request_id, str | int):
-        result = _dumped(failed(error))
-        answer = {"jsonrpc": "2.0", "id": request_id, "result": result}
+    answer: dict[str, Any] = {"jsonrpc": "2.0", "id": request_id if asks else None}
+    if asks and message.get("method") == "tools/call":
+        answer["result"] = _dumped(failed(error))
         return JSONResponse(answer, headers=headers)
-    told: dict[str, Any] = {
+    answer["error"] = {
         "code": RATE_EXCEEDED,
         "message": str(error),
         "data": {"code": "too_many_attempts", "retry_after_s": error.wait_s},
     }
-    return JSONResponse(
-        {"jsonrpc": "2.0", "id": None, "error": told},
-        status_code=HTTPStatus.TOO_MANY_REQUESTS,
-        headers=headers,
-    )
+    lenient = asks and _LATER_ERA not in request.headers
+    status = HTTPStatus.OK if lenient else HTTPStatus.TOO_MANY_REQUESTS
+    return JSONResponse(answer, status_code=status, headers=headers)
 
 
 async def message_of(request: Request) -> dict[str, Any]:
