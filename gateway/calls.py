@@ -10,6 +10,7 @@ from typing import Any, cast
 from uuid import uuid4
 
 import anyio
+import structlog
 from mcp_types import CallToolResult, TextContent
 from opentelemetry.trace import get_current_span
 from pydantic_core import from_json, to_json
@@ -35,6 +36,7 @@ from mcpbox.tracing import Attribute
 from mcpbox.usecases.outputs import RedactedOutput, cut_from
 from sandbox.contract import RunError, RunResult
 
+log = structlog.get_logger()
 META_KEY = "mcpbox/execution"
 _KEPT_APART = (
     "The run was stopped: it shared its process with other calls, and an admin has just ended "
@@ -211,6 +213,16 @@ class Calls:
         if span.is_recording():
             span.set_attributes(
                 {Attribute.EXECUTION: str(execution.id), Attribute.OUTCOME: execution.outcome}
+            )
+        if execution.outcome is not ExecutionOutcome.OK:
+            # Not why: an error of a tool may say anything. The execution log keeps it.
+            log.info(
+                "call.failed",
+                execution=str(execution.id),
+                tool=execution.tool_name,
+                caller=execution.caller,
+                outcome=execution.outcome,
+                duration_ms=execution.duration_ms,
             )
         self._metrics.ended(execution)
         self._executions.add(execution)

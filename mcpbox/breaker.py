@@ -21,7 +21,7 @@ class Breaker:
         self._part = part
         self._most = failures
         self._in_a_row = 0
-        self._opened = anyio.Event()
+        self._in_question = anyio.Event()
         self.is_open = False
         self.times_opened = 0
 
@@ -45,18 +45,24 @@ class Breaker:
         if self._in_a_row >= self._most and not self.is_open:
             self.is_open = True
             self.times_opened += 1
-            self._opened.set()
+            self._in_question.set()
             log.error("breaker.opened", part=self._part, failures=self._in_a_row)
 
-    async def run(self, probe: Callable[[], Awaitable[object]]) -> None:
-        """While it is open, probe again and again, so that nobody's call is the one that is tried.
+    def doubt(self) -> None:
+        """It took too long, and may only be busy: probes find out."""
+        self._in_question.set()
 
-        ``probe`` passes :meth:`answered` on its way, or raises Unavailable.
+    async def run(self, probe: Callable[[], Awaitable[object]]) -> None:
+        """While it is open or in doubt, probe: so nobody's call is the one that is tried.
+
+        ``probe`` passes :meth:`answered` or :meth:`failed` on its way, and may raise Unavailable.
         """
         while True:
-            await self._opened.wait()
-            self._opened = anyio.Event()
-            while self.is_open:
-                await anyio.sleep(_PROBE_EVERY_S)
+            await self._in_question.wait()
+            self._in_question = anyio.Event()
+            while True:
                 with suppress(Unavailable):
                     await probe()
+                if not self._in_a_row:
+                    break
+                await anyio.sleep(_PROBE_EVERY_S)

@@ -252,7 +252,9 @@ class SandboxClient:
                 breaker.failed()
             raise Unavailable(_PART, "Nothing was run; try again.") from error
         except (aiohttp.ClientError, TimeoutError) as error:
-            if breaker is not None:
+            if breaker is not None and isinstance(error, TimeoutError) and path != _HEALTH:
+                breaker.doubt()
+            elif breaker is not None:
                 breaker.failed()
             raise Unavailable(_PART, "The code may have run in part.") from error
 

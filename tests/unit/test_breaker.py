@@ -42,6 +42,7 @@ async def test_probes_alone_close_it_and_begin_again_when_it_opens_again() -> No
         probes += 1
         if not there.is_set():
             there.set()
+            breaker.failed()
             raise Unavailable("The sandbox")
         breaker.answered()
         closed.put_nowait(probes)
@@ -56,3 +57,30 @@ async def test_probes_alone_close_it_and_begin_again_when_it_opens_again() -> No
     running.cancel()
 
     assert breaker.times_opened == 2
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_what_took_too_long_is_asked_whether_it_is_there(
+    monkeypatch: pytest.MonkeyPatch, answers: bool
+) -> None:
+    monkeypatch.setattr("mcpbox.breaker._PROBE_EVERY_S", 0)
+    breaker = Breaker("The sandbox", failures=3)
+    probed = asyncio.Event()
+
+    async def probe() -> None:
+        if answers:
+            breaker.answered()
+            probed.set()
+            return
+        breaker.failed()
+        if breaker.is_open:
+            probed.set()
+        raise Unavailable("The sandbox")
+
+    running = asyncio.create_task(breaker.run(probe))
+    breaker.doubt()
+    async with asyncio.timeout(10):
+        await probed.wait()
+    running.cancel()
+
+    assert breaker.is_open is not answers

@@ -1,6 +1,7 @@
 """The client that the rest of the product speaks to the sandbox with, against a real one."""
 
 import asyncio
+import signal
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -175,3 +176,38 @@ async def test_an_answer_beyond_all_limits_is_dropped_while_it_arrives(
     for on_output in (None, _ignore):
         with pytest.raises(Refused, match="no tool within its limits"):
             await client.run(released(Bundle(code=FLOOD)), {}, on_output=on_output)
+
+
+async def test_a_sandbox_that_hangs_is_given_up_by_its_health_and_not_by_a_slow_call(
+    tmp_path: Path, held_web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mcpbox.sandbox_client._GRACE_S", 0.2)
+    monkeypatch.setattr("mcpbox.sandbox_client._CONNECT_TIMEOUT_S", 0.5)
+    breaker = Breaker("The sandbox", failures=2)
+    client = SandboxClient(
+        url="http://sandbox",
+        api_key=SecretStr(API_KEY),
+        socket=str(tmp_path / "sandbox.sock"),
+        breaker=breaker,
+    )
+    bundle, short = released(Bundle(code=ONE)), RunLimits(wall_s=0.1)
+    async with running(tmp_path, settings_for(held_web, POOL_SIZE="1")) as service:
+        assert (await client.run(bundle, {})).result == 1
+        service.process.send_signal(signal.SIGSTOP)
+        for _ in range(3):
+            with pytest.raises(Unavailable):
+                await client.run(bundle, {}, limits=short)
+        assert not breaker.is_open
+
+        async def given_up() -> bool:
+            return breaker.is_open
+
+        async def back() -> bool:
+            return not breaker.is_open
+
+        probing = asyncio.create_task(breaker.run(client.health))
+        await eventually(given_up)
+        service.process.send_signal(signal.SIGCONT)
+        await eventually(back)
+        probing.cancel()
+    await client.aclose()

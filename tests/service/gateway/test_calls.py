@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+import structlog
 from mcp_types import CallToolResult
 from pydantic import SecretStr
 
@@ -369,3 +370,18 @@ async def test_a_host_that_the_code_does_not_name_is_logged_with_the_call(bench:
     await bench.call(a=1)
 
     assert (await bench.logged()).undeclared == ("evil.example",)
+
+
+async def test_i6_a_call_that_fails_is_in_the_process_log_without_what_it_said(
+    bench: Bench,
+) -> None:
+    told = RunError(kind=ErrorKind.RAISED, message="ValueError: correct-horse", line=2)
+    bench.world.sandbox.result = RunResult(ok=False, error=told, stdout="correct", duration_ms=1)
+    with structlog.testing.capture_logs() as lines:
+        await bench.call(a=4711)
+        bench.world.sandbox.result = None
+        await bench.call(a=1)
+
+    [line] = [line for line in lines if line["event"].startswith("call.")]
+    assert (line["event"], line["outcome"], line["tool"]) == ("call.failed", "error", "calc__add")
+    assert not [word for word in ("correct", "4711") if word in str(line)]
