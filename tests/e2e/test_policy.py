@@ -113,6 +113,10 @@ async def test_an_admin_changes_it_in_the_panel_after_trying_it(
         await days.fill("0")
         await expect(page.get_by_text("A number from 1 to 3650")).to_be_visible()
         await days.fill("365")
+        calls = page.get_by_label("Calls of a tool")
+        await calls.fill("9")
+        await expect(page.get_by_text("A number from 10 to 1000000")).to_be_visible()
+        await calls.fill("999999")
         await page.get_by_role("button", name="Add a rule").click()
         await page.get_by_role("textbox", name="Name", exact=True).fill("nowhere")
         await page.get_by_role("textbox", name="When, in CEL").fill("server == 'no-such-server'")
@@ -144,6 +148,7 @@ async def test_an_admin_changes_it_in_the_panel_after_trying_it(
     now = (await reviewer.api.get(PATH)).json()
     assert now["reason"] == "Tried in the panel."
     assert now["policy"]["settings"]["log_retention_days"] == 365
+    assert now["policy"]["settings"]["tool_rate_limit_rpm"] == 999999
     [override] = now["policy"]["overrides"]
     assert override["probation"]["hours"] == 12
     assert (await changed(reviewer.api, **before["policy"])).status_code == 200
