@@ -67,6 +67,7 @@ class Gateway:
         self._settings = SettingsInForce(parts.load_settings, self.announcer.changed)
         self._turns = parts.turns
         self._call_metrics = CallMetrics()
+        self._turns.on_waited = self._call_metrics.waited
         self._rates = Rates(lambda: self.settings)
         self._calls = Calls(
             self.catalog,

@@ -2,8 +2,7 @@
 
 import json
 import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -22,7 +21,7 @@ from gateway.line import Line
 from gateway.metrics import CallMetrics
 from gateway.rates import Rates
 from gateway.released import ReleasedTool
-from gateway.turns import Turns
+from gateway.turns import Turn, Turns
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.errors import DomainError, NotFound, Refused, TooManyAttempts, Unavailable
 from mcpbox.domain.executions import Execution, ExecutionOutcome, Origin
@@ -89,13 +88,9 @@ class Calls:
     def in_flight(self) -> int:
         return len(self._flights)
 
-    @asynccontextmanager
-    async def turn(self, line: Line) -> AsyncGenerator[None]:
-        """A place among the calls that run. Raises: TooManyAttempts."""
-        came_at = self._clock()
-        async with self._turns.turn(line.principal.label):
-            self._metrics.waited(self._clock() - came_at)
-            yield
+    def turn(self, line: Line) -> Turn:
+        """A place among the calls that run."""
+        return self._turns.turn(line.principal.label)
 
     async def call(
         self, line: Line, name: str, arguments: dict[str, Any], on_output: OnOutput | None = None

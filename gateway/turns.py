@@ -1,9 +1,9 @@
 """Whose call runs next: a bounded queue in front of all calls, in which clients take turns."""
 
 import asyncio
+import time
 from collections import Counter, OrderedDict, deque
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 import anyio
 
@@ -12,6 +12,23 @@ from mcpbox.domain.errors import TooManyAttempts
 MAX_RUNNING = 32
 MAX_WAITING = 256
 LONGEST_WAIT_S = 30.0
+
+
+class Turn:
+    """A place among those that run, for as long as the ``async with`` lasts."""
+
+    __slots__ = ("_client", "_turns")
+
+    def __init__(self, turns: "Turns", client: str) -> None:
+        self._turns = turns
+        self._client = client
+
+    async def __aenter__(self) -> None:
+        """Raises: TooManyAttempts: the queue is full, or no place came free in time."""
+        await self._turns.begin(self._client)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._turns.end(self._client)
 
 
 class Turns:
@@ -26,6 +43,7 @@ class Turns:
         max_running: int = MAX_RUNNING,
         max_waiting: int = MAX_WAITING,
         longest_wait_s: float = LONGEST_WAIT_S,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """A quarter of the places, one at least where there are two, stays for other clients.
 
@@ -38,25 +56,32 @@ class Turns:
         self._longest_wait_s = longest_wait_s
         self._running_of: Counter[str] = Counter()
         self._queues: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+        self._clock = clock
+        self.on_waited: Callable[[float], object] = _nothing
+        """Told how long each call had to wait, in seconds."""
         self.running = 0
         self.waiting = 0
         self.refused = 0
         """Turned away, or tired of waiting, since the start."""
 
-    @asynccontextmanager
-    async def turn(self, client: str) -> AsyncGenerator[None]:
-        """A place among those that run.
+    def turn(self, client: str) -> Turn:
+        return Turn(self, client)
 
-        Raises: TooManyAttempts: the queue is full, or no place came free in time.
-        """
+    async def begin(self, client: str) -> None:
+        """Raises: TooManyAttempts: the queue is full, or no place came free in time."""
+        came_at = self._clock()
         if self._may_run(client):
             self._occupy(client)
         else:
             await self._wait(client)
-        try:
-            yield
-        finally:
-            self._vacate(client)
+        self.on_waited(self._clock() - came_at)
+
+    def end(self, client: str) -> None:
+        self.running -= 1
+        self._running_of[client] -= 1
+        if not self._running_of[client]:
+            del self._running_of[client]
+        self._admit()
 
     async def _wait(self, client: str) -> None:
         self._require_room(client)
@@ -70,7 +95,7 @@ class Turns:
                 if place.cancelled():
                     self._forget(client, place)
                 else:  # it was given the place in the same moment
-                    self._vacate(client)
+                    self.end(client)
                 raise
         if patience.cancelled_caught:
             self.refused += 1
@@ -102,13 +127,6 @@ class Turns:
         self.running += 1
         self._running_of[client] += 1
 
-    def _vacate(self, client: str) -> None:
-        self.running -= 1
-        self._running_of[client] -= 1
-        if not self._running_of[client]:
-            del self._running_of[client]
-        self._admit()
-
     def _admit(self) -> None:
         while self.running < self._max_running:
             client = next(filter(self._may_run, self._queues), None)
@@ -131,3 +149,7 @@ class Turns:
         self.waiting -= 1
         if not self._queues[client]:
             del self._queues[client]
+
+
+def _nothing(_: float) -> None:
+    pass
