@@ -10,6 +10,7 @@ INSTALLED := $(VENV)/.installed
 # Trust what the machine trusts, as pip does: networks that inspect TLS bring their own root.
 export UV_SYSTEM_CERTS ?= true
 SUITE := tests/conformance/node_modules/.installed
+PROVIDER := tests/provider/node_modules/.installed
 CLIENTS := tests/clients/node_modules/.installed $(VENV)/clients/.installed
 UV_PIP := $(BIN)/uv pip install --quiet --python $(BIN)/python
 
@@ -32,7 +33,7 @@ demo: $(INSTALLED) ## Play the story, from a first tool to its approval, against
 	@$(BIN)/mcpbox demo $(ARGS)
 
 .PHONY: test
-test: $(INSTALLED) $(SUITE) $(CLIENTS) chromium ## Every test, against real Postgres, Temporal, sandbox and browser
+test: $(INSTALLED) $(SUITE) $(PROVIDER) $(CLIENTS) chromium ## Every test, against real Postgres, Temporal, sandbox and browser
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: conformance
@@ -113,6 +114,14 @@ $(SUITE): tests/conformance/package-lock.json
 		exit 1; }
 	@echo "Installing the conformance suite ..."
 	@cd tests/conformance && npm ci --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
+
+$(PROVIDER): tests/provider/package-lock.json
+	@command -v npm >/dev/null || { \
+		echo "The provider that people sign in with comes with npm; install Node (Debian: sudo apt-get install npm)." >&2; \
+		exit 1; }
+	@echo "Installing the OpenID provider that is tested with ..."
+	@cd $(<D) && npm ci --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
 
 # As above, and without what only other uses of these clients need: a browser, a keyring.
