@@ -3,7 +3,9 @@
 Source: MCP, "Authorization"; RFC 9728 (metadata), RFC 6750 (challenge), RFC 9068 (claims).
 """
 
+import hashlib
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -18,7 +20,7 @@ from starlette.routing import Route
 
 from gateway.admission import Admission, Admitted, Credential, bearer_token, refused
 from gateway.clients import KnownClients
-from gateway.provider import ALGORITHMS, Provider
+from gateway.provider import ALGORITHMS, KeySet, Provider
 from gateway.views import PATHS
 from mcpbox.domain.errors import DomainError, LacksScope, Refused, Unauthenticated
 from mcpbox.domain.identities import Identity, Owners, plain_email
@@ -29,6 +31,7 @@ LEEWAY_S = 30.0
 """For clocks that differ."""
 _WELL_KNOWN = "/.well-known/oauth-protected-resource"
 _MAX_LENGTH = 16 * 2**10
+_KEPT_MAX = 4096
 _TYPES = frozenset({"at+jwt", "application/at+jwt", "jwt"})
 """Other tokens of a provider, such as its logout tokens, say what they are. Source: RFC 8725."""
 _WORDS = re.compile(r" +")
@@ -62,6 +65,17 @@ class Accepted:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    """A signature is looked at once: it costs more than a call."""
+
+    claims: Mapping[str, Any]
+    until: float
+    """In seconds of ``time.time()``, with the leeway."""
+    keys: KeySet
+    """By one of which; with others it is looked at again."""
+
+
 def oidc_admission(settings: Settings) -> Callable[[KnownClients], Admission]:
     """Raises: ValueError: no issuer is set."""
     if not settings.oidc_issuer or not settings.oidc_audience:
@@ -71,11 +85,20 @@ def oidc_admission(settings: Settings) -> Callable[[KnownClients], Admission]:
 
 
 class ProviderTokens(Admission):
-    def __init__(self, clients: KnownClients, provider: Provider, accepted: Accepted) -> None:
+    def __init__(
+        self,
+        clients: KnownClients,
+        provider: Provider,
+        accepted: Accepted,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         super().__init__()
         self._clients = clients
         self._provider = provider
         self._accepted = accepted
+        self._clock = clock
+        self._verified: dict[tuple[bytes, str], _Verified] = {}
 
     @property
     def routes(self) -> Sequence[Route]:
@@ -100,12 +123,25 @@ class ProviderTokens(Admission):
         narrowed = client.model_copy(update={"scopes": client.scopes & scopes})
         return Admitted(narrowed, until=float(claims["exp"]) + LEEWAY_S)
 
-    async def _claims(self, credential: Credential) -> dict[str, Any]:
+    async def _claims(self, credential: Credential) -> Mapping[str, Any]:
         """Raises: Unauthenticated: not valid, here and now; Unavailable."""
+        place = (hashlib.sha256(credential.value.encode()).digest(), credential.resource)
+        known = self._verified.get(place)
+        if known is None or known.keys is not await self._provider.keys():
+            known = await self._verify(credential)
+            if len(self._verified) >= _KEPT_MAX:
+                self._verified.clear()
+            self._verified[place] = known
+        if self._clock() >= known.until:
+            self._verified.pop(place, None)
+            raise Unauthenticated(_NOT_VALID)
+        return known.claims
+
+    async def _verify(self, credential: Credential) -> _Verified:
         try:
             key_id, algorithm = _header_of(credential.value)
-            key = await self._provider.key(key_id, algorithm)
-            return jwt.decode(
+            key, keys = await self._provider.key(key_id, algorithm)
+            claims = jwt.decode(
                 credential.value,
                 key,
                 algorithms=[algorithm],
@@ -117,6 +153,7 @@ class ProviderTokens(Admission):
         except PyJWTError as error:
             log.info("token.not_valid", reason=type(error).__name__)
             raise Unauthenticated(_NOT_VALID) from None
+        return _Verified(claims, float(claims["exp"]) + LEEWAY_S, keys)
 
     def _identity(self, claims: Mapping[str, Any]) -> Identity:
         """Raises: Refused: nobody here stands for it."""

@@ -36,7 +36,7 @@ class _Unusable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Keys:
+class KeySet:
     by_id: Mapping[str | None, Sequence[PyJWK]]
     fetched_at: float
 
@@ -56,26 +56,39 @@ class Provider:
     def __init__(self, issuer: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.issuer = issuer
         self._clock = clock
-        self._keys: _Keys | None = None
+        self._keys: KeySet | None = None
         self._visited_at: float | None = None
         self._visiting = anyio.Lock()
 
-    async def key(self, key_id: str | None, algorithm: str) -> PyJWK:
-        """Raises: Unauthenticated: it has no such key; Unavailable: nobody can tell now."""
+    async def keys(self) -> KeySet:
+        """Those that hold now. Raises: Unavailable: nobody can tell."""
         keys = self._keys
-        if keys is None or self._age(keys) > REFRESH_S or keys.find(key_id, algorithm) is None:
+        if keys is None or self._age(keys) > REFRESH_S:
             keys = await self._newer_than(keys)
-        if keys is None or self._age(keys) > TRUST_S:
-            raise Unavailable("The provider that people sign in with")
+        return self._trusted(keys)
+
+    async def key(self, key_id: str | None, algorithm: str) -> tuple[PyJWK, KeySet]:
+        """And those that it is one of.
+
+        Raises: Unauthenticated: it has no such key; Unavailable: nobody can tell now.
+        """
+        keys = await self.keys()
+        if keys.find(key_id, algorithm) is None:
+            keys = self._trusted(await self._newer_than(keys))
         found = keys.find(key_id, algorithm)
         if found is None:
             raise Unauthenticated("This token is not valid here.")
-        return found
+        return found, keys
 
-    def _age(self, keys: _Keys) -> float:
+    def _trusted(self, keys: KeySet | None) -> KeySet:
+        if keys is None or self._age(keys) > TRUST_S:
+            raise Unavailable("The provider that people sign in with")
+        return keys
+
+    def _age(self, keys: KeySet) -> float:
         return self._clock() - keys.fetched_at
 
-    async def _newer_than(self, keys: _Keys | None) -> _Keys | None:
+    async def _newer_than(self, keys: KeySet | None) -> KeySet | None:
         """What is there, where it is too early to ask again, or in vain."""
         async with self._visiting:
             early = self._visited_at is not None and self._clock() - self._visited_at < AGAIN_S
@@ -90,7 +103,7 @@ class Provider:
                 log.warning("provider.keys_not_fetched", issuer=self.issuer, reason=reason)
             else:
                 log.info("provider.keys_fetched", issuer=self.issuer, keys=len(by_id))
-                self._keys = _Keys(by_id, self._clock())
+                self._keys = KeySet(by_id, self._clock())
             return self._keys
 
     async def _fetch(self) -> Mapping[str | None, Sequence[PyJWK]]:

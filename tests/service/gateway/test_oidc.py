@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from gateway.admission import Credential
 from gateway.app import Gateway
-from gateway.oidc import oidc_admission
+from gateway.clients import KnownClients
+from gateway.oidc import LEEWAY_S, Accepted, ProviderTokens, oidc_admission
 from gateway.provider import AGAIN_S, TRUST_S, Provider
 from mcpbox.domain.errors import Unauthenticated, Unavailable
 from mcpbox.settings import Settings
@@ -261,6 +263,25 @@ async def test_each_view_says_where_to_sign_in(
                 "bearer_methods_supported": ["header"],
                 "resource_name": "MCPbox",
             }
+
+
+async def test_what_was_verified_once_ends_with_its_token(
+    provider: LocalProvider, world: World
+) -> None:
+    clock = Clock()
+    clock.now = time.time()
+    settings = Settings(oidc_issuer=provider.issuer, oidc_audience=AUDIENCE, identities=OWNERS)
+    clients = KnownClients(InMemoryGuests(world).admit, world.record_seen, lambda: None)
+    tokens = ProviderTokens(clients, Provider(provider.issuer), Accepted.by(settings), clock=clock)
+    shown = Credential(provider.token(exp=clock.now + 300), AUDIENCE)
+    await tokens.admit(shown)
+
+    clock.now += 300 + LEEWAY_S - 1
+    await tokens.admit(shown)
+
+    clock.now += 1
+    with pytest.raises(Unauthenticated):
+        await tokens.admit(shown)
 
 
 class Clock:
