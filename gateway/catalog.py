@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import anyio
@@ -19,6 +21,8 @@ from mcpbox.policies.call import may_call
 
 TRUST_S = 5.0
 """A stop or a revocation must act at once, so a memory that hears of none is soon no memory."""
+_VISIBLE_MAX = 1024
+_NEVER = datetime.max.replace(tzinfo=UTC)
 _RETRY_S = 0.5
 _RELOAD_WAIT_S = 2.0
 _END_MIN_WAIT_S = 0.1
@@ -28,6 +32,13 @@ log = structlog.get_logger()
 Load = Callable[[], Awaitable[list[CallableTool]]]
 Reloaded = Callable[[bool], None]
 """Told after every reload; ``True`` when what clients can see has changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Visible:
+    tools: list[ReleasedTool]
+    until: datetime
+    """Then a grant ends, and the rule may say otherwise."""
 
 
 class Catalog:
@@ -45,6 +56,7 @@ class Catalog:
         self._on_reloaded = on_reloaded
         self._clock = clock
         self._tools: dict[str, ReleasedTool] = {}
+        self._visible: dict[Principal, _Visible] = {}
         self._validators: dict[Digest, Validator] = {}
         self._changed_at: float | None = None
         self._missed_changes = True
@@ -64,13 +76,23 @@ class Catalog:
         return None if found is None else found.listing.input_schema
 
     def visible_to(self, principal: Principal) -> list[ReleasedTool]:
-        """By name; only what :func:`may_call` allows the principal now."""
+        """By name; only what :func:`may_call` allows the principal now.
+
+        Between two ends of grants the rule says the same again, and is not asked a thousand times.
+        """
         now = utc_now()
-        return [
+        known = self._visible.get(principal)
+        if known is not None and known.until > now:
+            return known.tools
+        found = [
             released
             for released in self._tools.values()
             if released.ruling and may_call(released.tool, principal, now)
         ]
+        if len(self._visible) >= _VISIBLE_MAX:
+            self._visible.clear()
+        self._visible[principal] = _Visible(found, self._next_end_after(now))
+        return found
 
     def changed(self) -> None:
         """Something about the released tools was committed; load them again soon."""
@@ -144,6 +166,10 @@ class Catalog:
             return
         self.changed()
 
+    def _next_end_after(self, now: datetime) -> datetime:
+        ends = (end.at for tool in self._tools.values() for end in tool.tool.granted.ends)
+        return min((at for at in ends if at > now), default=_NEVER)
+
     def _until_next_end(self) -> float | None:
         """In seconds; ``None``: nothing ends by itself."""
         ends = [end.at for tool in self._tools.values() for end in tool.tool.granted.ends]
@@ -165,6 +191,7 @@ class Catalog:
             log.error("catalog.name_ambiguous", tool=name)
             del tools[name]
         self._tools = tools
+        self._visible.clear()
         self._validators = {
             released.tool.version.digest: released.validator
             for released in tools.values()

@@ -1,6 +1,6 @@
 """One declaration per management tool: pydantic model → JSON Schema → checked call."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from inspect import cleandoc
@@ -16,6 +16,7 @@ from gateway.calls import Calls
 from gateway.catalog import Catalog
 from gateway.line import Line
 from gateway.news import RequestNews
+from gateway.released import as_sent
 from mcpbox.domain.errors import DomainError, Refused
 from mcpbox.domain.people import Principal, Scope
 from mcpbox.domain.review_policy import SecuritySettings
@@ -131,6 +132,11 @@ class ToolDefinition(Generic[In, Out]):
                 open_world_hint=self.open_world,
             ),
         )
+
+    @cached_property
+    def listed(self) -> Mapping[str, Any]:
+        """The listing as it is sent."""
+        return as_sent(self.listing)
 
     def may_use(self, line: Line, settings: SecuritySettings) -> Ruling:
         if self.scope in line.principal.scopes:

@@ -36,6 +36,8 @@ class ReleasedTool:
 
     tool: CallableTool
     listing: Tool
+    listed: Mapping[str, Any]
+    """The listing as it is sent: a thousand of them are not made anew for each client."""
     bundle: Bundle
     validator: Validator | None
     """``None``: the input schema is unusable, and ``ruling`` says so."""
@@ -83,18 +85,25 @@ def prepare(tool: CallableTool, prepared: Mapping[Digest, Validator]) -> Release
     version = tool.version.model_copy(update={"digest": digest_of(tool.version)})
     tool = tool.model_copy(update={"version": version})
     validator = prepared.get(version.digest) or _compiled(version.input_schema)
+    listing = Tool(
+        name=tool.name,
+        description=version.description,
+        input_schema={**version.input_schema, "type": "object"},
+        annotations=_hints(version.annotations),
+    )
     return ReleasedTool(
         tool=tool,
-        listing=Tool(
-            name=tool.name,
-            description=version.description,
-            input_schema={**version.input_schema, "type": "object"},
-            annotations=_hints(version.annotations),
-        ),
+        listing=listing,
+        listed=as_sent(listing),
         bundle=released_bundle(tool),
         validator=validator,
         ruling=may_list(tool, utc_now()) if validator else Ruling(_unusable(tool)),
     )
+
+
+def as_sent(listing: Tool) -> Mapping[str, Any]:
+    """As the protocol layer would make it; it copies what it is given."""
+    return listing.model_dump(by_alias=True, mode="json", exclude_none=True)
 
 
 def _compiled(schema: dict[str, Any]) -> Validator | None:

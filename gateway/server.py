@@ -18,10 +18,8 @@ from mcp_types import (
     INVALID_PARAMS,
     CallToolRequestParams,
     CallToolResult,
-    ListToolsResult,
     NotificationParams,
     PaginatedRequestParams,
-    Tool,
 )
 
 from gateway import icons
@@ -108,7 +106,6 @@ class McpFace:
             cache_hints={"tools/list": CacheHint(ttl_ms=0, scope="private")},
             # Without it every modern call with arguments would list all tools first.
             get_tool_input_schema=self._schema_of,
-            on_list_tools=self._list_tools,
             on_call_tool=self._call_tool,
             on_list_resources=resources.list,
             on_list_resource_templates=resources.templates,
@@ -119,21 +116,24 @@ class McpFace:
             on_get_prompt=prompts.get,
             on_subscriptions_listen=announcer.listen,
         )
+        # Not as the typed handler, whose thousand models would be made into these for each client.
+        self.server.add_request_handler("tools/list", PaginatedRequestParams, self._list_tools)
         self.server.add_notification_handler(
             "notifications/initialized", NotificationParams, announcer.register
         )
 
     async def _list_tools(
         self, context: Context, _: PaginatedRequestParams | None
-    ) -> ListToolsResult:
+    ) -> dict[str, Any]:
         """One page: a good part of the clients in use never asks for a second."""
         try:
-            return ListToolsResult(tools=self._visible_to(self._line_of(context)))
+            tools = self._visible_to(self._line_of(context))
         except Exception:
             # The protocol boundary: a handshake-era client would be sent the exception's text.
             reference = uuid4().hex[:12]
             log.exception("tools_list.crashed", reference=reference)
             raise MCPError(INTERNAL_ERROR, internal_error(reference)) from None
+        return {"tools": tools, "resultType": "complete"}
 
     async def _call_tool(self, context: Context, params: CallToolRequestParams) -> CallToolResult:
         try:
@@ -173,15 +173,17 @@ class McpFace:
                 "approved, stopped or withdrawn.",
             ) from None
 
-    def _visible_to(self, line: Line) -> list[Tool]:
+    def _visible_to(self, line: Line) -> list[Mapping[str, Any]]:
         settings = self._settings()
         declared = [
-            tool.listing
+            tool.listed
             for tool in TOOLS.values()
             if line.view.shows_declared(tool.name) and tool.may_use(line, settings)
         ]
         released = line.view.released(self._catalog.visible_to(line.principal))
-        return sorted([*declared, *(tool.listing for tool in released)], key=lambda tool: tool.name)
+        return sorted(
+            [*declared, *(tool.listed for tool in released)], key=lambda tool: tool["name"]
+        )
 
     def _require_shown(self, line: Line, name: str) -> None:
         """Raises: NotFound: another view may show it."""
