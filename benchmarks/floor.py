@@ -26,6 +26,7 @@ from mcp.types import (
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from benchmarks.many_tools import many_tools
 from benchmarks.tool import ANSWER, INPUT_SCHEMA
 from cli.processes import dies_with_parent
 
@@ -43,11 +44,12 @@ class Floor:
 
 
 @contextmanager
-def running_floor() -> Generator[Floor]:
+def running_floor(tools: int = 0) -> Generator[Floor]:
+    """``tools``: so many of :mod:`benchmarks.many_tools` beside the one that is called."""
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
         port = listener.getsockname()[1]
         process = subprocess.Popen(  # noqa: S603 - this module
-            [sys.executable, "-m", "benchmarks.floor", str(listener.fileno())],
+            [sys.executable, "-m", "benchmarks.floor", str(listener.fileno()), str(tools)],
             pass_fds=[listener.fileno()],
             preexec_fn=dies_with_parent(signal.SIGKILL),
         )
@@ -66,16 +68,24 @@ def running_floor() -> Generator[Floor]:
 def main() -> None:
     listener = socket.socket(fileno=int(sys.argv[1]))
     # The gateway's parser; the loop is the fastest that is installed.
-    config = uvicorn.Config(_app(), http="h11", log_level="warning", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(
+        _app(_listing(int(sys.argv[2]))),
+        http="h11",
+        log_level="warning",
+        timeout_graceful_shutdown=1,
+    )
     uvicorn.Server(config).run(sockets=[listener])
 
 
-def _app() -> Starlette:
+def _app(listing: list[Tool]) -> Starlette:
+    async def list_tools(_: Context, __: PaginatedRequestParams | None) -> ListToolsResult:
+        return ListToolsResult(tools=listing)
+
     server = Server[Any](
         "floor",
         version="1",
-        get_tool_input_schema={TOOL_NAME: INPUT_SCHEMA}.get,
-        on_list_tools=_list_tools,
+        get_tool_input_schema={tool.name: tool.input_schema for tool in listing}.get,
+        on_list_tools=list_tools,
         on_call_tool=_call_tool,
     )
     manager = StreamableHTTPSessionManager(server)
@@ -88,8 +98,17 @@ def _app() -> Starlette:
     return Starlette(routes=[Route("/mcp", StreamableHTTPASGIApp(manager))], lifespan=lifespan)
 
 
-async def _list_tools(_: Context, __: PaginatedRequestParams | None) -> ListToolsResult:
-    return ListToolsResult(tools=[Tool(name=TOOL_NAME, input_schema=INPUT_SCHEMA)])
+def _listing(tools: int) -> list[Tool]:
+    called = Tool(name=TOOL_NAME, input_schema=INPUT_SCHEMA)
+    others = [
+        Tool(
+            name=tool.name,
+            description=tool.version.description,
+            input_schema=tool.version.input_schema,
+        )
+        for tool in many_tools(tools)
+    ]
+    return [called, *others]
 
 
 async def _call_tool(_: Context, __: CallToolRequestParams) -> CallToolResult:

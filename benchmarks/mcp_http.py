@@ -65,6 +65,13 @@ class McpClient:
             async with self._http.delete(self._url, headers=self._headers):
                 pass
 
+    async def list_tools(self) -> list[dict[str, Any]]:
+        """The first page, which holds them all at our servers."""
+        body = self._body("tools/list", {})
+        headers = self._headers_for("tools/list")
+        async with self._http.post(self._url, data=body, headers=headers) as answer:
+            return _result_in(answer.status, await answer.read())["tools"]
+
     async def call(self, tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The structured answer. Raises: McpRefused; BenchmarkFailed: the tool itself failed."""
         body = self._body("tools/call", {"name": tool, "arguments": arguments})

@@ -143,6 +143,26 @@ async def test_i1_the_end_of_a_grant_acts_by_itself_and_clients_are_told(
     assert utc_now() >= end.at
 
 
+async def test_i1_what_was_listed_before_a_grant_ended_is_not_listed_after_it(
+    world: World, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A listing is remembered up to then, and no longer, whether or not a load comes between."""
+    end = GrantEnd(kind=GrantKind.HOST, value="a.org", at=utc_now() + timedelta(hours=1))
+    later = end.model_copy(update={"at": end.at + timedelta(hours=1)})
+    needing = a_version(manifest=Manifest(hosts=("a.org",)))
+    world.callables = [
+        a_callable(needing, granted=Granted(hosts=frozenset({"a.org"}), ends=(one,)), server=server)
+        for server, one in (("first", end), ("second", later))
+    ]
+    await catalog.reload()
+
+    assert names(catalog) == ["first__add", "second__add"]
+    monkeypatch.setattr("gateway.catalog.utc_now", lambda: end.at)
+    assert names(catalog) == ["second__add"]
+    monkeypatch.setattr("gateway.catalog.utc_now", lambda: later.at)
+    assert names(catalog) == []
+
+
 async def test_i1_code_that_was_changed_under_its_stored_digest_is_not_callable(
     world: World, catalog: Catalog
 ) -> None:
