@@ -41,7 +41,7 @@ conformance: $(INSTALLED) $(SUITE) ## The protocol's own conformance suite, in b
 	$(BIN)/pytest --quiet tests/conformance $(ARGS)
 
 .PHONY: bench
-bench: $(INSTALLED) ## Measure, beside a bare server as the floor (ARGS=--json, --requests, --sandbox)
+bench: $(INSTALLED) ## Measure, beside a bare server as the floor (ARGS=--json, --gateway, --requests, --sandbox)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: corpus

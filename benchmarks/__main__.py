@@ -1,4 +1,4 @@
-"""``python -m benchmarks [--quick] [--json] [--sandbox | --requests | --soak SECONDS]``."""
+"""``python -m benchmarks [--quick] [--json]``, with one part alone or ``--soak SECONDS``."""
 
 import argparse
 import asyncio
@@ -27,11 +27,13 @@ from benchmarks.calls import (
     measure,
     sandbox_lanes,
 )
+from benchmarks.context import measure_context
 from benchmarks.floor import TOOL_NAME, Floor, running_floor
 from benchmarks.instance import Installation, installation_in
 from benchmarks.isolation import Isolation, measure_isolation
 from benchmarks.lifecycles import Effort as RequestsEffort
 from benchmarks.lifecycles import Lifecycles, measure_lifecycles
+from benchmarks.listings import Costs, measure_listings
 from benchmarks.mcp_http import ERAS, Era
 from benchmarks.publishing import Office, measure_approvals, measure_create_tool, office_of
 from benchmarks.report import (
@@ -43,6 +45,7 @@ from benchmarks.report import (
     broker_of,
     isolation_as_text,
     lifecycles_as_text,
+    listings_as_text,
     ratio_of,
     this_machine,
 )
@@ -67,6 +70,8 @@ class Effort:
     created_tools: int
     forks: int
     broker_rounds: int
+    listings: int
+    """Requests per turn, to the gateway alone."""
     requests: RequestsEffort
     """Beside the rest; alone, they have more of it."""
 
@@ -87,6 +92,7 @@ FULL = Effort(
     created_tools=100,
     forks=400,
     broker_rounds=10,
+    listings=50,
     requests=RequestsEffort(samples=30, lifecycles=64, waiting=200),
 )
 QUICK = Effort(
@@ -97,6 +103,7 @@ QUICK = Effort(
     created_tools=5,
     forks=40,
     broker_rounds=1,
+    listings=5,
     requests=RequestsEffort(samples=3, lifecycles=4, waiting=12),
 )
 REQUESTS = RequestsEffort(samples=100, lifecycles=256, waiting=10_000)
@@ -108,6 +115,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="answer with JSON")
     parser.add_argument("--quick", action="store_true", help="few samples: does it run at all?")
     one = parser.add_mutually_exclusive_group()
+    one.add_argument("--gateway", action="store_true", help="the gateway alone")
     one.add_argument("--sandbox", action="store_true", help="the sandbox alone")
     one.add_argument("--requests", action="store_true", help="requests alone, 10,000 waiting")
     one.add_argument("--soak", type=float, metavar="SECONDS", help="load it for so long instead")
@@ -127,6 +135,11 @@ def _measured(given: argparse.Namespace, effort: Effort) -> tuple[dict[str, Any]
         if given.soak:
             soaked = runner.run(soak(given.soak))
             return asdict(soaked), soak_as_text(soaked)
+        if given.gateway:
+            listings = runner.run(_measure_gateway(effort))
+            context = measure_context()
+            found = {"listings": _plain(listings), "context": asdict(context)}
+            return found, listings_as_text(listings, context)
         if given.sandbox:
             isolation, broker = runner.run(_measure_sandbox(effort))
             found = {"isolation": asdict(isolation), "broker": asdict(broker)}
@@ -142,6 +155,21 @@ async def _measure_sandbox(effort: Effort) -> tuple[Isolation, Broker]:
     _say("Measuring the sandbox ...")
     isolation = await measure_isolation(effort.loads, rounds=effort.rounds, forks=effort.forks)
     return isolation, broker_of(await measure_broker(effort.broker_rounds))
+
+
+async def _measure_gateway(effort: Effort) -> Costs:
+    _say("Measuring the gateway ...")
+    return await measure_listings(rounds=effort.rounds, requests=effort.listings)
+
+
+def _plain(costs: Costs) -> dict[str, Any]:
+    return {
+        method: {
+            count: {era: asdict(cost) for era, cost in by_era.items()}
+            for count, by_era in by_count.items()
+        }
+        for method, by_count in costs.items()
+    }
 
 
 async def _measure_requests(effort: RequestsEffort) -> Lifecycles:
@@ -192,6 +220,7 @@ class _Session:
         _say("Asking and deciding ...")
         lifecycles = await measure_lifecycles(self._installation, effort.requests)
         after_load = self._installation.resident_mib()
+        listings = await _measure_gateway(effort)
         isolation, broker = await _measure_sandbox(effort)
         gateway, floor = _by_era("gateway", found), _by_era("floor", found)
         return Report(
@@ -215,6 +244,8 @@ class _Session:
             ),
             isolation=isolation,
             broker=broker,
+            listings=listings,
+            context=measure_context(),
         )
 
     async def _measure_calls(self, office: Office) -> dict[str, dict[str, Throughput]]:

@@ -23,6 +23,7 @@ from benchmarks.tool import ANSWER
 from cli.processes import dies_with_parent
 from gateway.app import Gateway, Serving
 from gateway.parts import Parts, parts_of
+from mcpbox import logs
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.calls import CallableTool
 from mcpbox.domain.ids import ClientId
@@ -38,6 +39,7 @@ TOKEN = "only-for-benchmarks"
 _STOP_TIMEOUT_S = 10
 _NOWHERE = "postgresql://nobody@127.0.0.1:9/none"
 _KEY = SecretStr("b" * 64)
+_LIMITS = ("mcp_rate_limit_rpm", "user_rate_limit_rpm", "tool_rate_limit_rpm")
 _RESULT = RunResult(ok=True, result=ANSWER, duration_ms=0.0)
 
 
@@ -97,6 +99,7 @@ class _Silence(Changes):
 
 
 def main() -> None:
+    logs.configure("gateway", "WARNING")
     listener = socket.socket(fileno=int(sys.argv[1]))
     gateway = Gateway(_parts(int(sys.argv[2])))
     config = uvicorn.Config(
@@ -124,7 +127,7 @@ def _parts(tools: int) -> Parts:
         return callables
 
     async def settings() -> SecuritySettings:
-        return SecuritySettings()
+        return SecuritySettings(**dict.fromkeys(_LIMITS, 1_000_000))
 
     async def forget(_: object) -> None:
         return

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from benchmarks.broker import BrokerSamples
 from benchmarks.calls import Throughput
+from benchmarks.context import Context
 from benchmarks.isolation import Isolation
 from benchmarks.lifecycles import Lifecycles, rows_of
+from benchmarks.listings import Costs
 from benchmarks.mcp_http import Era
 from benchmarks.publishing import Approvals
 from benchmarks.samples import Latency, latency_of
@@ -77,6 +79,8 @@ class Report:
     memory: Memory
     isolation: Isolation
     broker: Broker
+    listings: Costs
+    context: Context
 
 
 def this_machine() -> Machine:
@@ -114,7 +118,12 @@ def as_text(report: Report) -> str:
     tables = (_calls(report), _ratios(report), _sandbox(report), _waits(report), _resources(report))
     own = isolation_as_text(report.isolation, report.broker)
     requests = lifecycles_as_text(report.requests)
-    return "\n\n".join([head, *map(_aligned, tables), requests, own])
+    listings = listings_as_text(report.listings, report.context)
+    return "\n\n".join([head, *map(_aligned, tables), listings, requests, own])
+
+
+def listings_as_text(costs: Costs, context: Context) -> str:
+    return "\n\n".join(map(_aligned, (_alone(costs), _context(context))))
 
 
 def lifecycles_as_text(found: Lifecycles) -> str:
@@ -143,6 +152,41 @@ def _ratios(report: Report) -> list[list[str]]:
             for load, ratio in by_load.items()
         ]
     return rows
+
+
+def _alone(costs: Costs) -> list[list[str]]:
+    rows = [
+        [
+            "the gateway alone",
+            "tools",
+            "p50 ms",
+            "CPU ms",
+            "floor: p50 ms",
+            "CPU ms",
+            "CPU to floor",
+        ]
+    ]
+    for method, by_count in costs.items():
+        for count, by_era in by_count.items():
+            for era, cost in by_era.items():
+                figures = [
+                    figure
+                    for found in (cost.gateway, cost.floor)
+                    for figure in (found.p50_ms, sum(found.cpu_ms.values()))
+                ]
+                cells = [f"{figure:.2f}" for figure in (*figures, cost.cpu_to_floor)]
+                rows.append([f"{method} {era}", count, *cells])
+    return rows
+
+
+def _context(context: Context) -> list[list[str]]:
+    return [
+        ["in a model's context", "tokens"],
+        ["1,000 tools, listed", str(context.listed)],
+        ["a search, listed", str(context.searching)],
+        ["what one search finds", str(context.a_search)],
+        ["one tool, described", str(context.a_description)],
+    ]
 
 
 def _sandbox(report: Report) -> list[list[str]]:
