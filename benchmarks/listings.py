@@ -3,13 +3,13 @@
 The sandbox is left out: it answers at once, so what is measured is the gateway's own work.
 """
 
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from benchmarks.alone import TOKEN, running_alone
+from benchmarks.alone import TOKEN, Alone, running_alone
 from benchmarks.calls import Call, Lane, Load, Throughput, measure
-from benchmarks.floor import TOOL_NAME, running_floor
+from benchmarks.floor import TOOL_NAME, Floor, running_floor
 from benchmarks.many_tools import MOST, called_tool
 from benchmarks.mcp_http import ERAS, Era, McpClient, connected
 from benchmarks.samples import BenchmarkFailed
@@ -36,47 +36,45 @@ async def measure_listings(*, rounds: int, requests: int) -> Costs:
     """``requests``: per turn of each."""
     costs: Costs = {method: {} for method in METHODS}
     for count in COUNTS:
-        # A listing of many takes long, and so few make a figure.
-        turns = {"tools/list": max(requests * 10 // count, 10), "tools/call": requests}
-        for method in METHODS:
-            found = await _measured(
-                count, method, Load("1", clients=1, calls=turns[method]), rounds
-            )
-            costs[method][str(count)] = {
-                era: Cost(
-                    gateway=found[f"gateway {era}"],
-                    floor=found[f"floor {era}"],
-                    cpu_to_floor=_ratio(found[f"gateway {era}"], found[f"floor {era}"]),
-                )
-                for era in ERAS
-            }
+        with running_alone(count) as alone, running_floor(count) as floor:
+            # A listing of many takes long, and so few make a figure.
+            turns = {"tools/list": max(requests * 10 // count, 5), "tools/call": requests}
+            for method in METHODS:
+                load = Load("1", clients=1, calls=turns[method])
+                costs[method][str(count)] = await _measured(alone, floor, method, load, rounds)
     return costs
 
 
-async def _measured(count: int, method: str, load: Load, rounds: int) -> Mapping[str, Throughput]:
-    with ExitStack() as stack:
-        alone = stack.enter_context(running_alone(count))
-        floor = stack.enter_context(running_floor(count))
-        called = called_tool().name
-        async with (
-            _lanes("gateway", alone.url, alone.pid, method, called, TOKEN) as of_gateway,
-            _lanes("floor", floor.url, floor.pid, method, TOOL_NAME, None) as of_floor,
-        ):
-            pairs = zip(of_gateway, of_floor, strict=True)
-            return await measure([lane for pair in pairs for lane in pair], load, rounds=rounds)
+async def _measured(
+    alone: Alone, floor: Floor, method: str, load: Load, rounds: int
+) -> dict[Era, Cost]:
+    async with (
+        _lanes("gateway", alone, method, called_tool().name, TOKEN) as of_gateway,
+        _lanes("floor", floor, method, TOOL_NAME, None) as of_floor,
+    ):
+        pairs = zip(of_gateway, of_floor, strict=True)
+        found = await measure([lane for pair in pairs for lane in pair], load, rounds=rounds)
+    return {
+        era: Cost(
+            gateway=found[f"gateway {era}"],
+            floor=found[f"floor {era}"],
+            cpu_to_floor=_ratio(found[f"gateway {era}"], found[f"floor {era}"]),
+        )
+        for era in ERAS
+    }
 
 
 @asynccontextmanager
 async def _lanes(
-    name: str, url: str, pid: int, method: str, tool: str, token: str | None
+    name: str, server: Alone | Floor, method: str, tool: str, token: str | None
 ) -> AsyncGenerator[list[Lane]]:
     modern, older = ERAS
     async with (
-        connected(url, modern, token=token) as (modern_client,),
-        connected(url, older, token=token) as (older_client,),
+        connected(server.url, modern, token=token) as (modern_client,),
+        connected(server.url, older, token=token) as (older_client,),
     ):
         yield [
-            Lane(f"{name} {era}", [_request_of(client, method, tool)], {name: pid})
+            Lane(f"{name} {era}", [_request_of(client, method, tool)], {name: server.pid})
             for era, client in ((modern, modern_client), (older, older_client))
         ]
 
