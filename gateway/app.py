@@ -89,6 +89,7 @@ class Gateway:
             version=version("mcpbox"),
             settings=lambda: self.settings,
             news=self._news,
+            panel_url=parts.panel_url,
         )
         security = security_for(parts.public_hosts)
         self._manager = StreamableHTTPSessionManager(

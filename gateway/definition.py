@@ -6,7 +6,7 @@ from functools import cached_property
 from inspect import cleandoc
 from typing import Annotated, Any, Generic, TypeVar
 
-from mcp_types import CallToolResult, Icon, Tool, ToolAnnotations
+from mcp_types import CallToolResult, Icon, InputRequiredResult, Tool, ToolAnnotations
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import CoreSchema, ErrorDetails
@@ -14,10 +14,12 @@ from pydantic_core import CoreSchema, ErrorDetails
 from gateway.answers import answered, failed, failure
 from gateway.calls import Calls
 from gateway.catalog import Catalog
+from gateway.invitation import Invitation
 from gateway.line import Line
 from gateway.news import RequestNews
 from gateway.released import as_sent
 from mcpbox.domain.errors import DomainError, Refused
+from mcpbox.domain.ids import RequestId
 from mcpbox.domain.people import Principal, Scope
 from mcpbox.domain.review_policy import SecuritySettings
 from mcpbox.domain.texts import Text
@@ -34,6 +36,8 @@ from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.tools import Tools
 
 DESCRIPTION_MAX_LENGTH = 2000
+Answer = CallToolResult | InputRequiredResult
+"""The latter asks the client for something first; it calls again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,12 @@ class Caller:
     calls: Calls
     news: RequestNews
     """Of requests that move, for those who wait."""
+    invitation: Invitation
+    panel_url: str
+
+    def review_url(self, request_id: RequestId) -> str:
+        """Where people decide on it."""
+        return f"{self.panel_url}/approvals?id={request_id}"
 
     @property
     def principal(self) -> Principal:
@@ -106,7 +116,7 @@ class ToolDefinition(Generic[In, Out]):
     takes: type[In]
     gives: type[Out] | None
     """``None``: it answers as another tool did, in the form of that tool."""
-    run: Callable[[Caller, In], Awaitable[Out | CallToolResult]]
+    run: Callable[[Caller, In], Awaitable[Out | Answer]]
     read_only: bool = False
     destructive: bool = False
     idempotent: bool = False
@@ -148,7 +158,7 @@ class ToolDefinition(Generic[In, Out]):
             )
         )
 
-    async def call(self, caller: Caller, arguments: dict[str, Any]) -> CallToolResult:
+    async def call(self, caller: Caller, arguments: dict[str, Any]) -> Answer:
         """Tell the model about bad input and refusals; a bug stays an exception."""
         try:
             self.may_use(caller.line, caller.settings).require()
@@ -160,7 +170,7 @@ class ToolDefinition(Generic[In, Out]):
             return self._told_what_is_wrong(error)
         except DomainError as error:
             return failed(error)
-        return output if isinstance(output, CallToolResult) else answered(output)
+        return output if isinstance(output, Answer) else answered(output)
 
     def _told_what_is_wrong(self, error: ValidationError) -> CallToolResult:
         problems = [

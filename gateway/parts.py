@@ -64,6 +64,8 @@ class Parts:
     admission: Callable[[KnownClients], Admission] = ClientTokens
     """Who is let in, and how."""
     public_hosts: tuple[str, ...] = ()
+    panel_url: str = ""
+    """What links to the panel begin with."""
     metrics_token: SecretStr | None = None
 
 
@@ -99,6 +101,7 @@ def parts_of(settings: Settings) -> Parts:
         listen=lambda on_change, on_connected: Changes(database_url, on_change, on_connected),
         turns=Turns(max_running=settings.max_calls, max_waiting=settings.max_waiting_calls),
         public_hosts=settings.public_hosts,
+        panel_url=settings.panel_link.rstrip("/"),
         metrics_token=settings.metrics_token,
     )
 

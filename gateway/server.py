@@ -33,7 +33,8 @@ from gateway.answers import (
 )
 from gateway.calls import Calls
 from gateway.catalog import Catalog
-from gateway.definition import Caller, UseCases
+from gateway.definition import Answer, Caller, UseCases
+from gateway.invitation import Invitation
 from gateway.line import Line
 from gateway.news import RequestNews
 from gateway.progress import teller_for
@@ -88,13 +89,16 @@ class McpFace:
         version: str,
         settings: Callable[[], SecuritySettings] = SecuritySettings,
         news: RequestNews | None = None,
+        panel_url: str = "",
     ) -> None:
+        """``panel_url``: what links to the panel begin with, without a slash at the end."""
         self._line_of = line_of
         self._use_cases = use_cases
         self._catalog = catalog
         self._calls = calls
         self._settings = settings
         self._news = news or RequestNews()
+        self._panel_url = panel_url
         resources = Resources(use_cases, line_of, announcer)
         prompts = Prompts(line_of)
         self.server = McpServer(
@@ -135,9 +139,10 @@ class McpFace:
             raise MCPError(INTERNAL_ERROR, internal_error(reference)) from None
         return {"tools": tools, "resultType": "complete"}
 
-    async def _call_tool(self, context: Context, params: CallToolRequestParams) -> CallToolResult:
+    async def _call_tool(self, context: Context, params: CallToolRequestParams) -> Answer:
         try:
-            return within_limit(await self._call(context, params.name, params.arguments or {}))
+            answer = await self._call(context, params)
+            return within_limit(answer) if isinstance(answer, CallToolResult) else answer
         except MCPError:
             raise
         except DomainError as error:
@@ -148,7 +153,8 @@ class McpFace:
             log.exception("tool_call.crashed", reference=reference, tool=params.name)
             return crashed(reference)
 
-    async def _call(self, context: Context, name: str, arguments: dict[str, Any]) -> CallToolResult:
+    async def _call(self, context: Context, params: CallToolRequestParams) -> Answer:
+        name, arguments = params.name, params.arguments or {}
         require_plain_json(arguments)
         line, tell = self._line_of(context), teller_for(context)
         declared = TOOLS.get(name) if line.view.shows_declared(name) else None
@@ -161,6 +167,8 @@ class McpFace:
                 catalog=self._catalog,
                 calls=self._calls,
                 news=self._news,
+                invitation=Invitation(context, params, line),
+                panel_url=self._panel_url,
             )
             return await declared.call(caller, arguments)
         try:

@@ -128,7 +128,7 @@ class Settings(BaseSettings):
     audit_anchor_webhook_secret: SecretStr | None = None
     """Signs what is posted (HMAC-SHA256)."""
     panel_url: str | None = None
-    """What links in notifications begin with; unset, the panel's address on this machine."""
+    """What links to the panel begin with; unset, its address on this machine."""
     smtp_url: SecretStr | None = None
     """``smtp://user:password@host:587`` (TLS as the server offers it), or ``smtps://…:465``."""
     mail_from: str | None = None

@@ -1,5 +1,6 @@
 """Management tools to ask for a publication, revise and follow it. None decides: that is I3."""
 
+from mcp_types import InputRequiredResult
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.definition import (
@@ -24,6 +25,7 @@ from mcpbox.domain.texts import JsonObject, Text
 
 _MODULE_MAX_LENGTH = 100
 _MODULES_MAX = 20
+_UNDECIDED = frozenset({State.GATHERING, State.AWAITING_DECISION})
 OPEN_STATES = tuple(state for state in State if state not in TERMINAL)
 
 
@@ -69,13 +71,16 @@ class RequestPublishInput(ToolInput):
 
 class RequestedPublish(Done):
     request_id: RequestId
+    review_url: str = Field(description="Where people decide: show it to your user.")
     tool_id: ToolId
     name: str
     version: int
     state: State
 
 
-async def request_publish(caller: Caller, given: RequestPublishInput) -> RequestedPublish:
+async def request_publish(
+    caller: Caller, given: RequestPublishInput
+) -> RequestedPublish | InputRequiredResult:
     """Ask people to approve a tool's newest version, so that clients can call it.
 
     Try it with mcpbox_test_code first. Asking twice for the same version is asking once; asking
@@ -91,8 +96,16 @@ async def request_publish(caller: Caller, given: RequestPublishInput) -> Request
             for one in given.modules
         ],
     )
+    review_url = caller.review_url(request.id)
+    if request.state in _UNDECIDED:
+        invited = await caller.invitation.to(
+            review_url, f"Publishing {request.title!r} waits for a person. Open it in the panel?"
+        )
+        if invited is not None:
+            return invited
     return RequestedPublish(
         request_id=request.id,
+        review_url=review_url,
         tool_id=given.tool_id,
         name=request.title,
         version=request.version_number or 0,

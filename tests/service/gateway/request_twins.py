@@ -47,6 +47,9 @@ class InMemoryRequests(Requests):
         tool = await InMemoryTools(self._world).get(tool_id)
         if tool.released is not None and tool.released.digest == tool.current.digest:
             raise Conflict(f"Version {tool.current_version} is released.")
+        for known in self._world.requests.values():
+            if known.digest == tool.current.digest and not known.state.terminal:
+                return known
         now = utc_now()
         request = RequestDetail(
             id=RequestId(uuid4()),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import httpx2
 import uvicorn
 from mcp import Client
-from mcp.client.session import MessageHandlerFnT
+from mcp.client.session import ElicitationFnT, MessageHandlerFnT
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult, TextContent
 from starlette.types import ASGIApp
@@ -40,11 +40,16 @@ class RunningGateway:
         on_message: MessageHandlerFnT | None = None,
         *,
         path: str = "/mcp",
+        elicit: ElicitationFnT | None = None,
     ) -> AsyncGenerator[Client]:
         async with self.http(token) as http:
             transport = streamable_http_client(self.address + path, http_client=http)
             async with Client(
-                transport, mode=era, message_handler=on_message, read_timeout_seconds=WAIT_S
+                transport,
+                mode=era,
+                message_handler=on_message,
+                elicitation_callback=elicit,
+                read_timeout_seconds=WAIT_S,
             ) as client:
                 yield client
 

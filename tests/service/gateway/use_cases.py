@@ -43,6 +43,7 @@ def parts_of(
         listen=world.listen,
         turns=world.turns,
         public_hosts=public_hosts,
+        panel_url="http://panel.example",
         metrics_token=SecretStr(metrics_token) if metrics_token else None,
     )
 
