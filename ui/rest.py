@@ -258,11 +258,12 @@ class Rest:
     ) -> NewClient:
         """``days``: as typed; empty: without an end."""
         body = {"name": name, "scopes": list(scopes), "servers": list(servers)}
-        return await self._ask("POST", "clients", NewClient, body=body | _days(days))
+        ends = {"days": days.strip() or None}
+        return await self._ask("POST", "clients", NewClient, body=body | ends)
 
     async def rotate_client(self, name: str, *, grace_minutes: str, days: str) -> NewClient:
         """As typed; empty: no grace, and without an end."""
-        body = {"grace_minutes": grace_minutes or "0"} | _days(days)
+        body = {"grace_minutes": grace_minutes.strip() or "0", "days": days.strip() or None}
         path = f"clients/{quote(name, safe='')}/rotate"
         return await self._ask("POST", path, NewClient, body=body)
 
@@ -396,7 +397,3 @@ class Rest:
 @cache
 def _reader(kind: type[Answer]) -> TypeAdapter[Answer]:
     return TypeAdapter(kind)
-
-
-def _days(typed: str) -> dict[str, str]:
-    return {"days": typed.strip()} if typed.strip() else {}
