@@ -23,6 +23,7 @@ from cli.postgres_account import choose_account
 from cli.services import bare_environment, ports_of
 from cli.state import running_state
 from cli.temporal import installed_binary
+from gateway.provider import Provider
 from mcpbox.domain.audit import Protection
 from mcpbox.domain.errors import DomainError, Unavailable
 from mcpbox.sandbox_client import SandboxClient
@@ -75,6 +76,8 @@ def examine(instance: Instance) -> list[Check]:
     if instance.embeds_postgres or instance.embeds_temporal:
         checks.append(_glibc())
     checks.append(_failing("ports", lambda: _ports(instance)))
+    if instance.settings.oidc_issuer or instance.settings.service_token:
+        checks.append(_failing("sign-in", lambda: sign_in(instance.settings)))
     if audit := _audit(instance):
         checks.append(audit)
     return [*checks, *_isolation(instance)]
@@ -181,6 +184,20 @@ def _ports(instance: Instance) -> Check:
         "; ".join(f"{port.number} ({port.purpose}) is in use" for port in busy),
         f"Choose others with {', '.join(port.setting for port in busy)}.",
     )
+
+
+def sign_in(settings: Settings) -> Check:
+    """Where clients come from when not with tokens of ours. Raises: Unavailable: no keys there."""
+    if settings.oidc_issuer is None:
+        what = "clients come through a tunnel; MCPBOX_IDENTITIES says who may"
+        return Check("sign-in", Verdict.OK, what)
+    asyncio.run(_ask_provider(settings.oidc_issuer))
+    what = f"clients sign in at {settings.oidc_issuer}; MCPBOX_IDENTITIES says who may"
+    return Check("sign-in", Verdict.OK, what)
+
+
+async def _ask_provider(issuer: str) -> None:
+    await Provider(issuer).keys()
 
 
 def _audit(instance: Instance) -> Check | None:
