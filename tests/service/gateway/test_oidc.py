@@ -26,7 +26,7 @@ from tests.service.gateway.provider_twin import (
     local_provider,
     public_jwk,
 )
-from tests.service.gateway.raw import JSON_AND_SSE, LIST, initialized
+from tests.service.gateway.raw import JSON_AND_SSE, LIST, call_of, initialized
 from tests.service.gateway.running import RunningGateway, running
 from tests.service.gateway.use_cases import parts_of
 from tests.service.gateway.world import World
@@ -216,6 +216,21 @@ async def test_the_session_of_another_person_does_not_exist(
         ]
 
     assert [answer.status_code for answer in answers] == [200, 404, 404, 200]
+
+
+async def test_in_the_newer_era_a_session_id_says_nothing(
+    gateway: RunningGateway, provider: LocalProvider
+) -> None:
+    async with gateway.http(provider.token()) as mine:
+        session_id = await initialized(mine)
+    caller = provider.token(sub="user-2", scope="mcpbox:call")
+    async with gateway.http(caller) as theirs:
+        headers, body = await call_of(theirs, "2026-07-28", "mcpbox_list_servers", {"page": 1})
+        answer = await theirs.post(
+            "/mcp", json=body, headers={**headers, "mcp-session-id": session_id}
+        )
+
+    assert "lacks the scope 'author'" in answer.json()["result"]["content"][0]["text"]
 
 
 async def test_a_revoked_client_is_out_whatever_the_provider_says(
