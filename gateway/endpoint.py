@@ -20,6 +20,7 @@ from starlette.types import Message, Receive, Scope, Send
 from gateway.admission import Admission, Admitted, Credential, refused
 from gateway.clients import principal_of
 from gateway.line import Line
+from gateway.loopback import is_forwarded
 from gateway.rates import Rates
 from gateway.refusals import too_fast
 from gateway.views import view_at
@@ -34,11 +35,6 @@ _RECHECK_AGAIN_S = 0.5
 OUTLIVES_S = 300.0
 """How long a request may go on after its credential has ended; longer than any call."""
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-_FORWARDED = (
-    *("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"),
-    *("cf-connecting-ip", "true-client-ip"),
-)
-"""What proxies and tunnels add; a request with any of them has come from elsewhere."""
 
 log = structlog.get_logger()
 
@@ -245,7 +241,7 @@ class _Reply:
 
 def _from_outside(request: Request) -> bool:
     peer = request.client.host if request.client else None
-    return is_remote(peer, forwarded=any(name in request.headers for name in _FORWARDED))
+    return is_remote(peer, forwarded=is_forwarded(request))
 
 
 def _identity(client: Client, line: Line) -> Mapping[str, Any]:
