@@ -26,6 +26,7 @@ from cli.temporal import installed_binary
 from gateway.provider import Provider
 from mcpbox.domain.audit import Protection
 from mcpbox.domain.errors import DomainError, Unavailable
+from mcpbox.domain.identities import WayIn
 from mcpbox.sandbox_client import SandboxClient
 from mcpbox.settings import Settings
 from mcpbox.store.audit_protection import protection
@@ -76,8 +77,7 @@ def examine(instance: Instance) -> list[Check]:
     if instance.embeds_postgres or instance.embeds_temporal:
         checks.append(_glibc())
     checks.append(_failing("ports", lambda: _ports(instance)))
-    if instance.settings.oidc_issuer or instance.settings.service_token:
-        checks.append(_failing("sign-in", lambda: sign_in(instance.settings)))
+    checks.append(_failing("clients", lambda: way_in(instance.settings)))
     if audit := _audit(instance):
         checks.append(audit)
     return [*checks, *_isolation(instance)]
@@ -186,14 +186,16 @@ def _ports(instance: Instance) -> Check:
     )
 
 
-def sign_in(settings: Settings) -> Check:
-    """Where clients come from when not with tokens of ours. Raises: Unavailable: no keys there."""
-    if settings.oidc_issuer is None:
-        what = "clients come through a tunnel; MCPBOX_IDENTITIES says who may"
-        return Check("sign-in", Verdict.OK, what)
-    asyncio.run(_ask_provider(settings.oidc_issuer))
-    what = f"clients sign in at {settings.oidc_issuer}; MCPBOX_IDENTITIES says who may"
-    return Check("sign-in", Verdict.OK, what)
+def way_in(settings: Settings) -> Check:
+    """Which one is in force. Raises: Unavailable: a provider that has no keys for us."""
+    if settings.oidc_issuer is not None:
+        asyncio.run(_ask_provider(settings.oidc_issuer))
+    what = {
+        WayIn.TOKENS: "come with tokens that are made here",
+        WayIn.PROVIDER: f"come with access tokens of {settings.oidc_issuer}",
+        WayIn.TUNNEL: "come through a tunnel that proves itself with MCPBOX_SERVICE_TOKEN",
+    }[settings.way_in]
+    return Check("clients", Verdict.OK, what)
 
 
 async def _ask_provider(issuer: str) -> None:

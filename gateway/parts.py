@@ -17,7 +17,7 @@ from gateway.turns import Turns
 from mcpbox.breaker import Breaker
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.executions import Execution
-from mcpbox.domain.identities import Identity
+from mcpbox.domain.identities import Identity, WayIn
 from mcpbox.domain.ids import ClientId
 from mcpbox.domain.people import Client
 from mcpbox.domain.review_policy import SecuritySettings
@@ -110,9 +110,9 @@ def _way_in(
     settings: Settings, sessions: Sessions
 ) -> tuple[Authenticate, Callable[[KnownClients], Admission]]:
     """One for each deployment: what opens one way opens no other."""
-    if settings.oidc_issuer:
+    if settings.way_in is WayIn.PROVIDER:
         return _admitting(sessions), oidc_admission(settings)
-    if settings.service_token:
+    if settings.way_in is WayIn.TUNNEL:
         return _admitting(sessions), tunnel_admission(settings)
     return Clients(sessions).authenticate, ClientTokens
 

@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from mcpbox.domain.errors import Invalid
-from mcpbox.domain.identities import Owners
+from mcpbox.domain.identities import Owners, WayIn
 from mcpbox.domain.people import PASSWORD_MIN_LENGTH
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -256,6 +256,12 @@ class Settings(BaseSettings):
                 "MCPBOX_IDENTITIES must say who may come in, and for which user: such as "
                 "ana@example.org=ana"
             )
+
+    @property
+    def way_in(self) -> WayIn:
+        if self.oidc_issuer:
+            return WayIn.PROVIDER
+        return WayIn.TUNNEL if self.service_token else WayIn.TOKENS
 
     @property
     def owners(self) -> Owners:

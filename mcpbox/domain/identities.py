@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from mcpbox.domain.base import DomainModel
 from mcpbox.domain.people import USERNAME_PATTERN
@@ -16,6 +17,14 @@ _USERNAME = re.compile(USERNAME_PATTERN)
 _SUBJECT = "sub:"
 _NAME_MAX_LENGTH = 63
 _KEY_LENGTH = 16
+
+
+class WayIn(StrEnum):
+    """How clients prove who they are; a deployment has one."""
+
+    TOKENS = "tokens"
+    PROVIDER = "provider"
+    TUNNEL = "tunnel"
 
 
 class Identity(DomainModel):

@@ -1,6 +1,8 @@
 import json
 import socket
 
+import pytest
+
 from tests.integration.cli.conftest import Installation
 
 
@@ -9,12 +11,42 @@ def test_doctor_names_every_check_its_state_and_what_to_do(installation: Install
     checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
 
     assert set(checks) == {
-        *("python", "instance", "data", "disk", "postgres", "temporal", "libc", "ports"),
+        *("python", "instance", "data", "disk", "postgres", "temporal", "libc", "ports", "clients"),
         *("isolation", "namespaces", "private_root", "landlock", "seccomp", "rlimits", "cgroup"),
     }
     assert {check["state"] for check in checks.values()} <= {"ok", "degraded"}
     assert all(check["todo"] for check in checks.values() if check["state"] != "ok")
+    assert checks["clients"]["what"] == "come with tokens that are made here"
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("way", "says"),
+    [
+        (
+            {"OIDC_ISSUER": "https://id.example.org", "OIDC_AUDIENCE": "https://t.example.org/mcp"},
+            "come with access tokens of https://id.example.org",
+        ),
+        ({"SERVICE_TOKEN": "s" * 32}, "come through a tunnel"),
+    ],
+)
+def test_doctor_says_how_clients_come_in_and_tells_no_token(
+    installation: Installation, way: dict[str, str], says: str
+) -> None:
+    installation.env.update({f"MCPBOX_{name}": value for name, value in way.items()})
+    installation.env["MCPBOX_IDENTITIES"] = "ana@example.org=ana"
+    done = installation.run("doctor")
+
+    assert says in done.stdout
+    assert "s" * 32 not in done.stdout
+
+
+def test_half_of_a_way_in_is_none(installation: Installation) -> None:
+    installation.env["MCPBOX_OIDC_ISSUER"] = "https://id.example.org"
+    done = installation.run("doctor")
+
+    assert done.returncode != 0
+    assert "MCPBOX_OIDC_AUDIENCE" in done.stderr
 
 
 def test_doctor_names_the_setting_of_a_port_in_use_and_fails(installation: Installation) -> None:
