@@ -3,7 +3,7 @@
 import pytest
 from pydantic import SecretStr
 
-from cli.doctor import Verdict, sign_in
+from cli.doctor import Verdict, way_in
 from mcpbox.domain.errors import Unavailable
 from mcpbox.settings import Settings
 from tests.service.gateway.provider_twin import AUDIENCE, local_provider
@@ -16,17 +16,17 @@ def test_the_provider_is_asked_for_its_keys() -> None:
         settings = Settings(
             oidc_issuer=provider.issuer, oidc_audience=AUDIENCE, identities=SOMEBODY
         )
-        check = sign_in(settings)
+        check = way_in(settings)
         provider.away = True
 
         with pytest.raises(Unavailable, match="sign in with"):
-            sign_in(settings)
+            way_in(settings)
 
     assert check.state is Verdict.OK
     assert provider.issuer in check.what
 
 
 def test_a_tunnel_is_named() -> None:
-    check = sign_in(Settings(service_token=SecretStr("s" * 32), identities=SOMEBODY))
+    check = way_in(Settings(service_token=SecretStr("s" * 32), identities=SOMEBODY))
 
-    assert "through a tunnel" in check.what
+    assert check.what == "come through a tunnel that proves itself with MCPBOX_SERVICE_TOKEN"
