@@ -101,7 +101,7 @@ def build_parts(settings: Settings) -> Parts:
         requests=requests,
         grants=Grants(sessions),
         releases=Releases(sessions, requests),
-        secrets=Secrets(sessions, requests, Vault(settings.required_encryption_key)),
+        secrets=Secrets(sessions, requests, Vault(settings.required_secrets_key)),
         reviewing=Reviewing(sessions, requests),
         receipts=Receipts(sessions, ReceiptSigner(settings.required_encryption_key)),
         executions=Executions(sessions),

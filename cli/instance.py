@@ -99,6 +99,10 @@ class Instance:
         """Raises: NotFound: none is set and the instance was never started."""
         return self.settings.encryption_key or self._secret("encryption.key")
 
+    def secrets_key(self) -> SecretStr:
+        """Of the values of secrets. Raises: NotFound: as above."""
+        return self.settings.secrets_key or self.encryption_key()
+
     def temporal_keys(self) -> tuple[SecretStr, ...]:
         """Newest first. Raises: NotFound: none is set and the instance was never started."""
         newest = self.settings.temporal_key or self.encryption_key()

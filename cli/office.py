@@ -89,7 +89,7 @@ async def open_office(settings: Settings) -> AsyncGenerator[Office]:
             Users(sessions),
             Recoveries(sessions, gate),
             Notices(sessions, TargetSeals(instance.encryption_key()), Sender.of(settings)),
-            Secrets(sessions, requests, Vault(instance.encryption_key())),
+            Secrets(sessions, requests, Vault(instance.secrets_key())),
         )
     finally:
         await sessions.kw["bind"].dispose()

@@ -33,7 +33,7 @@ BODY_TIMEOUT_S = 30.0
 LINE_KEY = "mcpbox.line"
 _RECHECK_AGAIN_S = 0.5
 OUTLIVES_S = 300.0
-"""How long a request may go on after its credential has ended; longer than any call."""
+"""How long a call may go on after its credential has ended; longer than any. A stream ends then."""
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 log = structlog.get_logger()
@@ -106,7 +106,7 @@ class McpEndpoint:
         remote = self._admission.remote or _from_outside(request)
         line = Line(principal_of(client), remote=remote, view=view_at(scope))
         exchange = _Exchange(client, credential, request.method == "GET", line)
-        exchange.scope.deadline = _deadline(admitted)
+        exchange.scope.deadline = _deadline(admitted, 0 if exchange.is_stream else OUTLIVES_S)
         await self._serve(exchange, {**scope, **_identity(client, line)}, receive, send)
 
     def recheck(self) -> None:
@@ -250,11 +250,11 @@ def _identity(client: Client, line: Line) -> Mapping[str, Any]:
     return {"user": AuthenticatedUser(access), LINE_KEY: line}
 
 
-def _deadline(admitted: Admitted) -> float:
+def _deadline(admitted: Admitted, outlives_s: float) -> float:
     """Of the event loop's clock; a stream would else outlive what opened it by any time."""
     if admitted.until is None:
         return math.inf
-    return anyio.current_time() + admitted.until - time.time() + OUTLIVES_S
+    return anyio.current_time() + admitted.until - time.time() + outlives_s
 
 
 def _too_large() -> JSONResponse:

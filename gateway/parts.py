@@ -95,7 +95,7 @@ def parts_of(settings: Settings) -> Parts:
         authenticate=authenticate,
         admission=admission,
         record_seen=_recording_seen(sessions),
-        load_callables=Callables(sessions, Vault(settings.required_encryption_key)).load,
+        load_callables=Callables(sessions, Vault(settings.required_secrets_key)).load,
         write_executions=_writing(sessions),
         load_settings=_loading_settings(sessions),
         listen=lambda on_change, on_connected: Changes(database_url, on_change, on_connected),

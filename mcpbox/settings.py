@@ -64,6 +64,10 @@ class Settings(BaseSettings):
     temporal_key: SecretStr | None = None
     """64 hexadecimal digits that what is kept in Temporal is encrypted with; unset, the encryption
     key. A process that may not sign approvals is given this one alone."""
+    secrets_key: SecretStr | None = None
+    """64 hexadecimal digits that the values of secrets are sealed with; unset, the encryption key.
+    Set it before there are values, and keep it: another one opens none of them. A process that may
+    not sign approvals is given this one alone."""
     temporal_old_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     """Earlier ones (comma-separated), with which histories can still be read."""
     sandbox_url: str | None = None
@@ -220,6 +224,8 @@ class Settings(BaseSettings):
     def _consistent(self) -> Self:
         if self.encryption_key and not _KEY.fullmatch(self.encryption_key.get_secret_value()):
             raise ValueError("MCPBOX_ENCRYPTION_KEY must be 64 hexadecimal digits")
+        if self.secrets_key and not _KEY.fullmatch(self.secrets_key.get_secret_value()):
+            raise ValueError("MCPBOX_SECRETS_KEY must be 64 hexadecimal digits")
         if self.temporal_key and not _KEY.fullmatch(self.temporal_key.get_secret_value()):
             raise ValueError("MCPBOX_TEMPORAL_KEY must be 64 hexadecimal digits")
         if not all(_KEY.fullmatch(key.get_secret_value()) for key in self.temporal_old_keys):
@@ -290,6 +296,17 @@ class Settings(BaseSettings):
         if self.encryption_key is None:
             raise Invalid("MCPBOX_ENCRYPTION_KEY is not set; 'mcpbox up' sets it by itself.")
         return self.encryption_key
+
+    @property
+    def required_secrets_key(self) -> SecretStr:
+        """Raises: Invalid: there is none to open a secret with."""
+        key = self.secrets_key or self.encryption_key
+        if key is None:
+            raise Invalid(
+                "Neither MCPBOX_SECRETS_KEY nor MCPBOX_ENCRYPTION_KEY is set; 'mcpbox up' sets the "
+                "latter by itself."
+            )
+        return key
 
     @property
     def temporal_keys(self) -> tuple[SecretStr, ...]:

@@ -9,9 +9,9 @@ _PURPOSE = "server secrets"
 
 
 class Vault:
-    def __init__(self, encryption_key: SecretStr) -> None:
-        """``encryption_key``: of the instance; another one opens nothing of it."""
-        self._keyring = Keyring([encryption_key], _PURPOSE)
+    def __init__(self, key: SecretStr) -> None:
+        """Another key opens nothing of what this one sealed."""
+        self._keyring = Keyring([key], _PURPOSE)
         self.key_id = self._keyring.key_id
 
     def seal(self, server_id: ServerId, name: str, value: SecretStr) -> bytes:

@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 
+from gateway.parts import parts_of
+from mcpbox.settings import Settings
+
 ROOT = Path(__file__).parents[2]
 COMPOSE = str(Path(sys.executable).with_name("docker-compose"))
 
 SECRETS = {
-    *("MCPBOX_ENCRYPTION_KEY", "MCPBOX_TEMPORAL_KEY"),
+    *("MCPBOX_ENCRYPTION_KEY", "MCPBOX_SECRETS_KEY", "MCPBOX_TEMPORAL_KEY"),
     *("MCPBOX_SANDBOX_API_KEY", "MCPBOX_ADMIN_PASSWORD"),
     *("POSTGRES_PASSWORD", "MCPBOX_POSTGRES_PASSWORD", "MCPBOX_POSTGRES_APP_PASSWORD"),
     "TEMPORAL_POSTGRES_PASSWORD",
@@ -144,6 +147,15 @@ def test_the_key_that_signs_approvals_is_where_it_is_used_and_nowhere_else() -> 
     }
 
     assert holding == {"worker", "admin", "receipt-key"}
+
+
+def test_the_gateway_is_given_all_that_it_cannot_start_without(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in services()["gateway"]["environment"].items():
+        monkeypatch.setenv(name, value)
+
+    parts_of(Settings())
 
 
 def test_every_service_says_when_it_is_healthy_and_waits_for_what_it_needs() -> None:
