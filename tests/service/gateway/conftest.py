@@ -1,4 +1,4 @@
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 
 import pytest
 from mcp import Client
@@ -15,6 +15,7 @@ from gateway.server import Context, McpFace
 from gateway.turns import Turns
 from mcpbox.domain.people import Principal, PrincipalKind, Scope
 from mcpbox.domain.review_policy import SecuritySettings
+from tests.service.gateway.provider_twin import LocalProvider, local_provider
 from tests.service.gateway.running import METRICS_TOKEN, TOKEN, Connect, RunningGateway, running
 from tests.service.gateway.use_cases import parts_of, use_cases_of
 from tests.service.gateway.world import World
@@ -32,6 +33,12 @@ def world() -> World:
     world = World()
     world.add_client(TOKEN)
     return world
+
+
+@pytest.fixture
+def provider() -> Generator[LocalProvider]:
+    with local_provider() as provider:
+        yield provider
 
 
 @pytest.fixture

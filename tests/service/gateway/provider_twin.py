@@ -35,6 +35,13 @@ def public_jwk(key: PrivateKey, key_id: str | None) -> dict[str, Any]:
     return {**described, "use": "sig"} | ({"kid": key_id} if key_id else {})
 
 
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 class LocalProvider:
     def __init__(self, port: int) -> None:
         self.issuer = f"http://127.0.0.1:{port}"

@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -15,15 +15,15 @@ from gateway.admission import Credential
 from gateway.app import Gateway
 from gateway.clients import KnownClients
 from gateway.oidc import LEEWAY_S, Accepted, ProviderTokens, oidc_admission
-from gateway.provider import AGAIN_S, TRUST_S, Provider
-from mcpbox.domain.errors import Unauthenticated, Unavailable
+from gateway.provider import Provider
+from mcpbox.domain.errors import Unauthenticated
 from mcpbox.settings import Settings
 from tests.service.gateway.guest_twins import InMemoryGuests
 from tests.service.gateway.provider_twin import (
     AUDIENCE,
+    Clock,
     LocalProvider,
     a_key,
-    local_provider,
     public_jwk,
 )
 from tests.service.gateway.raw import JSON_AND_SSE, LIST, call_of, initialized
@@ -32,12 +32,6 @@ from tests.service.gateway.use_cases import parts_of
 from tests.service.gateway.world import World
 
 OWNERS = ("ana@example.org=ana", "@team.example.org=ben", "sub:nightly-job=ben")
-
-
-@pytest.fixture
-def provider() -> Generator[LocalProvider]:
-    with local_provider() as provider:
-        yield provider
 
 
 @pytest.fixture
@@ -297,68 +291,3 @@ async def test_what_was_verified_once_ends_with_its_token(
     clock.now += 1
     with pytest.raises(Unauthenticated):
         await tokens.admit(shown)
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-async def test_made_up_keys_do_not_make_the_gateway_visit_the_provider(
-    provider: LocalProvider,
-) -> None:
-    clock = Clock()
-    keys = Provider(provider.issuer, clock=clock)
-    await keys.key("first", "ES256")
-
-    for number in range(10):
-        with pytest.raises(Unauthenticated):
-            await keys.key(f"made-up-{number}", "ES256")
-    assert provider.visits == 1
-
-    clock.now += AGAIN_S + 1
-    with pytest.raises(Unauthenticated):
-        await keys.key("made-up", "ES256")
-    assert provider.visits == 2
-
-
-async def test_keys_hold_for_a_while_when_the_provider_is_away_and_no_longer(
-    provider: LocalProvider,
-) -> None:
-    clock = Clock()
-    keys = Provider(provider.issuer, clock=clock)
-    await keys.key("first", "ES256")
-    provider.away = True
-
-    clock.now += TRUST_S - 1
-    await keys.key("first", "ES256")
-
-    clock.now += 2
-    with pytest.raises(Unavailable):
-        await keys.key("first", "ES256")
-
-
-UNUSABLE: list[tuple[dict[str, Any], list[Any] | None]] = [
-    ({"issuer": "https://other.example.org"}, None),
-    ({"jwks_uri": "http://keys.example.org/"}, None),
-    ({"jwks_uri": "file:///etc/passwd"}, None),
-    ({}, [{"kty": "oct", "k": "c2VjcmV0", "kid": "first", "alg": "HS256"}]),
-    ({}, [public_jwk(a_key("RS256", bits=1024), "first")]),
-    ({}, [{**public_jwk(a_key(), "first"), "use": "enc"}]),
-    ({}, ["nothing", {"kty": "EC"}, {"kid": []}]),
-]
-
-
-@pytest.mark.parametrize(("changes", "published"), UNUSABLE)
-async def test_keys_that_prove_nothing_are_not_taken(
-    provider: LocalProvider, changes: dict[str, Any], published: list[Any] | None
-) -> None:
-    provider.discovery |= changes
-    provider.published = provider.published if published is None else published
-    keys = Provider(provider.issuer)
-
-    for algorithm in ("ES256", "RS256", "HS256"):
-        with pytest.raises(Unavailable):
-            await keys.key("first", algorithm)
