@@ -175,3 +175,20 @@ def test_every_service_is_hardened() -> None:
         assert service["security_opt"] == ["no-new-privileges:true"], name
         assert service.get("read_only") or name in WRITES_BESIDE_ITS_PROGRAM, name
         assert service.get("user") != "root", name
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"SERVICE_TOKEN": "0" * 64},
+        {"OIDC_ISSUER": "https://id.example.org", "OIDC_AUDIENCE": "https://t.example.org/mcp"},
+    ],
+    ids=["tunnel", "provider"],
+)
+def test_the_gateway_is_told_how_clients_come_in(given: dict[str, str]) -> None:
+    given = {f"MCPBOX_{name}": value for name, value in given.items()}
+    given["MCPBOX_IDENTITIES"] = "ana@example.org=ana"
+    done = compose(**dict.fromkeys(SECRETS, "0" * 64), **given)
+
+    assert done.returncode == 0, done.stderr
+    assert given.items() <= json.loads(done.stdout)["services"]["gateway"]["environment"].items()
