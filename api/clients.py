@@ -55,7 +55,7 @@ async def create_client(person: PersonDep, parts: PartsDep, draft: ClientDraft) 
     return NewClient(client=client, token=token)
 
 
-@router.post("/{name}/rotate", responses=problems(NotFound, Conflict, Invalid))
+@router.post("/{name}/rotate", responses=problems(NotFound, Refused, Conflict, Invalid))
 async def rotate_client(
     person: PersonDep, parts: PartsDep, name: Name, body: Rotation
 ) -> NewClient:

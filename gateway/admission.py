@@ -43,6 +43,8 @@ class Admitted:
 class Admission(ABC):
     remote = False
     """Whoever comes this way comes from outside, whatever else the request says."""
+    outlives_s = 300.0
+    """How long a request may go on after its credential has ended; longer than any call."""
 
     def __init__(self) -> None:
         self.turned_away: Counter[Turned] = Counter()
@@ -84,6 +86,8 @@ class Admission(ABC):
 
 class ClientTokens(Admission):
     """Tokens that the operator makes here."""
+
+    outlives_s = 0.0  # as after a revocation
 
     def __init__(self, clients: KnownClients) -> None:
         super().__init__()

@@ -32,8 +32,6 @@ MAX_BODY_BYTES = 4 * 2**20
 BODY_TIMEOUT_S = 30.0
 LINE_KEY = "mcpbox.line"
 _RECHECK_AGAIN_S = 0.5
-OUTLIVES_S = 300.0
-"""How long a call may go on after its credential has ended; longer than any. A stream ends then."""
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 log = structlog.get_logger()
@@ -106,7 +104,7 @@ class McpEndpoint:
         remote = self._admission.remote or _from_outside(request)
         line = Line(principal_of(client), remote=remote, view=view_at(scope))
         exchange = _Exchange(client, credential, request.method == "GET", line)
-        exchange.scope.deadline = _deadline(admitted, 0 if exchange.is_stream else OUTLIVES_S)
+        exchange.scope.deadline = self._deadline(admitted)
         await self._serve(exchange, {**scope, **_identity(client, line)}, receive, send)
 
     def recheck(self) -> None:
@@ -119,7 +117,7 @@ class McpEndpoint:
             self._recheck = anyio.Event()
             for credential in {exchange.credential for exchange in self._exchanges}:
                 try:
-                    await self._admission.admit(credential)
+                    self._hold(credential, await self._admission.admit(credential))
                 except (Unauthenticated, Refused) as error:
                     self._end(credential, error)
                 except Unavailable:
@@ -158,6 +156,8 @@ class McpEndpoint:
         finally:
             self._exchanges.discard(exchange)
             exchange.line.hang_up()
+        if exchange.refusal is None and exchange.scope.deadline <= anyio.current_time():
+            exchange.refusal = Unauthenticated("What this request showed ended before its answer.")
         if exchange.refusal is not None and not reply.started:
             refusal = self._admission.refusal(exchange.refusal, scope["path"])
             await refusal(scope, receive, send)
@@ -166,6 +166,19 @@ class McpEndpoint:
         else:
             # A stream that was ended from here is cut short for its client otherwise.
             await reply.finish()
+
+    def _deadline(self, admitted: Admitted) -> float:
+        """Of the event loop's clock; a stream would else outlive what opened it by any time."""
+        if admitted.until is None:
+            return math.inf
+        left_s = admitted.until - time.time() + self._admission.outlives_s
+        return anyio.current_time() + left_s
+
+    def _hold(self, credential: Credential, admitted: Admitted) -> None:
+        """Its end may have changed: a token that was replaced is good for its grace only."""
+        for exchange in self._exchanges:
+            if exchange.credential == credential:
+                exchange.scope.deadline = self._deadline(admitted)
 
     def _end(self, credential: Credential, refusal: DomainError) -> None:
         for exchange in tuple(self._exchanges):
@@ -248,13 +261,6 @@ def _identity(client: Client, line: Line) -> Mapping[str, Any]:
     """The SDK binds a session to its ``user``: to any other client it does not exist."""
     access = AccessToken(token="", client_id=str(client.id), scopes=sorted(client.scopes))
     return {"user": AuthenticatedUser(access), LINE_KEY: line}
-
-
-def _deadline(admitted: Admitted, outlives_s: float) -> float:
-    """Of the event loop's clock; a stream would else outlive what opened it by any time."""
-    if admitted.until is None:
-        return math.inf
-    return anyio.current_time() + admitted.until - time.time() + outlives_s
 
 
 def _too_large() -> JSONResponse:

@@ -102,7 +102,8 @@ class Clients:
 
         ``days``: how long the new one is good; an end that the client had is not carried over.
 
-        Raises: NotFound: or not theirs; Conflict: it is revoked; Invalid: the grace is too long.
+        Raises: NotFound: or not theirs; Refused; Conflict: it is revoked; Invalid: the grace is too
+            long.
         """
         if not timedelta(0) <= grace <= MAX_GRACE:
             raise Invalid(f"The old token can stay good for at most {MAX_GRACE.days} days.")
@@ -111,6 +112,7 @@ class Clients:
             row = await clients.find_client(session, name, for_update=True)
             if row is None or not may_keep_clients(by, row.owner):
                 raise NotFound("client", name)
+            may_make_client(by, row.owner).require()
             if row.revoked_at is not None:
                 raise Conflict(f"The client {name!r} is revoked; make another one.")
             if row.token_hash.startswith(IDENTITY_PREFIX):

@@ -8,7 +8,7 @@ import pytest_asyncio
 from pydantic import SecretStr
 
 from mcpbox.domain.base import utc_now
-from mcpbox.domain.errors import Conflict, Invalid, NotFound, Unauthenticated
+from mcpbox.domain.errors import Conflict, Invalid, NotFound, Refused, Unauthenticated
 from mcpbox.domain.people import SYSTEM, ClientState, Principal, PrincipalKind, Role, Scope
 from mcpbox.usecases.clients import Clients
 from mcpbox.usecases.people import ensure_admin
@@ -57,6 +57,17 @@ async def test_a_new_token_takes_the_place_of_the_old_one_which_lives_on_for_its
             await clients.authenticate(token)
     with pytest.raises(Conflict, match="is revoked"):
         await clients.rotate(SYSTEM, name)
+
+
+async def test_whoever_only_reads_by_now_is_given_no_new_token(clients: Clients) -> None:
+    name = f"c{uuid4().hex[:8]}"
+    _, token = await clients.create(SYSTEM, name=name, owner="admin", scopes=CALL)
+    reading = Principal(kind=PrincipalKind.PERSON, name="admin", roles=frozenset({Role.VIEWER}))
+
+    with pytest.raises(Refused, match="viewer and auditor"):
+        await clients.rotate(reading, name)
+
+    assert (await clients.authenticate(token)).state_at(utc_now()) is ClientState.LIVE
 
 
 async def test_the_grace_of_a_token_never_outlives_the_end_it_had(clients: Clients) -> None:

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 
 from mcp import Client
 from mcp_types import ToolListChangedNotification
 
 from gateway.app import Gateway
+from mcpbox.domain.base import utc_now
 from mcpbox.domain.calls import CallableTool
 from mcpbox.domain.servers import DesiredState
 from mcpbox.store.changes import Topic
@@ -152,6 +154,28 @@ async def test_a_revoked_client_loses_its_streams_and_its_running_calls(
     await soon(world.sandbox.cancelled.wait())
     assert "sum" not in answer.text
     assert later.status_code == 401
+
+
+async def test_the_end_of_a_token_acts_on_calls_that_began_when_it_had_none(
+    gateway: RunningGateway, world: World, era: str
+) -> None:
+    """As after a rotation with a grace: the token that was replaced has got an end."""
+    world.release(a_callable())
+    world.sandbox.may_end = asyncio.Event()
+    async with gateway.http() as http, asyncio.TaskGroup() as beside:
+        headers, call = await call_of(http, era)
+        calling = beside.create_task(http.post("/mcp", json=call, headers=headers))
+        await soon(world.sandbox.started.wait())
+        end = utc_now() + timedelta(milliseconds=200)
+        world.clients[TOKEN] = world.clients[TOKEN].model_copy(update={"expires_at": end})
+        world.announce(Topic.CLIENTS)
+        answer = await soon(calling)
+        later = await http.post("/mcp", json=call, headers=headers)
+
+    await soon(world.sandbox.cancelled.wait())
+    assert "sum" not in answer.text
+    assert later.status_code == 401
+    assert "has expired" in later.json()["error_description"]
 
 
 async def test_a_client_that_disconnects_ends_its_run(
