@@ -32,7 +32,7 @@ class Rotation(BaseModel):
     grace_minutes: Annotated[int, Field(ge=0, le=int(MAX_GRACE.total_seconds() // 60))] = 0
     """How long the old token stays good beside the new one."""
     days: Annotated[int, Field(ge=1, le=MAX_DAYS)] | None = None
-    """How long the new token is good; left out: until somebody revokes it."""
+    """How long the new token is good; left out, it ends when the old one would have."""
 
 
 @router.get("", responses=problems())

@@ -72,7 +72,10 @@ def rotate(
     grace: Annotated[
         int, typer.Option(help="Minutes for which the old token stays good as well.")
     ] = 0,
-    days: Days = None,
+    days: Annotated[
+        int | None,
+        typer.Option(help="Days for which the new one is good; else it ends as the old one would."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Make a new token for a client and show it, once; the old one ends."""

@@ -100,10 +100,10 @@ class Clients:
     ) -> tuple[Client, str]:
         """A new token, returned here and never again; the old one is good for the grace, if any.
 
-        ``days``: how long the new one is good; an end that the client had is not carried over.
+        ``days``: how long the new one is good; left out, it ends when the old one would have.
 
         Raises: NotFound: or not theirs; Refused; Conflict: it is revoked; Invalid: the grace is too
-            long.
+            long, or the end has passed.
         """
         if not timedelta(0) <= grace <= MAX_GRACE:
             raise Invalid(f"The old token can stay good for at most {MAX_GRACE.days} days.")
@@ -120,7 +120,11 @@ class Clients:
             # An old token never outlives the end it had.
             until = min(now + grace, row.expires_at or now + grace)
             row.old_token_hash, row.old_token_until = row.token_hash, until
-            row.token_hash, row.expires_at = token_hash(token), _end_of(now, days)
+            row.token_hash = token_hash(token)
+            if days is not None:
+                row.expires_at = _end_of(now, days)
+            elif row.expires_at is not None and row.expires_at <= now:
+                raise Invalid("Its end has passed; say for how many days the new token is good.")
             announce(session, Topic.CLIENTS, row.id)
             await add_event(
                 session,

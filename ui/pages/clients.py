@@ -106,7 +106,7 @@ def _rotate(visit: Visit, client: Client) -> None:
     with sheet(visit, f"A new token for {client.name}", said) as dialog:
         with box("sheet-body"):
             grace = _field("Minutes for which the present token stays good", "0")
-            days = _field("Good for so many days", "until it is revoked")
+            days = _field("Good for so many days", "as long as the present one")
         with box("sheet-foot"):
             button("Cancel", on_click=dialog.close)
 

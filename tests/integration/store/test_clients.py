@@ -6,10 +6,12 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 from pydantic import SecretStr
+from sqlalchemy import update
 
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.errors import Conflict, Invalid, NotFound, Refused, Unauthenticated
 from mcpbox.domain.people import SYSTEM, ClientState, Principal, PrincipalKind, Role, Scope
+from mcpbox.store.tables.clients import ClientRow
 from mcpbox.usecases.clients import Clients
 from mcpbox.usecases.people import ensure_admin
 from mcpbox.usecases.servers import Servers
@@ -49,7 +51,7 @@ async def test_a_new_token_takes_the_place_of_the_old_one_which_lives_on_for_its
     with pytest.raises(Unauthenticated):
         await clients.authenticate(first)
     assert (await clients.authenticate(second)).state_at(utc_now()) is ClientState.EXPIRED
-    assert (await clients.authenticate(third)).expires_at is None
+    assert (await clients.authenticate(third)).expires_at == new.expires_at
 
     await clients.revoke(SYSTEM, name)
     for token in (second, third):
@@ -108,3 +110,20 @@ async def test_only_some_servers_are_for_a_client_that_calls_and_writes_nothing(
 async def test_a_token_is_good_for_a_sensible_time(clients: Clients, days: int) -> None:
     with pytest.raises(Invalid, match="1 to 3650 days"):
         await clients.create(SYSTEM, name="x", owner="admin", scopes=CALL, days=days)
+
+
+async def test_the_token_of_a_client_whose_end_has_passed_needs_a_new_end(
+    clients: Clients, database: Database
+) -> None:
+    name = f"c{uuid4().hex[:8]}"
+    _, token = await clients.create(SYSTEM, name=name, owner="admin", scopes=CALL, days=1)
+    async with database.sessions.begin() as session:
+        await session.execute(
+            update(ClientRow).where(ClientRow.name == name).values(expires_at=utc_now())
+        )
+
+    with pytest.raises(Invalid, match="Its end has passed"):
+        await clients.rotate(SYSTEM, name)
+
+    assert (await clients.authenticate(token)).state_at(utc_now()) is ClientState.EXPIRED
+    await clients.rotate(SYSTEM, name, days=1)
