@@ -6,6 +6,7 @@ from functools import partial
 
 from nicegui import run
 from nicegui.element import Element
+from nicegui.elements.mixins.text_element import TextElement
 
 from mcpbox.domain.ids import Digest, RequestId
 from mcpbox.domain.requests import RequestDetail, ReviewAfterwards
@@ -93,18 +94,28 @@ class RequestView:
             powers = await run.io_bound(powers_of, request)
         if self._wanted != request_id or request == self.request:
             return  # the visitor has moved on, or sees it already
+        standing = self.request is not None and self.request.id == request.id
         if request.id != self._tab_of:
             self._tab, self._tab_of = _TABS[0], request.id
         self._files, self._powers = files, powers
         self._compared = (request.id, request.digest)
         self.request = request
+        if not standing:
+            self._lay_down(pane)
+        self._head.clear()
+        with self._head:
+            self._title(request)
+        self._count(request)
+        self._show_tab()
+
+    def _lay_down(self, pane: Element) -> None:
+        """What outlives a change of the request, so that a click on a tab is not lost in one."""
         pane.clear()
         with pane:
             with box("detail-head"):
-                self._title(request)
-                self._tabs(request)
+                self._head = box()
+                self._tabs()
             self._body = box("detail-body", role="tabpanel", tabindex="0", aria_label=self._tab)
-            self._show_tab()
 
     def forget(self) -> None:
         self._wanted = self.request = None
@@ -188,26 +199,27 @@ class RequestView:
                 element.disable()
                 attributes(element, {"title": self.why_not})
 
-    def _tabs(self, request: RequestDetail) -> None:
-        findings = sum(len(evidence.findings) for evidence in request.evidence)
-        counts = (len(self._files), findings, len(request.history))
+    def _tabs(self) -> None:
         with box("tabs", role="tablist", aria_label="Parts of the request"):
-            self._tab_elements = {
-                label: self._tab_button(label, count)
-                for label, count in zip(_TABS, counts, strict=True)
-            }
+            self._tab_elements = {label: self._tab_button(label) for label in _TABS}
 
-    def _tab_button(self, label: str, count: int) -> Element:
+    def _tab_button(self, label: str) -> tuple[Element, TextElement]:
         with box("tab", "button", type="button", role="tab") as tab:
             attributes(tab, {"aria-selected": str(label == self._tab).lower()})
             text(label)
-            if count:
-                text(str(count), "n")
-        return tab.on("click", lambda: self._switch_tab(label), [])
+            count = text("", "n")
+        return tab.on("click", lambda: self._switch_tab(label), []), count
+
+    def _count(self, request: RequestDetail) -> None:
+        findings = sum(len(evidence.findings) for evidence in request.evidence)
+        counts = (len(self._files), findings, len(request.history))
+        for (_, shown), count in zip(self._tab_elements.values(), counts, strict=True):
+            shown.text = str(count)
+            shown.set_visibility(bool(count))
 
     def _switch_tab(self, label: str) -> None:
         self._tab = label
-        for own, tab in self._tab_elements.items():
+        for own, (tab, _) in self._tab_elements.items():
             attributes(tab, {"aria-selected": str(own == label).lower()})
         attributes(self._body, {"aria-label": label})
         self._show_tab()
