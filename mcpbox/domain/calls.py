@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from mcpbox.domain.base import DomainModel
-from mcpbox.domain.ids import Digest, ReleaseId, RequestId, ServerId
+from mcpbox.domain.ids import Digest, ReleaseId, RequestId, ServerId, SourceId
 from mcpbox.domain.manifests import Granted
 from mcpbox.domain.secrets import HeldSecret
 from mcpbox.domain.servers import DesiredState, IsolationMode
@@ -17,6 +17,14 @@ class ReleaseOrigin(DomainModel):
     request_id: RequestId
     workflow_id: str
     """In Temporal."""
+
+
+class SourceAccess(DomainModel):
+    """How the source of a tool is reached, besides what its version says."""
+
+    source_id: SourceId
+    allow_private: bool
+    """As an admin consented."""
 
 
 class CallableTool(DomainModel):
@@ -38,6 +46,8 @@ class CallableTool(DomainModel):
     secrets: dict[str, HeldSecret] = Field(default_factory=dict)
     """By name: those that the code names, and that have a value."""
     isolation: IsolationMode = IsolationMode.CALL
+    source: SourceAccess | None = None
+    """Of a tool that passes its calls on."""
 
     @property
     def name(self) -> str:

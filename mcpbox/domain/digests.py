@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any
 
+from mcpbox.domain.external_sources import ListedTool
 from mcpbox.domain.hosts import HostAccess
 from mcpbox.domain.ids import Digest, ServerId
 from mcpbox.domain.modules import Requirement
@@ -13,9 +15,19 @@ from mcpbox.domain.tools import VersionContent
 def digest_of(content: VersionContent) -> Digest:
     """SHA-256 over the canonical JSON of exactly the fields of :class:`VersionContent`.
 
-    Canonical: UTF-8, keys sorted, no white space. Source: ADR 0003.
+    Canonical: UTF-8, keys sorted, no white space; ``passes_to`` only where there is one. Source:
+    ADR 0003, ADR 0037.
     """
-    return _digest(content.model_dump(mode="json", include=set(VersionContent.model_fields)))
+    covered = set(VersionContent.model_fields)
+    if content.passes_to is None:
+        covered.remove("passes_to")
+    return _digest(content.model_dump(mode="json", include=covered))
+
+
+def digest_of_listing(tools: Iterable[ListedTool]) -> Digest:
+    """What names a snapshot of all that a source offers, in the order of the names."""
+    listed = sorted((tool.model_dump(mode="json") for tool in tools), key=lambda tool: tool["name"])
+    return _digest({"tools": listed})
 
 
 def digest_of_ask(

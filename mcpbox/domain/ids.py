@@ -6,6 +6,8 @@ from uuid import UUID
 UserId = NewType("UserId", UUID)
 ClientId = NewType("ClientId", UUID)
 ServerId = NewType("ServerId", UUID)
+SourceId = NewType("SourceId", UUID)
+SnapshotId = NewType("SnapshotId", UUID)
 ToolId = NewType("ToolId", UUID)
 VersionId = NewType("VersionId", UUID)
 RequestId = NewType("RequestId", UUID)

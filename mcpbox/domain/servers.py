@@ -9,6 +9,13 @@ from mcpbox.domain.modules import GrantedModule, WheelLock
 from mcpbox.domain.narrowing import Narrowing
 
 
+class ServerKind(StrEnum):
+    AUTHORED = "authored"
+    """Its tools are written here."""
+    EXTERNAL = "external"
+    """Its tools are those of one other MCP server, which their calls are passed on to."""
+
+
 class DesiredState(StrEnum):
     RUNNING = "running"
     STOPPED = "stopped"
@@ -27,6 +34,7 @@ class Server(DomainModel):
     id: ServerId
     name: str
     description: str
+    kind: ServerKind = ServerKind.AUTHORED
     desired_state: DesiredState
     isolation: IsolationMode = IsolationMode.CALL
     stopped: Narrowing | None = None

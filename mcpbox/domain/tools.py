@@ -11,6 +11,7 @@ from mcpbox.domain.ids import Digest, ReleaseId, RequestId, ServerId, ToolId, Ve
 from mcpbox.domain.manifests import Manifest
 from mcpbox.domain.narrowing import Narrowing
 from mcpbox.domain.probation import Probation
+from mcpbox.domain.upstreams import Upstream
 
 NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
 NAME_MAX_LENGTH = 62
@@ -45,6 +46,8 @@ class VersionContent(DomainModel):
     input_schema: dict[str, Any]
     annotations: Annotations = Annotations()
     manifest: Manifest = Manifest()
+    passes_to: Upstream | None = None
+    """Of a tool of an external source, which has no code: where its calls go."""
 
 
 class ToolVersion(VersionContent):

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from mcpbox.domain.calls import CallableTool, ReleaseOrigin
 from mcpbox.domain.ids import Digest, ReleaseId, RequestId, ServerId
 from mcpbox.domain.servers import DesiredState, IsolationMode
+from mcpbox.store.external_sources import access_by_server
 from mcpbox.store.grants import granted_from, live_by_server
 from mcpbox.store.tables.releases import ReleaseRow
 from mcpbox.store.tables.requests import RequestRow
@@ -24,6 +25,7 @@ async def load_callables(
     ``version.digest`` is the stored one: who runs the version computes it from what would run.
     """
     live = await live_by_server(session)
+    sources = await access_by_server(session)
     wanted = (
         select(ReleaseRow, VersionRow, ToolRow, ServerRow, RequestRow.workflow_id)
         .join(VersionRow, VersionRow.id == ReleaseRow.version_id)
@@ -53,6 +55,7 @@ async def load_callables(
             receipt=release.receipt,
             isolation=IsolationMode(server.isolation),
             granted=granted_from(server, live[server.id]),
+            source=sources.get(server.id),
         )
         for release, version, tool, server, workflow_id in rows
     ]

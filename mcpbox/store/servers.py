@@ -11,7 +11,7 @@ from mcpbox.domain.errors import NotFound
 from mcpbox.domain.ids import ServerId
 from mcpbox.domain.narrowing import Standing
 from mcpbox.domain.requests import TERMINAL
-from mcpbox.domain.servers import DesiredState, IsolationMode, ServerSummary
+from mcpbox.domain.servers import DesiredState, IsolationMode, ServerKind, ServerSummary
 from mcpbox.store.grants import HOST, MODULE, is_live
 from mcpbox.store.narrowings import narrowing
 from mcpbox.store.tables.grants import GrantRow
@@ -110,6 +110,7 @@ def _summary(
         id=ServerId(row.id),
         name=row.name,
         description=row.description,
+        kind=ServerKind(row.kind),
         desired_state=DesiredState(row.desired_state),
         isolation=IsolationMode(row.isolation),
         stopped=standing.off,

@@ -1,7 +1,7 @@
 """Queries on tools and their versions."""
 
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.dialects.postgresql import insert
@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from mcpbox.domain.base import Page, PageRequest, utc_now
+from mcpbox.domain.digests import digest_of
 from mcpbox.domain.errors import NotFound
 from mcpbox.domain.ids import Digest, ServerId, ToolId, VersionId
 from mcpbox.domain.manifests import Manifest
@@ -23,6 +24,7 @@ from mcpbox.domain.tools import (
     VersionContent,
     callable_name,
 )
+from mcpbox.domain.upstreams import Upstream
 from mcpbox.store import probations
 from mcpbox.store.narrowings import narrowing
 from mcpbox.store.tables.releases import ReleaseRow
@@ -173,6 +175,30 @@ def find_version_of(row: VersionRow | None) -> ToolVersion | None:
     return None if row is None else version_of(row)
 
 
+async def add_version(
+    session: AsyncSession, tool_id: UUID, number: int, content: VersionContent, author: str
+) -> VersionRow:
+    """``author``: label. Raises: IntegrityError: there is a version of this number."""
+    row = VersionRow(
+        id=uuid4(),
+        tool_id=tool_id,
+        number=number,
+        name=content.name,
+        description=content.description,
+        code=content.code,
+        input_schema=content.input_schema,
+        annotations=content.annotations.model_dump(mode="json"),
+        manifest=content.manifest.model_dump(mode="json"),
+        passes_to=content.passes_to and content.passes_to.model_dump(mode="json"),
+        digest=digest_of(content),
+        author=author,
+        created_at=utc_now(),
+    )
+    session.add(row)
+    await session.flush()
+    return row
+
+
 def content_of(row: VersionRow) -> VersionContent:
     """What the digest of the row must be the digest of."""
     return VersionContent(
@@ -182,6 +208,7 @@ def content_of(row: VersionRow) -> VersionContent:
         input_schema=row.input_schema,
         annotations=Annotations.model_validate(row.annotations),
         manifest=Manifest.model_validate(row.manifest),
+        passes_to=None if row.passes_to is None else Upstream.model_validate(row.passes_to),
     )
 
 

@@ -11,7 +11,13 @@ from mcpbox.domain.errors import NameTaken
 from mcpbox.domain.ids import ServerId
 from mcpbox.domain.narrowing import Switch
 from mcpbox.domain.people import Principal
-from mcpbox.domain.servers import DesiredState, IsolationMode, ServerModules, ServerSummary
+from mcpbox.domain.servers import (
+    DesiredState,
+    IsolationMode,
+    ServerKind,
+    ServerModules,
+    ServerSummary,
+)
 from mcpbox.policies.narrowing import may_switch, outranks
 from mcpbox.policies.servers import may_set_isolation
 from mcpbox.store import modules, servers
@@ -55,7 +61,7 @@ class Servers:
             id=uuid4(),
             name=checked_name("server", name),
             description=checked_description(description),
-            kind="authored",
+            kind=ServerKind.AUTHORED,
             desired_state=DesiredState.RUNNING,
             created_by=by.label,
             created_at=now,

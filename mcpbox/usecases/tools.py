@@ -1,22 +1,18 @@
 """Tools: list, create, change, delete. A change makes a new version and releases nothing."""
 
-from typing import Any, cast
-from uuid import UUID, uuid4
+from typing import Any
+from uuid import uuid4
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
 from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcpbox.domain.audit import Action
 from mcpbox.domain.base import Page, PageRequest, utc_now
 from mcpbox.domain.digests import digest_of
-from mcpbox.domain.errors import Invalid, InvalidCode, NameTaken
+from mcpbox.domain.errors import InvalidCode, NameTaken
 from mcpbox.domain.extraction import read_source
 from mcpbox.domain.ids import ServerId, ToolId
 from mcpbox.domain.narrowing import Switch
-from mcpbox.domain.nesting import SCHEMA_MAX_DEPTH, nests_deeper_than
 from mcpbox.domain.people import Principal
 from mcpbox.domain.tools import (
     Annotations,
@@ -25,20 +21,18 @@ from mcpbox.domain.tools import (
     ToolVersion,
     VersionContent,
 )
+from mcpbox.policies.schemas import require_schema
+from mcpbox.policies.servers import may_write_tools
 from mcpbox.store import search, servers, tools
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.session import Sessions, transaction
 from mcpbox.store.tables.releases import ReleaseRow
-from mcpbox.store.tables.tools import ToolRow, VersionRow
+from mcpbox.store.tables.tools import ToolRow
 from mcpbox.usecases.names import checked_description, checked_name
 from mcpbox.usecases.refusals import refusals_recorded
 from mcpbox.usecases.requests import Requests
 from mcpbox.usecases.tool_switches import set_enabled
-
-_MESSAGE_MAX_CHARS = 300
-
-_REGULAR_EXPRESSIONS = ("pattern", "patternProperties")
 
 
 class Tools:
@@ -104,10 +98,10 @@ class Tools:
         )
         try:
             async with transaction(self._sessions) as session:
-                await servers.get_server(session, server_id)
+                may_write_tools(await servers.get_server(session, server_id)).require()
                 session.add(row)
                 await session.flush()
-                await _add_version(session, row.id, 1, content, by)
+                await tools.add_version(session, row.id, 1, content, by.label)
                 await add_event(
                     session,
                     actor=by.label,
@@ -143,22 +137,25 @@ class Tools:
             async with recorded, transaction(self._sessions) as session:
                 row = await tools.get_tool_row(session, tool_id)
                 before = (await tools.get_tool(session, tool_id)).current
-                content = content_from(
-                    name=before.name if name is None else name,
-                    code=before.code if code is None else code,
-                    description=before.description if description is None else description,
-                    # A schema of its own holds as long as the code does.
-                    input_schema=before.input_schema
-                    if input_schema is None and code is None
-                    else input_schema,
-                    annotations=annotations or before.annotations,
-                )
+                content: VersionContent = before
+                if (name, description, code, input_schema, annotations) != (None,) * 5:
+                    may_write_tools(await servers.get_server(session, row.server_id)).require()
+                    content = content_from(
+                        name=before.name if name is None else name,
+                        code=before.code if code is None else code,
+                        description=before.description if description is None else description,
+                        # A schema of its own holds as long as the code does.
+                        input_schema=before.input_schema
+                        if input_schema is None and code is None
+                        else input_schema,
+                        annotations=annotations or before.annotations,
+                    )
                 row.name = content.name
                 row.updated_at = utc_now()
                 if enabled is not None:
                     await set_enabled(session, by, row, enabled=enabled)
                 if digest_of(content) != before.digest:
-                    await _add_version(session, tool_id, before.number + 1, content, by)
+                    await tools.add_version(session, tool_id, before.number + 1, content, by.label)
                     await add_event(
                         session,
                         actor=by.label,
@@ -209,7 +206,7 @@ def content_from(
     if not report.valid:
         raise InvalidCode(report.problems)
     if input_schema is not None:
-        _require_schema(input_schema)
+        require_schema(input_schema)
     return VersionContent(
         name=name,
         description=checked_description(description),
@@ -218,62 +215,3 @@ def content_from(
         annotations=annotations,
         manifest=report.manifest,
     )
-
-
-def _require_schema(schema: dict[str, Any]) -> None:
-    if schema.get("type") != "object":
-        raise Invalid(
-            'input_schema must describe an object: give it "type": "object" and "properties", '
-            "or leave it out and it is read from the signature of main."
-        )
-    if nests_deeper_than(SCHEMA_MAX_DEPTH, schema):
-        raise Invalid("input_schema is nested too deeply; make it flatter.")
-    try:
-        # With formats, so that a pattern which is no regular expression is found here.
-        Draft202012Validator.check_schema(
-            schema, format_checker=Draft202012Validator.FORMAT_CHECKER
-        )
-    except SchemaError as error:
-        place = "/".join(str(part) for part in error.path) or "its top level"
-        message = error.message[:_MESSAGE_MAX_CHARS]
-        raise Invalid(f"input_schema is not a JSON Schema: at {place}: {message}") from error
-
-
-def _regular_expression_in(schema: object) -> str | None:
-    """The keyword, at any depth; a property that only has such a name is no keyword."""
-    if isinstance(schema, list):
-        parts = cast("list[object]", schema)
-    elif isinstance(schema, dict):
-        keywords = dict(cast("dict[str, object]", schema))
-        properties = keywords.pop("properties", None)
-        found = next((word for word in _REGULAR_EXPRESSIONS if word in keywords), None)
-        if found is not None:
-            return found
-        parts = [*keywords.values()]
-        if isinstance(properties, dict):
-            parts += cast("dict[str, object]", properties).values()
-    else:
-        return None
-    return next((word for part in parts if (word := _regular_expression_in(part))), None)
-
-
-async def _add_version(
-    session: AsyncSession, tool_id: UUID, number: int, content: VersionContent, by: Principal
-) -> None:
-    session.add(
-        VersionRow(
-            id=uuid4(),
-            tool_id=tool_id,
-            number=number,
-            name=content.name,
-            description=content.description,
-            code=content.code,
-            input_schema=content.input_schema,
-            annotations=content.annotations.model_dump(mode="json"),
-            manifest=content.manifest.model_dump(mode="json"),
-            digest=digest_of(content),
-            author=by.label,
-            created_at=utc_now(),
-        )
-    )
-    await session.flush()

@@ -64,6 +64,7 @@ class VersionRow(Row):
     input_schema: Mapped[dict[str, Any]]
     annotations: Mapped[dict[str, Any]]
     manifest: Mapped[dict[str, Any]]
+    passes_to: Mapped[dict[str, Any] | None]
     digest: Mapped[str]
     author: Mapped[str]
     created_at: Mapped[datetime]

@@ -1,15 +1,22 @@
 """The migrations make exactly the tables that the code uses."""
 
+import pkgutil
+from importlib import import_module
 from typing import Any
 
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 
+from mcpbox.store import tables
 from mcpbox.store.session import connection_to
 from mcpbox.store.tables.base import Row
 from migrations.run import is_current, upgrade
 from tests.integration.conftest import Database
+
+
+for table in pkgutil.iter_modules(tables.__path__):
+    import_module(f"{tables.__name__}.{table.name}")
 
 
 def differences(connection: Connection) -> list[Any]:

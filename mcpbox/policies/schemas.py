@@ -1,0 +1,31 @@
+"""Whether an input schema can be used, whoever wrote it."""
+
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError
+
+from mcpbox.domain.errors import Invalid
+from mcpbox.domain.nesting import SCHEMA_MAX_DEPTH, nests_deeper_than
+
+_MESSAGE_MAX_CHARS = 300
+
+
+def require_schema(schema: dict[str, Any]) -> None:
+    """Raises: Invalid."""
+    if schema.get("type") != "object":
+        raise Invalid(
+            'input_schema must describe an object: give it "type": "object" and "properties", '
+            "or leave it out and it is read from the signature of main."
+        )
+    if nests_deeper_than(SCHEMA_MAX_DEPTH, schema):
+        raise Invalid("input_schema is nested too deeply; make it flatter.")
+    try:
+        # With formats, so that a pattern which is no regular expression is found here.
+        Draft202012Validator.check_schema(
+            schema, format_checker=Draft202012Validator.FORMAT_CHECKER
+        )
+    except SchemaError as error:
+        place = "/".join(str(part) for part in error.path) or "its top level"
+        message = error.message[:_MESSAGE_MAX_CHARS]
+        raise Invalid(f"input_schema is not a JSON Schema: at {place}: {message}") from error

@@ -1,0 +1,210 @@
+"""Queries on external sources, on what they offered, and on the tools that were imported."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from pydantic import TypeAdapter
+from sqlalchemy import Select, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from mcpbox.domain.base import Page, PageRequest, utc_now
+from mcpbox.domain.calls import SourceAccess
+from mcpbox.domain.digests import digest_of_listing
+from mcpbox.domain.errors import NotFound
+from mcpbox.domain.external_sources import (
+    CapabilitySnapshot,
+    ExternalSource,
+    ImportedTool,
+    Listing,
+    SourceState,
+)
+from mcpbox.domain.ids import Digest, ServerId, SnapshotId, SourceId
+from mcpbox.domain.upstreams import Endpoint, Upstream
+from mcpbox.store.tables.external_sources import SnapshotRow, SourceRow
+from mcpbox.store.tables.releases import ReleaseRow
+from mcpbox.store.tables.servers import ServerRow
+from mcpbox.store.tables.tools import ToolRow, VersionRow
+
+_ENDPOINT: TypeAdapter[Endpoint] = TypeAdapter(Endpoint)
+_Found = tuple[SourceRow, str, dict[str, Any] | None, int]
+
+
+async def sources(session: AsyncSession, page: PageRequest) -> Page[ExternalSource]:
+    """By the name of the server."""
+    total = await session.scalar(select(func.count()).select_from(SourceRow))
+    rows = await session.execute(
+        _sources().order_by(ServerRow.name).offset(page.offset).limit(page.page_size)
+    )
+    return Page[ExternalSource](
+        items=[_source(row.tuple()) for row in rows],
+        total=total or 0,
+        page=page.page,
+        page_size=page.page_size,
+    )
+
+
+async def get_source(session: AsyncSession, source_id: UUID) -> ExternalSource:
+    """Raises: NotFound."""
+    rows = await session.execute(_sources().where(SourceRow.id == source_id))
+    row = rows.one_or_none()
+    if row is None:
+        raise NotFound("external source", source_id)
+    return _source(row.tuple())
+
+
+async def find_source_of(session: AsyncSession, server_id: UUID) -> ExternalSource | None:
+    """Of a server of kind external."""
+    rows = await session.execute(_sources().where(SourceRow.server_id == server_id))
+    row = rows.one_or_none()
+    return None if row is None else _source(row.tuple())
+
+
+async def get_source_row(session: AsyncSession, source_id: UUID) -> SourceRow:
+    """Locked for update. Raises: NotFound."""
+    row = await session.get(SourceRow, source_id, with_for_update=True)
+    if row is None:
+        raise NotFound("external source", source_id)
+    return row
+
+
+async def source_ids(session: AsyncSession) -> list[SourceId]:
+    """Of all, those first that were not looked at for longest."""
+    found = await session.scalars(
+        select(SourceRow.id).order_by(SourceRow.checked_at.asc().nulls_first(), SourceRow.id)
+    )
+    return [SourceId(one) for one in found]
+
+
+async def access_by_server(session: AsyncSession) -> Mapping[UUID, SourceAccess]:
+    rows = await session.execute(select(SourceRow.server_id, SourceRow.id, SourceRow.allow_private))
+    return {
+        server: SourceAccess(source_id=SourceId(source), allow_private=private)
+        for server, source, private in rows
+    }
+
+
+async def find_snapshot(session: AsyncSession, source_id: UUID) -> CapabilitySnapshot | None:
+    """The newest."""
+    row = await session.scalar(
+        select(SnapshotRow)
+        .join(SourceRow, SourceRow.snapshot_id == SnapshotRow.id)
+        .where(SourceRow.id == source_id)
+    )
+    if row is None:
+        return None
+    return CapabilitySnapshot(
+        **row.listing,
+        id=SnapshotId(row.id),
+        source_id=SourceId(row.source_id),
+        digest=Digest(row.digest),
+        taken_at=row.taken_at,
+    )
+
+
+async def keep_listing(session: AsyncSession, row: SourceRow, listing: Listing) -> None:
+    """Makes a snapshot where it is not what was offered last."""
+    digest = digest_of_listing(listing.tools)
+    last = None
+    if row.snapshot_id is not None:
+        last = await session.get_one(SnapshotRow, row.snapshot_id)
+    if last is None or last.digest != digest:
+        last = SnapshotRow(
+            id=uuid4(),
+            source_id=row.id,
+            digest=digest,
+            listing=listing.model_dump(mode="json"),
+            taken_at=utc_now(),
+        )
+        session.add(last)
+        await session.flush()
+        row.snapshot_id = last.id
+    note(row, SourceState.HEALTHY)
+
+
+def note(
+    row: SourceRow, state: SourceState, problem: str = "", *, at: datetime | None = None
+) -> None:
+    """How the source was just now."""
+    row.state, row.problem, row.checked_at = state, problem, at or utc_now()
+    row.failures = row.failures + 1 if state is SourceState.UNREACHABLE else 0
+
+
+async def imported(session: AsyncSession, server_id: UUID) -> list[ImportedTool]:
+    """The living tools of a server of kind external, by name."""
+    newest = (
+        select(func.max(VersionRow.number))
+        .where(VersionRow.tool_id == ToolRow.id)
+        .scalar_subquery()
+    )
+    last = (
+        select(ReleaseRow.digest)
+        .where(ReleaseRow.tool_id == ToolRow.id)
+        .order_by(ReleaseRow.active_from.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    rows = await session.execute(
+        select(ToolRow, VersionRow, ReleaseRow.digest, last)
+        .join(VersionRow, (VersionRow.tool_id == ToolRow.id) & (VersionRow.number == newest))
+        .outerjoin(ReleaseRow, (ReleaseRow.tool_id == ToolRow.id) & ReleaseRow.active_to.is_(None))
+        .where(ToolRow.server_id == server_id, ToolRow.deleted_at.is_(None))
+        .order_by(ToolRow.name)
+    )
+    return [
+        ImportedTool.model_validate(
+            {
+                "tool_id": tool.id,
+                "name": tool.name,
+                "source_name": Upstream.model_validate(version.passes_to).tool,
+                "description": version.description,
+                "input_schema": version.input_schema,
+                "released": released,
+                "last_released": earlier,
+            }
+        )
+        for tool, version, released, earlier in rows
+    ]
+
+
+def endpoint_of(row: SourceRow) -> Endpoint:
+    return _ENDPOINT.validate_python(row.endpoint)
+
+
+def _sources() -> Select[SourceRow, str, dict[str, Any], int]:
+    released = (
+        select(func.count())
+        .select_from(ReleaseRow)
+        .join(ToolRow, ToolRow.id == ReleaseRow.tool_id)
+        .where(
+            ToolRow.server_id == SourceRow.server_id,
+            ToolRow.deleted_at.is_(None),
+            ReleaseRow.active_to.is_(None),
+        )
+        .scalar_subquery()
+    )
+    return (
+        select(SourceRow, ServerRow.name, SnapshotRow.listing, released)
+        .join(ServerRow, ServerRow.id == SourceRow.server_id)
+        .outerjoin(SnapshotRow, SnapshotRow.id == SourceRow.snapshot_id)
+    )
+
+
+def _source(found: _Found) -> ExternalSource:
+    row, server_name, listing, released = found
+    return ExternalSource(
+        id=SourceId(row.id),
+        server_id=ServerId(row.server_id),
+        server_name=server_name,
+        endpoint=endpoint_of(row),
+        allow_private=row.allow_private,
+        state=SourceState(row.state),
+        problem=row.problem,
+        checked_at=row.checked_at,
+        failures=row.failures,
+        offered_count=0 if listing is None else len(listing["tools"]),
+        released_count=released,
+        created_by=row.created_by,
+        created_at=row.created_at,
+    )
