@@ -5,11 +5,13 @@ import time
 from collections.abc import Sequence
 from datetime import timedelta
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, SecretStr
 from temporalio.client import (
     Client,
+    WorkflowFailureError,
+    WorkflowHandle,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
@@ -20,10 +22,11 @@ from temporalio.common import (
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
-from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.exceptions import ActivityError, ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from mcpbox.domain.errors import Invalid, NotFound, Unavailable, rebuilt
+from mcpbox.domain.errors import DomainError, Invalid, NotFound, Unavailable, rebuilt
+from mcpbox.domain.ids import SourceId
 from mcpbox.payloads import data_converter
 from mcpbox.tracing import temporal_interceptors
 from mcpbox.vouchers import Vouchers
@@ -33,6 +36,7 @@ CHANGE_REQUEST = "ChangeRequest"
 """Name of the workflow type; part of every history, so it never changes."""
 GRANT_END = "GrantEnd"
 PROBATION = "Probation"
+SOURCE_CHECK = "CheckSource"
 """As above."""
 
 KIND = SearchAttributeKey.for_keyword("McpboxKind")
@@ -49,6 +53,7 @@ RECOVERY = "recovery"
 _RPC_TIMEOUT = timedelta(seconds=10)
 _LOST = (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
 _PART = "Temporal"
+_LOOK_THERE = "The workflow refused it; see it in Temporal."
 _SETTLING_S = 0.1
 Answer = TypeVar("Answer", bound=BaseModel)
 
@@ -128,6 +133,68 @@ class TemporalGate:
             _raise_if_lost(error)
             raise
 
+    async def begin(
+        self, workflow: str, given: BaseModel, *, workflow_id: str, summary: str
+    ) -> None:
+        """Starts what may run again and again; while it runs, it is not started twice.
+
+        Raises: Unavailable: nothing was started.
+        """
+        await self._begun(await self.client(), workflow, given, None, workflow_id, summary)
+
+    async def run(
+        self,
+        workflow: str,
+        given: BaseModel,
+        answer: type[Answer],
+        *,
+        workflow_id: str,
+        summary: str,
+        patience: timedelta,
+    ) -> Answer:
+        """As above, and waits for what it answers; it goes on when the patience ends.
+
+        Raises: DomainError: as the workflow raised it; Unavailable; WorkerSilent.
+        """
+        client = await self.client()
+        handle = await self._begun(client, workflow, given, answer, workflow_id, summary)
+        try:
+            async with asyncio.timeout(patience.total_seconds()):
+                return await handle.result()
+        except WorkflowFailureError as error:
+            raise _told_by(error.cause) from error
+        except TimeoutError as error:
+            if not await self._answers(client):
+                raise Unavailable(_PART) from error
+            raise WorkerSilent from error
+        except RPCError as error:
+            _raise_if_lost(error)
+            raise
+
+    async def _begun(
+        self,
+        client: Client,
+        workflow: str,
+        given: BaseModel,
+        answer: type[Answer] | None,
+        workflow_id: str,
+        summary: str,
+    ) -> WorkflowHandle[Any, Answer]:
+        try:
+            return await client.start_workflow(
+                workflow,
+                given,
+                id=workflow_id,
+                task_queue=TASK_QUEUE,
+                result_type=answer,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                static_summary=summary,
+                rpc_timeout=_RPC_TIMEOUT,
+            )
+        except RPCError as error:
+            _raise_if_lost(error)
+            raise
+
     async def update(
         self,
         workflow_id: str,
@@ -154,12 +221,7 @@ class TemporalGate:
                 rpc_timeout=patience,
             )
         except WorkflowUpdateFailedError as error:
-            cause = error.cause
-            kind = cause.type if isinstance(cause, ApplicationError) else None
-            text = cause.message if isinstance(cause, ApplicationError) else ""
-            raise rebuilt(kind, text) or Invalid(
-                "The workflow refused it; see it in Temporal."
-            ) from error
+            raise _told_by(error.cause) from error
         except WorkflowUpdateRPCTimeoutOrCancelledError as error:
             if not await self._answers(client):
                 raise Unavailable(_PART) from error
@@ -212,12 +274,24 @@ def recovery_attributes(server_name: str) -> TypedSearchAttributes:
     )
 
 
+def source_check_id(source_id: SourceId) -> str:
+    return f"source/{source_id}"
+
+
 async def settle() -> None:
     """The last await of every process that used a client.
 
     Its threads need a moment to end; an interpreter that exits before that is aborted by them.
     """
     await asyncio.sleep(_SETTLING_S)
+
+
+def _told_by(cause: BaseException | None) -> DomainError:
+    while isinstance(cause, ActivityError):
+        cause = cause.cause
+    if isinstance(cause, ApplicationError):
+        return rebuilt(cause.type, cause.message) or Invalid(_LOOK_THERE)
+    return Invalid(_LOOK_THERE)
 
 
 def _raise_if_lost(error: RPCError) -> None:

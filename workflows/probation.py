@@ -5,18 +5,11 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import (
-    RetryPolicy,
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDReusePolicy,
-)
-from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
     from mcpbox import temporal
-    from mcpbox.domain.requests import RequestDraft, State
-    from mcpbox.domain.subjects import PublishSubject
+    from workflows.asking import ask_again
     from workflows.contracts import (
         CloseProbation,
         EndedProbation,
@@ -49,7 +42,7 @@ class ProbationWorkflow:
         while not (ended := await self._wait_and_look()).over:
             pass
         if ended.reopened is not None:
-            await _ask_again(ended.reopened, ended.workflow_id)
+            await ask_again(ended.reopened, ended.workflow_id)
         await workflow.execute_activity_method(
             ProbationActivities.close_probation,
             CloseProbation(release_id=given.release_id),
@@ -78,26 +71,3 @@ class ProbationWorkflow:
     @workflow.signal(name=temporal.Message.LOOK, description="Look whether it is over.")
     async def look(self, _: Any = None) -> None:
         self._look = True
-
-
-async def _ask_again(draft: RequestDraft, workflow_id: str) -> None:
-    """It outlives this workflow, and starting it twice starts it once."""
-    subject = draft.subject
-    attributes = [
-        SearchAttributePair(temporal.KIND, subject.kind),
-        SearchAttributePair(temporal.STATE, State.GATHERING),
-        SearchAttributePair(temporal.SERVER, subject.server_name),
-        SearchAttributePair(temporal.REQUESTER, draft.requester),
-    ]
-    if isinstance(subject, PublishSubject):
-        attributes.append(SearchAttributePair(temporal.TOOL, subject.tool_name))
-    with suppress(WorkflowAlreadyStartedError):
-        await workflow.start_child_workflow(
-            temporal.CHANGE_REQUEST,
-            draft,
-            id=workflow_id,
-            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            static_summary=subject.label,
-            search_attributes=TypedSearchAttributes(attributes),
-        )

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from mcpbox.domain.base import DomainModel
-from mcpbox.domain.ids import Digest, ServerId, SnapshotId, SourceId, ToolId
+from mcpbox.domain.ids import Digest, RequestId, ServerId, SnapshotId, SourceId, ToolId
 from mcpbox.domain.upstreams import Endpoint
 
 TOOLS_MAX = 500
@@ -122,9 +122,35 @@ class ImportedTool(DomainModel):
 
 
 class SourceDetail(ExternalSource):
+    blocked: str = ""
+    """Why it may not be reached now, and what to do; empty where it may."""
     snapshot: CapabilitySnapshot | None = None
     tools: tuple[OfferedTool, ...] = ()
     """By name."""
+
+
+class ImportedOffer(DomainModel):
+    """What became of the wish to import one tool."""
+
+    name: str
+    tool_id: ToolId | None = None
+    request_id: RequestId | None = None
+    """People are asked by it; ``None``: ``problem`` says why not."""
+    problem: str = ""
+
+
+class SourceCheck(DomainModel):
+    """What starts the workflow that looks at a source."""
+
+    source_id: SourceId
+
+
+class SourceChecked(DomainModel):
+    state: SourceState
+    withdrawn: int = 0
+    """Released tools that were no longer what was approved."""
+    asked: int = 0
+    """Requests that were opened about them."""
 
 
 def known_annotations(annotations: Mapping[str, Any]) -> dict[str, bool | None]:

@@ -199,6 +199,22 @@ async def add_version(
     return row
 
 
+async def ensure_version(
+    session: AsyncSession, tool_id: UUID, content: VersionContent, author: str
+) -> VersionRow:
+    """The newest one, made where that is not of this content; the tool's row is locked."""
+    newest = await session.scalar(
+        select(VersionRow)
+        .where(VersionRow.tool_id == tool_id)
+        .order_by(VersionRow.number.desc())
+        .limit(1)
+    )
+    if newest is not None and newest.digest == digest_of(content):
+        return newest
+    number = 1 if newest is None else newest.number + 1
+    return await add_version(session, tool_id, number, content, author)
+
+
 def content_of(row: VersionRow) -> VersionContent:
     """What the digest of the row must be the digest of."""
     return VersionContent(
