@@ -11,7 +11,7 @@ from activities import trial_evidence
 from activities.errors import final_domain_errors
 from activities.heartbeats import heartbeating
 from activities.source_evidence import evidence as evidence_for
-from activities.source_evidence import probation, read_version
+from activities.source_evidence import passing_evidence, probation, read_version
 from activities.subjects import publication
 from activities.trial_evidence import AUTHOR, RECORDED, SYSTEM, Ran
 from activities.words import counted
@@ -83,6 +83,9 @@ class GatheredEvidence(EvidenceActivities):
             await self._keep(given, [await self._guard(version, held)])
 
     async def _guard(self, version: ToolVersion, held: Granted) -> Evidence:
+        if version.passes_to is not None:
+            text = "It has no code: it passes its calls on."
+            return evidence_for(Check.GUARD, version, Status.SKIPPED, text)
         importable = granted_modules(version.manifest, held)
         checked = await self._sandbox.check(version.code, importable)
         findings = tuple(
@@ -118,6 +121,9 @@ class GatheredEvidence(EvidenceActivities):
             tool = await tools.get_tool(session, subject.tool_id)
             sample = await tools.find_sample(session, version.id)
             held = await granted(session, subject.server_id)
+        if version.passes_to is not None:
+            await self._keep(given, passing_evidence(version))
+            return
         if brought := requirements_in(given.subject):
             names = ", ".join(one.module for one in brought)
             await self._not_run(

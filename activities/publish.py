@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from activities.errors import final_domain_errors
+from activities.external_sources import require_offered
 from activities.grants import end_of, start_timers
 from activities.heartbeats import heartbeating
 from activities.module_locks import require_lock, shown_lock
@@ -242,6 +243,7 @@ async def _still_as_approved(
             "Hosts or modules that were granted when people decided no longer are; ask again to "
             "have them reviewed. Nothing was released."
         )
+    await require_offered(session, version, server.id)
     await _require_free_name(session, server, tool, version)
     return version
 

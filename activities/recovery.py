@@ -80,7 +80,7 @@ class RestoredServers(RecoveryActivities):
             problems = [
                 problem
                 for tool in tools
-                if may_list(tool, now) and (problem := await self._try(tool))
+                if tool.in_sandbox and may_list(tool, now) and (problem := await self._try(tool))
             ]
         if problems:
             told = " ".join(problems[:_TOLD])

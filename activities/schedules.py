@@ -15,7 +15,7 @@ from temporalio.client import (
     ScheduleUpdate,
 )
 
-from workflows import notices, reconciliation, recovery
+from workflows import external_sources, notices, reconciliation, recovery
 
 _TIMEOUT = timedelta(minutes=5)
 _CATCH_UP = timedelta(minutes=1)
@@ -29,6 +29,10 @@ _PLANS = {
     recovery.WATCH: (
         recovery.EVERY,
         "A sandbox that was started anew is noticed, and every server brought back to it.",
+    ),
+    external_sources.CHECK_ALL: (
+        external_sources.EVERY,
+        "External sources are looked at; what is no longer what was approved is withdrawn.",
     ),
 }
 """``{workflow type: how often, what for}``."""

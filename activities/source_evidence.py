@@ -9,11 +9,13 @@ from mcpbox.domain.evidence import Check, Evidence, Finding, Risk, Status
 from mcpbox.domain.manifests import needs_beyond
 from mcpbox.domain.probation import Probation, ProbationEnd
 from mcpbox.domain.tools import ToolVersion, VersionContent
+from mcpbox.domain.upstreams import Upstream
+from mcpbox.policies import static
 from mcpbox.policies.claims import claim_findings
 from mcpbox.policies.compatibility import Compatibility, compatibility_of, schema_changes
 from mcpbox.policies.composition import abilities_of, composition_findings, in_words
 from mcpbox.policies.probation import what_happened
-from mcpbox.policies.static import CodeReading, read_code
+from mcpbox.policies.static import CodeReading
 
 _ORDER = list(Risk)
 
@@ -28,7 +30,7 @@ def read_version(
 
     ``others``: released versions of the other tools of its server.
     """
-    reading = read_code(version.code)
+    reading = static.read_version(version)
     return [
         _manifest(version, granted_hosts),
         _static(version, reading),
@@ -64,6 +66,12 @@ def probation(version: ToolVersion, ended: Sequence[Probation]) -> Evidence:
             "Undeclared hosts": ", ".join(newest.undeclared) or "none",
         },
     )
+
+
+def passing_evidence(version: ToolVersion) -> list[Evidence]:
+    """Of a version that passes its calls on, instead of a trial."""
+    why = "A call of it would be a real one at its source, so none was made."
+    return [evidence(check, version, Status.SKIPPED, why) for check in (Check.TRIAL, Check.EGRESS)]
 
 
 def evidence(
@@ -199,6 +207,8 @@ def _code(version: ToolVersion, released: ToolVersion | None) -> Evidence:
     if released is None:
         lines = counted(len(version.code.splitlines()), "line")
         text = f"First version, {lines}, all new."
+        if version.passes_to is not None:
+            text = f"First version; it passes its calls on to {_target(version.passes_to)}."
         return evidence(Check.CODE_DIFF, version, Status.SKIPPED, text)
     diff = list(
         difflib.unified_diff(
@@ -213,6 +223,8 @@ def _code(version: ToolVersion, released: ToolVersion | None) -> Evidence:
             ("name", released.name != version.name),
             ("description", released.description != version.description),
             ("annotations", released.annotations != version.annotations),
+            ("place that its calls go to", _place(released) != _place(version)),
+            ("title or the shape of what it answers", _answers(released) != _answers(version)),
         )
         if differs
     ]
@@ -236,11 +248,24 @@ def _code(version: ToolVersion, released: ToolVersion | None) -> Evidence:
     )
 
 
+def _target(upstream: Upstream) -> str:
+    return f"{upstream.endpoint.label}, tool {upstream.tool}"
+
+
+def _place(version: VersionContent) -> str:
+    return "" if version.passes_to is None else _target(version.passes_to)
+
+
+def _answers(version: VersionContent) -> object:
+    upstream = version.passes_to
+    return upstream and (upstream.title, upstream.output_schema)
+
+
 def _composition(
     version: ToolVersion, reading: CodeReading, others: Iterable[VersionContent]
 ) -> Evidence:
     new = abilities_of(version.name, reading, version.manifest.secret_names)
-    beside = [abilities_of(o.name, read_code(o.code), o.manifest.secret_names) for o in others]
+    beside = [abilities_of(o.name, static.read_version(o), o.manifest.secret_names) for o in others]
     findings = composition_findings(beside, new)
     return evidence(
         Check.COMPOSITION,

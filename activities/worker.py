@@ -48,6 +48,7 @@ from mcpbox.usecases.notices import TargetSeals
 from mcpbox.vouchers import Vouchers
 from workflows.audit import AnchorAuditWorkflow
 from workflows.change_request import ChangeRequestWorkflow
+from workflows.external_sources import CheckSourcesWorkflow, CheckSourceWorkflow
 from workflows.grant_end import GrantEndWorkflow
 from workflows.interceptor import OneSignalArgument
 from workflows.notices import DeliverNoticeWorkflow, SendNoticesWorkflow
@@ -173,6 +174,8 @@ def build_worker(
             RecoverServerWorkflow,
             SendNoticesWorkflow,
             DeliverNoticeWorkflow,
+            CheckSourceWorkflow,
+            CheckSourcesWorkflow,
         ],
         activities=[
             method

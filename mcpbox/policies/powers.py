@@ -6,7 +6,7 @@ from mcpbox.domain.base import DomainModel
 from mcpbox.domain.evidence import Risk
 from mcpbox.domain.requests import RequestDetail
 from mcpbox.domain.tools import VersionContent
-from mcpbox.policies.static import read_code
+from mcpbox.policies.static import read_version
 
 
 class PowerNoun(StrEnum):
@@ -66,7 +66,7 @@ _Key = tuple[PowerNoun, str]
 
 
 def _powers_in(version: VersionContent, asked: frozenset[str]) -> dict[_Key, Power]:
-    reading = read_code(version.code)
+    reading = read_version(version)
     manifest = version.manifest
     found = [
         Power(

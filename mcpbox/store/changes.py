@@ -34,6 +34,8 @@ class Topic(StrEnum):
     NOTICES = "notices"
     PEOPLE = "people"
     PROBATIONS = "probations"
+    SOURCES = "sources"
+    """External sources: how they are, and what they offer."""
 
 
 _TOPICS = frozenset(topic.value for topic in Topic)

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 from pydantic import TypeAdapter
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from mcpbox.domain.base import Page, PageRequest, utc_now
 from mcpbox.domain.calls import SourceAccess
@@ -23,12 +24,23 @@ from mcpbox.domain.external_sources import (
 from mcpbox.domain.ids import Digest, ServerId, SnapshotId, SourceId
 from mcpbox.domain.upstreams import Endpoint, Upstream
 from mcpbox.store.tables.external_sources import SnapshotRow, SourceRow
-from mcpbox.store.tables.releases import ReleaseRow
+from mcpbox.store.tables.releases import ProbationRow, ReleaseRow
 from mcpbox.store.tables.servers import ServerRow
 from mcpbox.store.tables.tools import ToolRow, VersionRow
 
+_AnyVersion = aliased(VersionRow)
+_AnyRelease = aliased(ReleaseRow)
 _ENDPOINT: TypeAdapter[Endpoint] = TypeAdapter(Endpoint)
-_Found = tuple[SourceRow, str, dict[str, Any] | None, int]
+
+
+class LastRelease(NamedTuple):
+    tool: ToolRow
+    release: ReleaseRow
+    version: VersionRow
+
+    @property
+    def active(self) -> bool:
+        return self.release.active_to is None
 
 
 async def sources(session: AsyncSession, page: PageRequest) -> Page[ExternalSource]:
@@ -38,7 +50,7 @@ async def sources(session: AsyncSession, page: PageRequest) -> Page[ExternalSour
         _sources().order_by(ServerRow.name).offset(page.offset).limit(page.page_size)
     )
     return Page[ExternalSource](
-        items=[_source(row.tuple()) for row in rows],
+        items=[_source(*row) for row in rows],
         total=total or 0,
         page=page.page,
         page_size=page.page_size,
@@ -51,14 +63,14 @@ async def get_source(session: AsyncSession, source_id: UUID) -> ExternalSource:
     row = rows.one_or_none()
     if row is None:
         raise NotFound("external source", source_id)
-    return _source(row.tuple())
+    return _source(*row)
 
 
 async def find_source_of(session: AsyncSession, server_id: UUID) -> ExternalSource | None:
     """Of a server of kind external."""
     rows = await session.execute(_sources().where(SourceRow.server_id == server_id))
     row = rows.one_or_none()
-    return None if row is None else _source(row.tuple())
+    return None if row is None else _source(*row)
 
 
 async def get_source_row(session: AsyncSession, source_id: UUID) -> SourceRow:
@@ -103,24 +115,26 @@ async def find_snapshot(session: AsyncSession, source_id: UUID) -> CapabilitySna
     )
 
 
-async def keep_listing(session: AsyncSession, row: SourceRow, listing: Listing) -> None:
-    """Makes a snapshot where it is not what was offered last."""
+async def keep_listing(session: AsyncSession, row: SourceRow, listing: Listing) -> bool:
+    """Whether it is not what was offered last; then it is the newest snapshot."""
     digest = digest_of_listing(listing.tools)
     last = None
     if row.snapshot_id is not None:
         last = await session.get_one(SnapshotRow, row.snapshot_id)
-    if last is None or last.digest != digest:
-        last = SnapshotRow(
+    changed = last is None or last.digest != digest
+    if changed:
+        snapshot = SnapshotRow(
             id=uuid4(),
             source_id=row.id,
             digest=digest,
             listing=listing.model_dump(mode="json"),
             taken_at=utc_now(),
         )
-        session.add(last)
+        session.add(snapshot)
         await session.flush()
-        row.snapshot_id = last.id
+        row.snapshot_id = snapshot.id
     note(row, SourceState.HEALTHY)
+    return changed
 
 
 def note(
@@ -131,22 +145,53 @@ def note(
     row.failures = row.failures + 1 if state is SourceState.UNREACHABLE else 0
 
 
+async def last_releases(session: AsyncSession, server_id: UUID) -> list[LastRelease]:
+    """Of each living tool of an external server: the active one, or one that its source ended.
+
+    What a person revoked, or what a probation ended, is not its source's to bring back. Locked.
+    """
+    newest = (
+        select(_AnyRelease.id)
+        .where(_AnyRelease.tool_id == ToolRow.id)
+        .order_by(_AnyRelease.active_from.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    rows = await session.execute(
+        select(ToolRow, ReleaseRow, VersionRow)
+        .select_from(ToolRow)
+        .join(ReleaseRow, ReleaseRow.id == newest)
+        .join(VersionRow, VersionRow.id == ReleaseRow.version_id)
+        .outerjoin(ProbationRow, ProbationRow.release_id == ReleaseRow.id)
+        .where(
+            ToolRow.server_id == server_id,
+            ToolRow.deleted_at.is_(None),
+            ReleaseRow.revoked_at.is_(None),
+            ProbationRow.ended_at.is_(None),
+        )
+        .order_by(ToolRow.name)
+        .with_for_update(of=(ToolRow, ReleaseRow))
+    )
+    return [LastRelease(*row) for row in rows]
+
+
 async def imported(session: AsyncSession, server_id: UUID) -> list[ImportedTool]:
     """The living tools of a server of kind external, by name."""
     newest = (
-        select(func.max(VersionRow.number))
-        .where(VersionRow.tool_id == ToolRow.id)
+        select(func.max(_AnyVersion.number))
+        .where(_AnyVersion.tool_id == ToolRow.id)
         .scalar_subquery()
     )
     last = (
-        select(ReleaseRow.digest)
-        .where(ReleaseRow.tool_id == ToolRow.id)
-        .order_by(ReleaseRow.active_from.desc())
+        select(_AnyRelease.digest)
+        .where(_AnyRelease.tool_id == ToolRow.id)
+        .order_by(_AnyRelease.active_from.desc())
         .limit(1)
         .scalar_subquery()
     )
     rows = await session.execute(
         select(ToolRow, VersionRow, ReleaseRow.digest, last)
+        .select_from(ToolRow)
         .join(VersionRow, (VersionRow.tool_id == ToolRow.id) & (VersionRow.number == newest))
         .outerjoin(ReleaseRow, (ReleaseRow.tool_id == ToolRow.id) & ReleaseRow.active_to.is_(None))
         .where(ToolRow.server_id == server_id, ToolRow.deleted_at.is_(None))
@@ -186,13 +231,15 @@ def _sources() -> Select[SourceRow, str, dict[str, Any], int]:
     )
     return (
         select(SourceRow, ServerRow.name, SnapshotRow.listing, released)
+        .select_from(SourceRow)
         .join(ServerRow, ServerRow.id == SourceRow.server_id)
         .outerjoin(SnapshotRow, SnapshotRow.id == SourceRow.snapshot_id)
     )
 
 
-def _source(found: _Found) -> ExternalSource:
-    row, server_name, listing, released = found
+def _source(
+    row: SourceRow, server_name: str, listing: dict[str, Any] | None, released: int
+) -> ExternalSource:
     return ExternalSource(
         id=SourceId(row.id),
         server_id=ServerId(row.server_id),

@@ -160,11 +160,12 @@ class Sources:
                 "(mcpbox_discover_external_tools)."
             )
         listed = {tool.name: tool for tool in source.snapshot.tools}
-        found = {tool.name: tool for tool in source.tools}
-        found |= {tool.source_name: tool for tool in source.tools if tool.source_name not in found}
+        found = {tool.source_name: tool for tool in source.tools}
+        found |= {one.name: one for one in source.tools if one.offer is not Offer.UNUSABLE}
+        wanted = {found[name].source_name if name in found else name: name for name in names}
         results = [
             await self._import(by, source, found.get(name), listed, name, notes)
-            for name in dict.fromkeys(names)
+            for name in wanted.values()
         ]
         return tuple(results)
 

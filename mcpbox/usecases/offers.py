@@ -54,17 +54,17 @@ def offers(
 ) -> tuple[OfferedTool, ...]:
     """By name. ``ours``: what was imported from the source, whatever became of it."""
     known = {tool.source_name: tool for tool in ours}
-    found: dict[str, OfferedTool] = {}
+    found: list[OfferedTool] = []
+    taken: set[str] = set()
     for tool in sorted(listed, key=lambda one: one.name):
         offered = _offered(endpoint, tool, known.pop(tool.name, None))
-        if offered.name in found:
+        if offered.name in taken:
             problem = f"Another tool of the source is called {offered.name!r} here."
             offered = offered.model_copy(update={"offer": Offer.UNUSABLE, "problem": problem})
-            found[tool.name] = offered
-        else:
-            found[offered.name] = offered
-    found |= {tool.name: _gone(tool) for tool in known.values()}
-    return tuple(found[name] for name in sorted(found))
+        taken.add(offered.name)
+        found.append(offered)
+    found += [_gone(tool) for tool in known.values()]
+    return tuple(sorted(found, key=lambda one: (one.name, one.source_name)))
 
 
 def said_now(

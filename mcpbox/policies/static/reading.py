@@ -6,6 +6,8 @@ from itertools import islice
 from mcpbox.domain.base import DomainModel
 from mcpbox.domain.errors import Problem
 from mcpbox.domain.evidence import Finding, Risk
+from mcpbox.domain.tools import VersionContent
+from mcpbox.domain.upstreams import HttpEndpoint
 from mcpbox.policies.static.literals import literal_findings
 from mcpbox.policies.static.loops import loop_findings
 from mcpbox.policies.static.network import MAX_ASKS, asks, network_findings, passes_client_on
@@ -32,6 +34,23 @@ class CodeReading(DomainModel):
     @property
     def all_methods(self) -> frozenset[str]:
         return frozenset(method for methods in self.methods.values() for method in methods)
+
+
+def read_version(version: VersionContent) -> CodeReading:
+    """Of its code; of one that passes its calls on, that nobody here can read what it does."""
+    if version.passes_to is None:
+        return read_code(version.code)
+    endpoint = version.passes_to.endpoint
+    elsewhere = isinstance(endpoint, HttpEndpoint)
+    where = f"at {endpoint.label}" if elsewhere else f"in {endpoint.label}, without the network"
+    finding = Finding(
+        level=Risk.MEDIUM,
+        title="Runs elsewhere" if elsewhere else "Runs code of a package",
+        text=f"What a call does is decided {where}; nothing of it could be read here.",
+        rule="passes-calls-on",
+        why="It may do something else tomorrow, and say the same of itself.",
+    )
+    return CodeReading(findings=(finding,), opaque=elsewhere)
 
 
 def read_code(code: str) -> CodeReading:

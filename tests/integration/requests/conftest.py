@@ -11,11 +11,13 @@ from pydantic import SecretStr
 from temporalio.client import Client, WorkflowHandle
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 
+from activities.external_sources import SourceLooks
 from activities.modules import PackageSources
 from activities.worker import activities_on, build_worker
 from cli.temporal import installed_binary
 from mcpbox.domain.decisions import Channel, DecisionDraft
-from mcpbox.domain.errors import NotFound
+from mcpbox.domain.errors import NotFound, Unavailable
+from mcpbox.domain.external_sources import ExternalSource, Listing
 from mcpbox.domain.ids import DecisionId, Digest, ServerId, ToolId
 from mcpbox.domain.people import Principal, PrincipalKind, Role, Scope
 from mcpbox.domain.requests import Outcome, RequestDetail, RequestSummary, State
@@ -31,6 +33,7 @@ from mcpbox.store.tables.people import UserRow
 from mcpbox.temporal import SEARCH_ATTRIBUTES, TASK_QUEUE, TemporalGate
 from mcpbox.usecases.callables import Callables
 from mcpbox.usecases.development import Development
+from mcpbox.usecases.external_sources import Sources
 from mcpbox.usecases.grants import Grants
 from mcpbox.usecases.network import Network
 from mcpbox.usecases.releases import Releases
@@ -73,6 +76,18 @@ class GateTo(TemporalGate):
         self._client = client
 
 
+class Offering:
+    """What sources offer, by the name of their server; one that is not here does not answer."""
+
+    def __init__(self) -> None:
+        self.listings: dict[str, Listing] = {}
+
+    async def list_tools(self, source: ExternalSource) -> Listing:
+        if source.server_name not in self.listings:
+            raise Unavailable("The source")
+        return self.listings[source.server_name]
+
+
 @dataclass
 class Office:
     """Where requests are made and decided: the real use cases, a real worker."""
@@ -92,6 +107,8 @@ class Office:
     sandbox: SandboxClient
     reviewing: Reviewing
     development: Development
+    external: Sources
+    offering: Offering
 
     async def draft(
         self, code: str = "async def main(a: int = 1) -> int:\n    return a\n"
@@ -180,7 +197,11 @@ async def office(
         )
     with local_index() as index:
         sources = PackageSources(PackageIndex(index.index_url), PyPI(index.base), OSV(index.base))
-        activities = activities_on(database.sessions, sandbox, SIGNER, sources, VOUCHERS)
+        offering = Offering()
+        activities = [
+            *activities_on(database.sessions, sandbox, SIGNER, sources, VOUCHERS),
+            SourceLooks(database.sessions, offering.list_tools),
+        ]
         async with build_worker(env.client, activities, task_queue=TASK_QUEUE):
             yield Office(
                 env,
@@ -198,5 +219,7 @@ async def office(
                 sandbox,
                 Reviewing(database.sessions, requests),
                 Development(database.sessions, sandbox),
+                Sources(database.sessions, GateTo(env.client), requests),
+                offering,
             )
     await sandbox.aclose()

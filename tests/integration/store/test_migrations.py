@@ -14,7 +14,6 @@ from mcpbox.store.tables.base import Row
 from migrations.run import is_current, upgrade
 from tests.integration.conftest import Database
 
-
 for table in pkgutil.iter_modules(tables.__path__):
     import_module(f"{tables.__name__}.{table.name}")
 
