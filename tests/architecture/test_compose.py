@@ -79,10 +79,12 @@ def test_gateway_and_admin_share_no_network() -> None:
     assert networks_of("gateway").isdisjoint(networks_of("admin"))
 
 
-def test_only_doors_sandbox_and_worker_are_on_a_network_with_a_way_out() -> None:
+def test_only_doors_and_who_reaches_what_was_granted_are_on_a_network_with_a_way_out() -> None:
     outside = {name for name in services() if networks_of(name) & open_networks()}
 
-    assert outside == {*DOORS, "sandbox", "worker"}
+    assert outside == {*DOORS, "sandbox", "worker", "gateway", "admin"}
+    assert {name for name in services() if "gateway_sources" in networks_of(name)} == {"gateway"}
+    assert {name for name in services() if "sources" in networks_of(name)} == {"worker", "admin"}
 
 
 def test_the_sandbox_reaches_only_who_calls_it_and_the_internet() -> None:
