@@ -36,6 +36,13 @@ demo: $(INSTALLED) ## Play the story, from a first tool to its approval, against
 test: $(INSTALLED) $(SUITE) $(PROVIDER) $(CLIENTS) chromium ## Every test, against real Postgres, Temporal, sandbox and browser
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
+.PHONY: test-again
+test-again: $(INSTALLED) ## What failed in the last run, one at a time; no more than five of them
+	@failed=$$(grep -c :: .pytest_cache/v/cache/lastfailed) && test "$$failed" -le 5 || \
+		{ echo "Too much failed to be by chance."; exit 1; }
+	@echo "Unsteady, if they pass now:" && grep :: .pytest_cache/v/cache/lastfailed
+	$(BIN)/pytest --last-failed --last-failed-no-failures none
+
 .PHONY: conformance
 conformance: $(INSTALLED) $(SUITE) ## The protocol's own conformance suite, in both eras, against the gateway
 	$(BIN)/pytest --quiet tests/conformance $(ARGS)
