@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
-from sandbox.contract import Bundle, IsolationMode, RunError
+from sandbox.contract import Bundle, ErrorKind, IsolationMode, RunError, StdioServer
 from sandbox.hosts import HostGrant, HostGrants
 from sandbox.receipts import Approval
 
@@ -16,7 +16,7 @@ class Registered:
     bundle: Bundle
     grants: HostGrants
     rejection: RunError | None = None
-    """Why the guard refuses the code."""
+    """Why the guard refuses the code, or what a server that speaks over stdio was not granted."""
     approval: Approval | None = None
     """What its receipt covers; ``None``: it may only be tried."""
 
@@ -75,7 +75,16 @@ class Bundles:
         return len(self._known) > self._max_count or self._bytes > self._max_bytes
 
 
+def ungranted(stdio: StdioServer, bundle: Bundle) -> RunError | None:
+    """Its module has to be one that people granted, and not one that Python has."""
+    top = stdio.module.partition(".")[0]
+    if bundle.module_set is not None and not {top, stdio.module}.isdisjoint(bundle.modules):
+        return None
+    message = f"Module {stdio.module!r} is not granted to this server, so it cannot be run."
+    return RunError(kind=ErrorKind.REJECTED, message=message)
+
+
 def _size(registered: Registered) -> int:
     bundle = registered.bundle
-    texts = (bundle.code, bundle.receipt or "", *bundle.modules, *bundle.hosts)
+    texts = (bundle.source, bundle.receipt or "", *bundle.modules, *bundle.hosts)
     return sum(map(len, texts))

@@ -9,9 +9,17 @@ import hashlib
 import json
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, field_serializer
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_serializer,
+    model_validator,
+)
 
 from sandbox.modules import BASE_MODULES
 
@@ -45,10 +53,29 @@ class IsolationMode(StrEnum):
     """Many calls of one bundle, one after the other: faster, and what one leaves, the next sees."""
 
 
+class StdioServer(Wire):
+    """An MCP server that speaks over its standard streams, run as ``python -m module args…``."""
+
+    module: str
+    """A granted module of the bundle's module set, or a part of one."""
+    args: tuple[str, ...] = ()
+    tool: str | None = None
+    """The one tool of it that the bundle calls, with the arguments of the run.
+
+    ``None`` lists its tools, which only a trial may.
+    """
+
+
 class Bundle(Wire):
     """Code, and what it may reach: all that a child needs besides its arguments."""
 
     code: str
+    """Empty for a server that speaks over stdio."""
+    stdio: StdioServer | None = None
+    """Then :attr:`RunResult.result` is the JSON of the server's ``CallToolResult``.
+
+    Or ``{"tools": […]}``, as it sent them. Its environment has the secrets of the run, by name.
+    """
     modules: tuple[str, ...] = ()
     """Import names granted beyond the default allow-list."""
     module_set: str | None = None
@@ -65,12 +92,30 @@ class Bundle(Wire):
     """DSSE envelope, as JSON, around a :class:`Receipt`; ``None`` for code that is only tried."""
 
     def __hash__(self) -> int:
-        return hash((self.code, self.server, self.receipt))
+        return hash((self.code, self.stdio, self.server, self.receipt))
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if self.stdio is not None and self.code:
+            raise ValueError("a bundle has code, or a server that speaks over stdio")
+        return self
+
+    @property
+    def source(self) -> str:
+        """What a receipt covers."""
+        return source_of(self.code, self.stdio)
 
     @property
     def key(self) -> str:
         """SHA-256 over the canonical JSON of this bundle; how a run names it."""
         return _key_of(self)
+
+
+def source_of(code: str, stdio: StdioServer | None) -> str:
+    """The code; or which server runs and which tool of it, as canonical JSON."""
+    if stdio is None:
+        return code
+    return _canonical({"stdio": stdio.model_dump(mode="json", exclude_defaults=True)})
 
 
 @lru_cache(maxsize=256)
@@ -96,7 +141,7 @@ class Receipt(Wire):
     digest: str
     """Of the tool's version, as reviewers saw it."""
     code_sha256: str
-    """64 hexadecimal digits, over the UTF-8 source."""
+    """64 hexadecimal digits, over the UTF-8 of :attr:`Bundle.source`."""
     server: str
     tool: str
     request: str
@@ -190,8 +235,11 @@ class BoundSecret(Wire):
 
 
 def _sha256(given: dict[str, Any]) -> str:
-    text = json.dumps(given, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_canonical(given).encode()).hexdigest()
+
+
+def _canonical(given: dict[str, Any]) -> str:
+    return json.dumps(given, sort_keys=True, separators=(",", ":"))
 
 
 class RunLimits(Wire):

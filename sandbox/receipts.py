@@ -57,8 +57,10 @@ class Receipts:
 
     def approval_of(self, bundle: Bundle) -> Approval:
         """Raises: NotApproved."""
+        if bundle.stdio is not None and bundle.stdio.tool is None:
+            raise NotApproved("the tools of a server are listed in a trial only")
         receipt = self._verified(bundle.receipt)
-        if receipt.code_sha256 != hashlib.sha256(bundle.code.encode()).hexdigest():
+        if receipt.code_sha256 != hashlib.sha256(bundle.source.encode()).hexdigest():
             raise NotApproved("the receipt is for other code")
         if not bundle.server or receipt.server != bundle.server:
             raise NotApproved("the receipt is for another server")

@@ -17,7 +17,7 @@ def a_receipt(bundle: Bundle, **changes: Any) -> Receipt:
     """Covers all of the bundle, without an end."""
     receipt = Receipt(
         digest="sha256:" + "0" * 64,
-        code_sha256=hashlib.sha256(bundle.code.encode()).hexdigest(),
+        code_sha256=hashlib.sha256(bundle.source.encode()).hexdigest(),
         server=bundle.server or SERVER,
         tool="2f6c1a52-5f0e-4b54-8a8e-5c2c6c0e9d11",
         request="c0a5f9c4-0c1f-4b7d-9a53-3c1e3f0a8b77",

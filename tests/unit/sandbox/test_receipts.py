@@ -15,8 +15,10 @@ from sandbox.contract import (
     RECEIPT_TYPE,
     Bundle,
     GrantedUntil,
+    StdioServer,
     dsse_signed_bytes,
     receipt_key_id,
+    source_of,
 )
 from sandbox.receipts import MAX_ENVELOPE_CHARACTERS, NotApproved, Receipts, public_keys
 from tests.receipts import SERVER, SIGNER, a_receipt, released
@@ -247,3 +249,47 @@ def test_what_is_no_public_key_is_named_before_anything_starts(text: str) -> Non
 
 def _named(value: str) -> tuple[GrantedUntil, ...]:
     return (GrantedUntil(value=value),)
+
+
+STDIO = Bundle(
+    code="",
+    stdio=StdioServer(module="talker", args=("--quiet",), tool="add"),
+    modules=("talker",),
+    module_set="sha256:" + "1" * 64,
+    server=SERVER,
+)
+
+
+def speaking(**changes: Any) -> StdioServer:
+    assert STDIO.stdio is not None
+    return STDIO.stdio.model_copy(update=changes)
+
+
+def test_a_server_over_stdio_is_approved_tool_by_tool() -> None:
+    receipts().approval_of(released(STDIO)).require((), NOW)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"tool": "remove"}, {"args": ()}, {"module": "talker.other"}], ids=str
+)
+def test_a_receipt_is_for_one_tool_of_a_server_as_it_was_approved(changes: dict[str, Any]) -> None:
+    bundle = released(STDIO).model_copy(update={"stdio": speaking(**changes)})
+
+    assert "for other code" in refusal(bundle)
+
+
+def test_no_receipt_lets_a_server_list_its_tools() -> None:
+    listing = STDIO.model_copy(update={"stdio": speaking(tool=None)})
+
+    assert "in a trial only" in refusal(released(listing))
+
+
+def test_what_a_receipt_covers_of_a_server_is_canonical() -> None:
+    assert STDIO.source == source_of("", STDIO.stdio)
+    assert STDIO.source == '{"stdio":{"args":["--quiet"],"module":"talker","tool":"add"}}'
+    assert BUNDLE.source == BUNDLE.code
+
+
+def test_a_bundle_is_code_or_a_server() -> None:
+    with pytest.raises(ValueError, match="has code, or a server"):
+        Bundle(code="async def main(): pass", stdio=STDIO.stdio)
