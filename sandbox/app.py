@@ -39,6 +39,7 @@ from sandbox.settings import Settings
 _DRAIN_S = 15
 _DESCRIPTORS = 4096
 _FORK_SERVERS = 64
+_TASKS_OF_A_CALL = 16
 _FORK_SERVERS_BYTES = 2**30
 _LARGEST_CALL_BYTES = 2**32
 """The most that the contract lets one call ask for."""
@@ -161,7 +162,8 @@ def _bounds(max_running: int, pool_size: int) -> Bounds:
     calls = max(max_running * RunLimits().memory_bytes, _LARGEST_CALL_BYTES)
     machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     memory = min(calls + _FORK_SERVERS_BYTES, machine * _MACHINE_SHARE_PERCENT // 100)
-    return Bounds(memory_bytes=memory, processes=_FORK_SERVERS + 8 * (max_running + pool_size))
+    processes = _FORK_SERVERS + _TASKS_OF_A_CALL * (max_running + pool_size)
+    return Bounds(memory_bytes=memory, processes=processes)
 
 
 class _Server(uvicorn.Server):

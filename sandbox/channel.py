@@ -15,7 +15,7 @@ BODY_START = struct.Struct("<I")
 """A request's payload: length of the JSON head, the head, the body."""
 MAX_BODY_BYTES = 10 * 2**20
 """Of a request."""
-_READ_BYTES = 262144
+READ_BYTES = 262144
 _JOB_BYTES = 16384
 """Of a common job; more would be mapped first."""
 _LAST = frozenset({Kind.END, Kind.FAILURE})
@@ -56,7 +56,7 @@ class Channel:
 
     def wait_for_end(self) -> None:
         """Until the service hangs up, or kills: dying takes time that its answer would wait for."""
-        while os.read(self._fd, _READ_BYTES):
+        while os.read(self._fd, READ_BYTES):
             pass
 
     def send(self, kind: Kind, stream: int, payload: bytes = b"") -> None:
@@ -120,7 +120,7 @@ class Channel:
         return frame
 
     def _fill(self) -> None:
-        self._take_in(os.read(self._fd, _READ_BYTES))
+        self._take_in(os.read(self._fd, READ_BYTES))
 
     def _take_in(self, data: bytes) -> None:
         if not data:
@@ -131,5 +131,9 @@ class Channel:
                 continue
             queue.append(frame)
             waiter = self._waiters.pop(frame.stream, None)
-            if waiter is not None and not waiter.done():
-                waiter.set_result(None)
+            if waiter is not None:
+                self._wake(waiter)
+
+    def _wake(self, waiter: asyncio.Future[None]) -> None:
+        if not waiter.done():
+            waiter.set_result(None)

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from sandbox.control import Exited
+from sandbox.conversation import Conversation
 from sandbox.frames import MAX_PAYLOAD, Frame, FrameTooLong, Kind, Unpacker, pack
 
 _READ_BYTES = 65536
@@ -32,7 +33,9 @@ def cpu_clock_of(pid: int) -> int:
 class Child:
     """Killed only through its pidfd: a number could belong to somebody else by now."""
 
-    def __init__(self, own_end: socket.socket) -> None:
+    def __init__(self, own_end: socket.socket, conversation: Conversation | None = None) -> None:
+        self.conversation = conversation
+        """Over its standard streams, if it is a server that has them."""
         self._socket = own_end
         self._socket.setblocking(False)
         self._loop = asyncio.get_running_loop()
@@ -109,7 +112,7 @@ class Child:
             return
         with suppress(OSError):
             if time.clock_gettime(cpu_clock_of(pid)) > _MUCH_CPU_S:
-                os.setpriority(os.PRIO_PROCESS, pid, _LOWEST_PRIORITY)
+                os.setpriority(os.PRIO_PGRP, pid, _LOWEST_PRIORITY)
                 self._gave_way = True
 
     def take_turn(self) -> None:
@@ -117,7 +120,7 @@ class Child:
         pid = self.process_id if self._gave_way else None
         if pid is not None:
             with suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, pid, 0)
+                os.setpriority(os.PRIO_PGRP, pid, 0)
                 self._gave_way = False
 
     def close(self) -> None:
@@ -131,6 +134,8 @@ class Child:
         self._loop.remove_reader(self._socket.fileno())
         self._loop.remove_writer(self._socket.fileno())
         self._socket.close()
+        if self.conversation is not None:
+            self.conversation.close()
         self._close_pidfd()
         self.failed("it was closed")
 

@@ -12,7 +12,8 @@ MAX_MESSAGE = 65536
 _MAX_SHOWN_CHARACTERS = 500
 _SPAWN = struct.Struct("<IB")
 _DESCRIPTOR = struct.Struct("=i")
-_ONE_DESCRIPTOR = socket.CMSG_SPACE(_DESCRIPTOR.size)
+_STREAMS = 3
+_SPAWN_DESCRIPTORS = socket.CMSG_SPACE((1 + _STREAMS) * _DESCRIPTOR.size)
 _SPAWNED = struct.Struct("<cII")
 _FAILED = struct.Struct("<cI")
 _EXITED = struct.Struct("<cIid")
@@ -74,18 +75,30 @@ class Exited:
 Report = Started | StartFailed | Importing | Spawned | SpawnFailed | Exited
 
 
-def send_spawn(control: socket.socket, sequence: int, child_fd: int, *, prewarm: bool) -> None:
-    _send_with(control, _SPAWN.pack(sequence, prewarm), child_fd)
+@dataclass(frozen=True)
+class Spawn:
+    """A child is wanted."""
+
+    sequence: int
+    prewarm: bool
+    child_fd: int
+    streams: tuple[int, ...] = ()
+    """Its standard streams, if it is to be a server that speaks over them."""
 
 
-def receive_spawn(control: socket.socket) -> tuple[int, bool, int] | None:
-    """Sequence, prewarm, descriptor; ``None`` when the service is gone."""
-    message, ancillary, _, _ = control.recvmsg(64, _ONE_DESCRIPTOR)
+def send_spawn(control: socket.socket, spawn: Spawn) -> None:
+    message = _SPAWN.pack(spawn.sequence, spawn.prewarm)
+    _send_with(control, message, spawn.child_fd, *spawn.streams)
+
+
+def receive_spawn(control: socket.socket) -> Spawn | None:
+    """``None`` when the service is gone."""
+    message, ancillary, _, _ = control.recvmsg(64, _SPAWN_DESCRIPTORS)
     if not message:
         return None
     sequence, prewarm = _SPAWN.unpack(message)
-    (child_fd,) = _DESCRIPTOR.unpack(ancillary[0][2])
-    return sequence, bool(prewarm), child_fd
+    child_fd, *streams = (fd for (fd,) in _DESCRIPTOR.iter_unpack(ancillary[0][2]))
+    return Spawn(sequence, bool(prewarm), child_fd, tuple(streams))
 
 
 def send_report(control: socket.socket, report: Report) -> None:
@@ -108,9 +121,10 @@ def send_report(control: socket.socket, report: Report) -> None:
             control.send(_EXITED.pack(b"X", report.pid, report.status, report.cpu_s))
 
 
-def _send_with(control: socket.socket, message: bytes, descriptor: int) -> None:
+def _send_with(control: socket.socket, message: bytes, *descriptors: int) -> None:
     """As ``socket.send_fds``, which imports and fills an array each time."""
-    rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, _DESCRIPTOR.pack(descriptor))
+    packed = b"".join(map(_DESCRIPTOR.pack, descriptors))
+    rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, packed)
     control.sendmsg([message], [rights])
 
 

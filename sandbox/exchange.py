@@ -9,15 +9,16 @@ from sandbox.broker import Session
 from sandbox.cancelling import Stop
 from sandbox.child import Child
 from sandbox.control import Exited
+from sandbox.dialogue import Asked, Broken
 from sandbox.frames import Frame, Kind, call_of
 from sandbox.job import Job
+from sandbox.truncating import NOTE_BYTES, Truncating
 
 _REPORT_OVERHEAD_BYTES = 65536
 """What a report may have beyond its result: an error with its message."""
 _EXIT_WAIT_S = 1.0
 _SHORT_CALL_S = 0.15
 _LONG_CALL_STEP_S = 1.0
-_STDOUT_NOTE_BYTES = 100
 
 
 class TimedOut:
@@ -42,7 +43,7 @@ class Ended:
         )
 
 
-Answer = bytes | TimedOut | Stopped | Ended
+Answer = bytes | Broken | TimedOut | Stopped | Ended
 
 
 async def exchange(
@@ -53,10 +54,14 @@ async def exchange(
     *,
     on_output: Callable[[bytes], None] | None = None,
     stop: Stop | None = None,
+    asked: Asked | None = None,
 ) -> tuple[Answer, str]:
-    """The child's report, or why there is none; and what was printed."""
-    output = _Output(job.limits.stdout_bytes + _STDOUT_NOTE_BYTES, on_output)
-    listener = _Listener(child, job, session, output)
+    """The child's report, or why there is none; and what was printed.
+
+    ``asked``: of the server that the child becomes.
+    """
+    output = _Output(job.limits.stdout_bytes + NOTE_BYTES, on_output)
+    listener = _Listener(child, job, session, output, asked)
     report = listener.report
     child.listen(listener.take)
     child.send(Kind.JOB, 0, job.to_bytes())
@@ -69,6 +74,7 @@ async def exchange(
         return Stopped(), output.text
     finally:
         child.listen(None)
+        listener.end()
     if report.done():
         return report.result(), output.text
     child.kill()  # it runs too long; or it closed its connection, and may live on
@@ -79,7 +85,7 @@ async def exchange(
 
 
 async def _first_of(
-    report: asyncio.Future[bytes],
+    report: asyncio.Future[bytes | Broken],
     hung_up: asyncio.Future[None],
     within_s: float,
     keep_going: Callable[[], None],
@@ -118,13 +124,21 @@ async def _first_of(
 
 
 class _Listener:
-    def __init__(self, child: Child, job: Job, session: Session | None, output: "_Output") -> None:
+    def __init__(
+        self,
+        child: Child,
+        job: Job,
+        session: Session | None,
+        output: "_Output",
+        asked: Asked | None,
+    ) -> None:
         self._child = child
         self._call = job.call
-        self._max_report = job.limits.result_bytes + _REPORT_OVERHEAD_BYTES
+        self._limits = job.limits
         self._session = session
         self._output = output
-        self.report: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._asked = asked
+        self.report: asyncio.Future[bytes | Broken] = asyncio.get_running_loop().create_future()
 
     def take(self, frame: Frame) -> None:
         """An honest child sends nothing else, nor after its result, nor for another call."""
@@ -133,10 +147,23 @@ class _Listener:
             self._child.kill()
             self._child.listen(None)  # what came with it is not believed either
 
+    def end(self) -> None:
+        """Whoever answered, or printed, before its process ended was not heard yet."""
+        if self._child.conversation is not None:
+            self._child.conversation.hear_last_words()
+            self._child.conversation.end()
+
     def _takes(self, frame: Frame) -> bool:
         match frame.kind:
-            case Kind.RESULT if len(frame.payload) <= self._max_report:
-                self.report.set_result(frame.payload)
+            case Kind.RESULT if len(frame.payload) <= self._max_report_bytes:
+                if self._child.conversation is not None:
+                    self._child.conversation.hear_last_words()
+                self._answered(frame.payload)
+                return True
+            case Kind.READY if self._asked is not None and self._child.conversation is not None:
+                printed = Truncating(self._limits.stdout_bytes, self._output.take)
+                self._child.conversation.begin(self._asked, printed, self._answered)
+                self._asked = None
                 return True
             case Kind.OUTPUT:
                 # Parsing more of it than is kept would make every other call wait.
@@ -146,6 +173,14 @@ class _Listener:
                 return True
             case _:
                 return False
+
+    @property
+    def _max_report_bytes(self) -> int:
+        return self._limits.result_bytes + _REPORT_OVERHEAD_BYTES
+
+    def _answered(self, answer: bytes | Broken) -> None:
+        if not self.report.done():
+            self.report.set_result(answer)
 
 
 class _Output:

@@ -6,12 +6,14 @@ Elsewhere a stray process could outlive it, so each child imports for itself, be
 
 import ctypes
 import importlib
+import io
 import os
 import sys
 import sysconfig
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -34,8 +36,9 @@ FOREIGN_ENVIRONMENT = {
         "1",
     ),
     "HOME": "/",
+    "MALLOC_ARENA_MAX": "1",
 }
-"""There are no threads, and a fork would lose them."""
+"""There are no threads, and a fork would lose them; a server's would each reserve memory."""
 
 _SYSTEM_LIBRARIES = words("""
     libgcc_s.so.1 libstdc++.so.6 libm.so.6 libdl.so.2 librt.so.1 libpthread.so.0 libutil.so.1
@@ -46,6 +49,10 @@ _USED_BY_US = words("""
     anyio certifi h11 httpcore idna importlib.metadata importlib.resources pydantic.deprecated.parse
 """)
 _MAX_MESSAGE_CHARACTERS = 300
+
+
+FilterCalls = dict[bool, Callable[[], object]]
+"""How a child gives up system calls: by whether it may have threads."""
 
 
 class Unguarded(Exception):
@@ -75,12 +82,12 @@ def load_what_is_ours() -> None:
 def bring_in(
     foreign: ForeignModules,
     address_space_bytes: int,
-    filter_calls: Callable[[], object],
+    filter_calls: FilterCalls,
     announce: Callable[[str], object],
     *,
     alone: bool,
     landlocked: bool,
-) -> tuple[Callable[[], object], int]:
+) -> tuple[FilterCalls, int]:
     """Import now, where this process is ``alone`` in its namespaces, or in each child.
 
     Answers what a child does before it runs a tool, instead of ``filter_calls``, and what memory it
@@ -91,14 +98,21 @@ def bring_in(
         return filter_calls, 0
     if not landlocked:
         raise Unguarded("modules need a private root or Landlock, and this machine has neither")
-    filter_importing = seccomp.prepared_install(seccomp.importing_filter())
+    import_all = partial(_import_all, foreign, address_space_bytes, lambda _: None)
+    steps = {
+        threads: (
+            seccomp.prepared_install(seccomp.importing_filter(threads=threads)),
+            import_all,
+            filter_more,
+        )
+        for threads, filter_more in filter_calls.items()
+    }
+    return {threads: partial(_do, *given) for threads, given in steps.items()}, _ALLOWANCE_BYTES
 
-    def import_and_filter() -> None:
-        filter_importing()
-        _import_all(foreign, address_space_bytes, lambda _: None)
-        filter_calls()
 
-    return import_and_filter, _ALLOWANCE_BYTES
+def _do(*steps: Callable[[], object]) -> None:
+    for step in steps:
+        step()
 
 
 def _import_all(
@@ -116,7 +130,7 @@ def _import_all(
     standard = sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")
     python = {path for top in standard for path in (top, os.path.join(top, "lib-dynload"))}
     sys.path[:] = [*(path for path in sys.path if path in python), foreign.directory]
-    sys.stdout = sys.stderr = None
+    sys.stdout, sys.stderr = _Later("stdout"), _Later("stderr")
     unusable: dict[str, str] = {}
     for name in foreign.names:
         announce(name)
@@ -129,6 +143,22 @@ def _import_all(
     sys.meta_path.insert(0, _Unusable(unusable))
     os.register_at_fork(after_in_child=_draw_other_numbers)
     rlimits.end_import()
+
+
+class _Later(io.TextIOBase):
+    """Drops what is printed; kept by a module, as by its log handler, it prints where others do."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def write(self, text: str, /) -> int:
+        stream = getattr(sys, self._name)
+        return len(text) if stream is self else stream.write(text)
+
+    def flush(self) -> None:
+        stream = getattr(sys, self._name)
+        if stream is not self:
+            stream.flush()
 
 
 class _Unusable(MetaPathFinder):

@@ -33,6 +33,8 @@ class Job:
     """The stream of its output and its result, see :func:`sandbox.frames.new_call`."""
     resident: bool = False
     """Other jobs for the same code will follow."""
+    command: list[str] = field(default_factory=list[str])
+    """Of a server that speaks over stdio: its module, and what it is given on the command line."""
 
     def to_bytes(self) -> bytes:
         """For the same interpreter only: it reads them without running any Python code."""

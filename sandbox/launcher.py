@@ -23,6 +23,7 @@ from sandbox.control import (
     Exited,
     Importing,
     Report,
+    Spawn,
     Spawned,
     SpawnFailed,
     Started,
@@ -30,6 +31,7 @@ from sandbox.control import (
     receive_report,
     send_spawn,
 )
+from sandbox.conversation import Conversation
 from sandbox.foreign import FOREIGN_ENVIRONMENT, ForeignModules
 from sandbox.lockdown.cgroups import Cgroup, NoCgroup, family_of
 from sandbox.zygote import BOOTSTRAP, ENVIRONMENT, Order
@@ -123,18 +125,22 @@ class Zygote:
         if self._importing is not None:
             raise ModulesFailed(f"Module {self._importing!r} cannot be imported here: {happened}.")
 
-    def spawn(self, *, prewarm: bool) -> Child:
-        """Raises: ChildFailed."""
+    def spawn(self, *, prewarm: bool = False, speaks: bool = False) -> Child:
+        """``speaks``: it is to be a server that speaks over stdio. Raises: ChildFailed."""
         own_end, child_end = socket.socketpair()
-        child = Child(own_end)
+        conversation, streams = Conversation.opened() if speaks else (None, ())
+        child = Child(own_end, conversation)
         self._sequence = self._sequence % _LARGEST_SEQUENCE + 1
+        asked = Spawn(self._sequence, prewarm, child_end.fileno(), streams)
         try:
-            send_spawn(self._control, self._sequence, child_end.fileno(), prewarm=prewarm)
+            send_spawn(self._control, asked)
         except OSError as error:
             child.close()
             raise ChildFailed("The sandbox's fork server does not answer.") from error
         finally:
             child_end.close()
+            for fd in streams:
+                os.close(fd)
         self._unborn[self._sequence] = child
         return child
 

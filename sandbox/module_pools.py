@@ -18,6 +18,8 @@ from sandbox.module_sets.store import ModuleSets
 from sandbox.pool import Pool, Unavailable
 
 _READY_CHILDREN = 1
+_TASKS_OF_A_CALL = 6
+"""Of a server that speaks over stdio: its process, our thread, and some of its own."""
 _USERS = 1000
 _FAILURE_STANDS_S = 30.0
 _RETRY_S = 5
@@ -64,7 +66,7 @@ class ModulePools:
         """``max_count``: of fork servers that are kept at once; the others as for a pool."""
         self._module_sets = module_sets
         self._max_count = max_count
-        self._max_processes = 2 * max_running + 16
+        self._max_processes = _TASKS_OF_A_CALL * max_running + 16
         self._idle_s = idle_s
         self._on_start = on_start
         self._without = without

@@ -26,13 +26,14 @@ class Unavailable(Exception):
 class Loan:
     """One child for one job; cleaned up and replaced after the answer is on its way."""
 
-    def __init__(self, pool: "Pool") -> None:
+    def __init__(self, pool: "Pool", *, speaks: bool) -> None:
         self._pool = pool
+        self._speaks = speaks
         self._child: Child | None = None
 
     async def __aenter__(self) -> Child:
         """Raises: Unavailable."""
-        self._child = await self._pool.begin()
+        self._child = await self._pool.begin(speaks=self._speaks)
         return self._child
 
     async def __aexit__(self, failed: type[BaseException] | None, *_: object) -> None:
@@ -74,6 +75,11 @@ class Pool:
         self._stopping = False
 
     @property
+    def modules(self) -> frozenset[str]:
+        """Top-level names that are not ours."""
+        return frozenset(self._foreign.names if self._foreign else ())
+
+    @property
     def idle(self) -> int:
         return len(self._idle)
 
@@ -105,14 +111,15 @@ class Pool:
         if self._zygote is not None:
             await self._zygote.stop()
 
-    def child(self) -> "Loan":
-        return Loan(self)
+    def child(self, *, speaks: bool = False) -> "Loan":
+        """``speaks``: it is to be a server that speaks over stdio."""
+        return Loan(self, speaks=speaks)
 
-    async def begin(self) -> Child:
+    async def begin(self, *, speaks: bool = False) -> Child:
         """Raises: Unavailable."""
         self.in_use += 1
         try:
-            return await self._take()
+            return await self._take(speaks=speaks)
         except BaseException:
             self.in_use -= 1
             raise
@@ -122,15 +129,16 @@ class Pool:
         child.listen(None)
         asyncio.get_running_loop().call_later(_CLEAN_UP_DELAY_S, self._replace, child)
 
-    async def lend(self) -> Child:
+    async def lend(self, *, speaks: bool = False) -> Child:
         """For as long as the caller wants it, who then closes it. Raises: Unavailable."""
-        child = await self.begin()
+        child = await self.begin(speaks=speaks)
         self.in_use -= 1
         asyncio.get_running_loop().call_later(_CLEAN_UP_DELAY_S, self._refill)
         return child
 
-    async def _take(self) -> Child:
-        while self._idle:
+    async def _take(self, *, speaks: bool) -> Child:
+        """A server is forked when it is wanted: one that waits could not be given threads."""
+        while self._idle and not speaks:
             child = self._idle.popleft()
             if child.usable:
                 return child
@@ -138,14 +146,14 @@ class Pool:
         try:
             async with asyncio.timeout(_REVIVAL_TIMEOUT_S):
                 await self._alive.wait()
-            return await self._ready_child(prewarm=False)
+            return await self._ready_child(speaks=speaks)
         except (ChildFailed, Unavailable, TimeoutError) as error:
             if self._on_loss is not None:
                 self._on_loss()
             raise Unavailable("No sandbox process could be started; try again.") from error
 
-    async def _ready_child(self, *, prewarm: bool) -> Child:
-        child = self.zygote.spawn(prewarm=prewarm)
+    async def _ready_child(self, *, prewarm: bool = False, speaks: bool = False) -> Child:
+        child = self.zygote.spawn(prewarm=prewarm, speaks=speaks)
         ready = False
         try:
             async with asyncio.timeout(_READY_TIMEOUT_S):

@@ -19,6 +19,7 @@ from sandbox.frames import Frame
 from sandbox.pool import Pool
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_PROCESSORS = os.cpu_count() or 1
 _CPU_SLACK_S = 2.0
 """Beyond its limit: the kernel's own signal comes first, to whoever does not refuse it."""
 _SHORTEST_WATCH_S = 0.1
@@ -46,6 +47,8 @@ class Place(NamedTuple):
     """Of the bundle: released code and a trial of the same have not the same one."""
     memory_bytes: int
     guarded: bool
+    environment: frozenset[tuple[str, str]] | None = None
+    """What a server that speaks over stdio was told once; ``None`` for a tool."""
 
 
 class Resident:
@@ -114,9 +117,9 @@ class Resident:
         self.child.close()
 
     def _watch_cpu(self, allowed_s: float, in_s: float) -> None:
-        """One thread uses no more than the time that passes: earlier there is nothing to see."""
+        """Its threads use no more than all processors have: earlier there is nothing to see."""
         loop = asyncio.get_running_loop()
-        self._watch = loop.call_later(in_s, self._check_cpu, allowed_s)
+        self._watch = loop.call_later(in_s / _PROCESSORS, self._check_cpu, allowed_s)
 
     def _check_cpu(self, allowed_s: float) -> None:
         left_s = allowed_s - (self._cpu_s() - self.cpu_before_s)
@@ -161,7 +164,9 @@ class Residents:
     @asynccontextmanager
     async def resident(self, pool: Pool, place: Place, cpu_s: int) -> AsyncGenerator[Resident]:
         """For one call of so much CPU time. Raises: Unavailable."""
-        resident = self._take(place) or self._settled(await pool.lend())
+        resident = self._take(place) or self._settled(
+            await pool.lend(speaks=place.environment is not None)
+        )
         pool.in_use += 1
         try:
             resident.begin(cpu_s)

@@ -22,13 +22,14 @@ from sandbox.contract import (
     RunLimits,
     RunResult,
 )
+from sandbox.dialogue import Asked
 from sandbox.egress import DEFAULT_CAPS, Caps
 from sandbox.exchange import Ended, exchange
 from sandbox.frames import new_call
 from sandbox.job import Job, Limits
 from sandbox.launcher import ModulesFailed
 from sandbox.pinned import ConnectionPools
-from sandbox.pool import Unavailable
+from sandbox.pool import Pool, Unavailable
 from sandbox.pools import Pools
 from sandbox.residents import Place, Resident, Residents
 from sandbox.secrets import NO_SECRETS, Secrets
@@ -88,14 +89,18 @@ class Runner:
         """
         run = _Run(registered, arguments or {}, limits, guarded, secrets, on_output, stop)
         bundle = registered.bundle
+        speaks = bundle.stdio is not None
         try:
             async with self._admission.turn(bundle.server) as turn:
                 pool = await self._pools.pool_for(bundle)
+                if missing := _missing(bundle, pool):
+                    return RunResult(ok=False, error=missing)
                 if bundle.isolation is IsolationMode.RELEASE:
-                    place = Place(registered.owner, limits.memory_bytes, guarded)
+                    told = frozenset(secrets.given.items()) if speaks else None
+                    place = Place(registered.owner, limits.memory_bytes, guarded, told)
                     async with self._residents.resident(pool, place, limits.cpu_s) as resident:
                         return await self._served(run, resident.child, resident)
-                async with pool.child() as child:
+                async with pool.child(speaks=speaks) as child:
                     turn.process_gone = child.exited
                     return await self._served(run, child)
         except ModulesFailed as error:
@@ -104,9 +109,7 @@ class Runner:
     async def _served(self, run: _Run, child: Child, resident: Resident | None = None) -> RunResult:
         registered, limits = run.registered, run.limits
         job = Job(
-            **self._code(registered.bundle.code, resident),
-            modules=list(registered.bundle.modules),
-            arguments=run.arguments,
+            **self._what_to_run(run, resident),
             limits=_of_child(limits),
             guarded=run.guarded,
             secrets=dict(run.secrets.given),
@@ -125,7 +128,13 @@ class Runner:
         started = time.perf_counter()
         try:
             answer, stdout = await exchange(
-                child, job, limits.wall_s, session, on_output=run.on_output, stop=run.stop
+                child,
+                job,
+                limits.wall_s,
+                session,
+                on_output=run.on_output,
+                stop=run.stop,
+                asked=_asked(run),
             )
         finally:
             session.close()
@@ -182,19 +191,35 @@ class Runner:
                 pool = await self._pools.pool_for(bundle)
                 async with pool.child() as child:
                     turn.process_gone = child.exited
-                    return None
+                    return _missing(bundle, pool)
         except ModulesFailed as error:
             return RunError(kind=ErrorKind.CRASHED, message=str(error))
 
     def close(self) -> None:
         self._residents.close()
 
-    def _code(self, source: str, resident: Resident | None) -> dict[str, Any]:
-        """As source or compiled; nothing for who has it already."""
+    def _what_to_run(self, run: _Run, resident: Resident | None) -> dict[str, Any]:
+        bundle = run.registered.bundle
+        if bundle.stdio is not None:
+            return {"command": [bundle.stdio.module, *bundle.stdio.args]}
+        given = {"modules": list(bundle.modules), "arguments": run.arguments}
         if resident is not None and resident.knows_code:
-            return {}
-        compiled = self._compiled.find(source)
-        return {"code": source} if compiled is None else {"compiled": compiled}
+            return given
+        compiled = self._compiled.find(bundle.code)
+        return given | ({"code": bundle.code} if compiled is None else {"compiled": compiled})
+
+
+def _missing(bundle: Bundle, pool: Pool) -> RunError | None:
+    """Of a server that speaks over stdio; a tool is told by its import."""
+    if bundle.stdio is None or bundle.stdio.module.partition(".")[0] in pool.modules:
+        return None
+    message = f"Module {bundle.stdio.module!r} is not among the modules of this server."
+    return RunError(kind=ErrorKind.REJECTED, message=message)
+
+
+def _asked(run: _Run) -> Asked | None:
+    stdio = run.registered.bundle.stdio
+    return None if stdio is None else Asked(stdio.tool, run.arguments, run.limits.result_bytes)
 
 
 def _of_child(limits: RunLimits) -> Limits:

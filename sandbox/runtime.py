@@ -30,11 +30,11 @@ from sandbox.namespace import safe_builtins
 from sandbox.plain import as_json, misfit
 from sandbox.tool_loop import ToolLoop
 from sandbox.transports import BrokerTransport
+from sandbox.truncating import Truncating
 from sandbox.warmup import warm_up
 
 _MAX_MESSAGE_CHARACTERS = 2000
 _MAX_NAME_CHARACTERS = 100
-_TRUNCATED = "\n[output truncated: the limit is {limit} bytes]"
 _MAX_PENDING_CHARACTERS = 4096
 _ENCODER = json.JSONEncoder(default=as_json)
 _HARMLESS = frozenset({"raised", "bad_result"})
@@ -129,7 +129,7 @@ class Tool:
             value = self._call(job, client)
             text, failure = _encode(value, job.limits.result_bytes)
         except BaseException as error:  # noqa: BLE001  whatever a tool raises is its result
-            failure = _describe(error, job.limits)
+            failure = describe(error, job.limits)
         self._output.flush()
         self.spoiled = job.resident and not self._fit_for_another(failure)
         last = '"last": true, ' if self.spoiled else ""
@@ -215,7 +215,7 @@ def _unfit(value: object, error: Exception) -> str:
     return f"{_cleaned(found)}." if found else _text_of(error)
 
 
-def _describe(error: BaseException, limits: Limits) -> dict[str, Any]:
+def describe(error: BaseException, limits: Limits) -> dict[str, Any]:
     line = _line_in_tool(error)
     if isinstance(error, MemoryError):
         # What the tool still holds must not keep the report from being written.
@@ -282,9 +282,7 @@ class _Output(io.TextIOBase):
     """
 
     def begin(self, limit: int, send: Callable[[bytes], None]) -> None:
-        self._limit = limit
-        self._room = limit
-        self._send = send
+        self._kept = Truncating(limit, send)
         self._pending: list[str] = []
         self._pending_characters = 0
 
@@ -292,7 +290,7 @@ class _Output(io.TextIOBase):
         return True
 
     def write(self, text: str, /) -> int:
-        if self._room >= 0:
+        if not self._kept.is_full:
             self._pending.append(text)
             self._pending_characters += len(text)
             if "\n" in text or self._pending_characters > _MAX_PENDING_CHARACTERS:
@@ -303,14 +301,7 @@ class _Output(io.TextIOBase):
         data = "".join(self._pending).encode(errors="replace")
         self._pending.clear()
         self._pending_characters = 0
-        if not data or self._room < 0:
-            return
-        if len(data) > self._room:
-            data = data[: self._room] + _TRUNCATED.format(limit=self._limit).encode()
-            self._room = -1
-        else:
-            self._room -= len(data)
-        self._send(data)
+        self._kept.add(data)
 
 
 _LOOP = ToolLoop()

@@ -6,6 +6,7 @@ is replaced on the way to a host of the secret, and stopped on the way to any ot
 
 import base64
 import binascii
+import hmac
 import json
 import re
 import secrets
@@ -23,6 +24,7 @@ from sandbox.echoes import Echoes
 from sandbox.hosts import HostGrant, Refused, Target
 from sandbox.outgoing import Outgoing
 
+_PREFIX = "secret"
 _STAND_IN_BYTES = 24
 _SHORTEST_HIDDEN = 8
 """A shorter value would turn up in answers by chance; hiding it would spoil them."""
@@ -31,6 +33,29 @@ _MAX_HEADER_BYTES = 65536
 _NOT_IN_A_HEADER = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 
 Encode = Callable[[str], str]
+StandIns = Callable[[str], str]
+"""By the name of the secret."""
+
+
+def passing(_: str) -> str:
+    """A stand-in for one call."""
+    return f"{_PREFIX}{secrets.token_hex(_STAND_IN_BYTES)}"
+
+
+class LastingStandIns:
+    """For servers that are told their secrets once, and then serve many calls."""
+
+    def __init__(self) -> None:
+        self._key = secrets.token_bytes(32)
+
+    def of(self, owner: str) -> StandIns:
+        """As long as this lives, the same ones for the same ``owner``."""
+
+        def stand_in(name: str) -> str:
+            digest = hmac.digest(self._key, f"{owner}/{name}".encode(), "sha256")
+            return f"{_PREFIX}{digest[:_STAND_IN_BYTES].hex()}"
+
+        return stand_in
 
 
 @dataclass(frozen=True)
@@ -67,7 +92,13 @@ class Secrets:
         self._bound = bound
 
     @classmethod
-    def of(cls, sent: Mapping[str, BoundSecret], *, trial: bool = False) -> Self:
+    def of(
+        cls,
+        sent: Mapping[str, BoundSecret],
+        *,
+        trial: bool = False,
+        stand_in: StandIns = passing,
+    ) -> Self:
         """In a trial, each value is a dummy, whatever was sent.
 
         Raises: ValueError: a host that one is bound to is malformed.
@@ -78,7 +109,7 @@ class Secrets:
             value = f"dummy-{name}" if trial else secret.value.get_secret_value()
             given[name] = value
             if secret.hosts:
-                given[name] = f"secret{secrets.token_hex(_STAND_IN_BYTES)}"
+                given[name] = stand_in(name)
                 hosts = tuple(map(HostGrant.parse, secret.hosts))
                 bound.append(_Bound(name, value, hosts, given[name]))
         return cls(given, tuple(bound))

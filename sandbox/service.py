@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from sandbox.admission import Admission
 from sandbox.answers import HANDLERS, Problem, answer, as_json
 from sandbox.bodies import parsed
-from sandbox.bundles import Bundles, Registered
+from sandbox.bundles import Bundles, Registered, ungranted
 from sandbox.cancelling import Cancelling, Stop
 from sandbox.contract import (
     API_KEY_HEADER,
@@ -41,7 +41,7 @@ from sandbox.pools import Pools
 from sandbox.probe import Isolation
 from sandbox.receipts import Receipts
 from sandbox.runner import Runner
-from sandbox.secrets import Secrets
+from sandbox.secrets import LastingStandIns, Secrets, StandIns, passing
 from sandbox.streaming import EventStream, OnOutput, while_connected
 
 MAX_RUN_BYTES = 8 * 2**20
@@ -76,6 +76,7 @@ class Service:
         self._private_hosts = private_hosts
         self._bundles = Bundles()
         self._cancelling = Cancelling()
+        self._lasting_stand_ins = LastingStandIns()
         self._instance = uuid4().hex
 
     def asgi(self) -> ASGIApp:
@@ -178,7 +179,9 @@ class Service:
         if registered.rejection is not None:
             return RunResult(ok=False, error=registered.rejection)
         try:
-            secrets = Secrets.of(asked.secrets, trial=asked.trial)
+            secrets = Secrets.of(
+                asked.secrets, trial=asked.trial, stand_in=self._stand_ins(registered)
+            )
         except ValueError as error:
             raise Problem(422, "Invalid request", f"secrets: {error}.") from error
         return await self._runner.run(
@@ -189,6 +192,10 @@ class Service:
             on_output=on_output,
             stop=stop,
         )
+
+    def _stand_ins(self, registered: Registered) -> StandIns:
+        lasts = registered.bundle.stdio is not None
+        return self._lasting_stand_ins.of(registered.owner) if lasts else passing
 
     async def _register(self, asked: RunRequest) -> Registered:
         bundle = asked.bundle
@@ -217,6 +224,8 @@ class Service:
         )
 
     async def _judge(self, bundle: Bundle) -> RunError | None:
+        if bundle.stdio is not None:
+            return ungranted(bundle.stdio, bundle)
         asked = CheckRequest(code=bundle.code, modules=bundle.modules)
         findings = await self._runner.check(asked, server=bundle.server)
         if not findings:

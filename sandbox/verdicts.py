@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, cast
 from sandbox.cancelling import CANCELLED
 from sandbox.contract import ErrorKind, RunError, RunLimits
 from sandbox.control import Exited
+from sandbox.dialogue import Broken
 from sandbox.exchange import Answer, Ended, Stopped, TimedOut
 
 MAX_DEPTH = 100
@@ -48,6 +49,8 @@ def verdict_on(answer: Answer, limits: RunLimits, cpu_before_s: float) -> Verdic
         case TimedOut():
             message = f"The tool ran longer than {limits.wall_s:g} s and was stopped."
             return _failed(ErrorKind.WALL, message)
+        case Broken():
+            return _failed(ErrorKind.CRASHED, f"The server broke the protocol: it {answer}.")
         case Ended():
             return _crashed(answer.how, limits, cpu_before_s)
         case bytes():

@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sandbox import namespace, runtime
+from sandbox import namespace, runtime, serving
 from sandbox.control import (
     Done,
     Exited,
     Importing,
+    Spawn,
     Spawned,
     SpawnFailed,
     Started,
@@ -28,7 +29,7 @@ from sandbox.control import (
     receive_spawn,
     send_report,
 )
-from sandbox.foreign import ForeignModules, bring_in, load_what_is_ours
+from sandbox.foreign import FilterCalls, ForeignModules, bring_in, load_what_is_ours
 from sandbox.lockdown import landlock, namespaces, privileges, rlimits, seccomp
 from sandbox.preload import preload, preload_time_zones
 from sandbox.transports import replace_transports
@@ -72,7 +73,7 @@ class ChildLocks:
 
     restrict_paths: Callable[[], object]
     die_with_parent: Callable[[], object]
-    filter_calls: Callable[[], object]
+    filter_calls: FilterCalls
     address_space_bytes: int | None
     """Of a fresh child; ``None`` leaves memory and CPU of a call unlimited."""
 
@@ -130,12 +131,20 @@ def lock_down(control: socket.socket, order: Order) -> tuple[ChildLocks, Started
         preload_time_zones()
     with_foreign = foreign is not None
     layer("seccomp", lambda: seccomp.install(seccomp.zygote_filter(foreign_modules=with_foreign)))
-    program = seccomp.child_filter(files_visible=files_visible, native_modules=with_foreign)
+    programs = {
+        threads: seccomp.child_filter(
+            files_visible=files_visible, native_modules=with_foreign, threads=threads
+        )
+        for threads in ((False, True) if with_foreign else (False,))
+    }
     layer("rlimits", rlimits.set_fixed_limits)  # a call's own are set in the child
     runtime.prepare()
     size = rlimits.address_space_bytes(statm)
     landlocked, filtered = layers["landlock"].active, layers["seccomp"].active
-    filter_calls = seccomp.prepared_install(program) if filtered else _nothing
+    filter_calls: FilterCalls = {
+        threads: seccomp.prepared_install(program) if filtered else _nothing
+        for threads, program in programs.items()
+    }
     if foreign:
         announce = partial(_announce, control)
         filter_calls, allowance = bring_in(
@@ -189,41 +198,52 @@ def serve(control: socket.socket, locks: ChildLocks) -> None:
                 asked = receive_spawn(control)
                 if asked is None:
                     os._exit(0)
-                _spawn(control, locks, *asked)
+                _spawn(control, locks, asked)
         _report_ended(control)
 
 
-def _spawn(
-    control: socket.socket, locks: ChildLocks, sequence: int, prewarm: bool, child_fd: int
-) -> None:
+def _spawn(control: socket.socket, locks: ChildLocks, asked: Spawn) -> None:
     try:
         pid = os.fork()
     except OSError:
-        os.close(child_fd)
-        send_report(control, SpawnFailed(sequence))
+        _close(asked)
+        send_report(control, SpawnFailed(asked.sequence))
         return
     if pid == 0:
-        _live_as_child(locks, child_fd, prewarm=prewarm)
-    os.close(child_fd)
+        _live_as_child(locks, asked)
+    _close(asked)
     pidfd = _pidfd(pid)
-    send_report(control, Spawned(sequence, pid, pidfd))
+    send_report(control, Spawned(asked.sequence, pid, pidfd))
     if pidfd is not None:
         os.close(pidfd)
 
 
-def _live_as_child(locks: ChildLocks, child_fd: int, *, prewarm: bool) -> None:
+def _close(asked: Spawn) -> None:
+    for fd in (asked.child_fd, *asked.streams):
+        os.close(fd)
+
+
+def _live_as_child(locks: ChildLocks, asked: Spawn) -> None:
     code = 70
     try:
         signal.set_wakeup_fd(-1)
         locks.restrict_paths()
-        if child_fd != CHILD_FD:
-            os.dup2(child_fd, CHILD_FD)
-        _own_standard_streams()
+        if asked.child_fd != CHILD_FD:
+            os.dup2(asked.child_fd, CHILD_FD)
+        if asked.streams:
+            for number, fd in enumerate(asked.streams):
+                os.dup2(fd, number)
+        else:
+            _own_standard_streams()
         os.closerange(CHILD_FD + 1, 1 << 20)
         locks.die_with_parent()
         os.setsid()  # the scheduler then shares out time per child, not all of them as one
-        locks.filter_calls()
-        runtime.live(CHILD_FD, address_space_bytes=locks.address_space_bytes, prewarm=prewarm)
+        locks.filter_calls[bool(asked.streams)]()
+        size = locks.address_space_bytes
+        if asked.streams:
+            serving.live(CHILD_FD, address_space_bytes=size)
+        else:
+            runtime.live(CHILD_FD, address_space_bytes=size, prewarm=asked.prewarm)
         code = 0
     finally:  # a child never returns into the fork server, whatever the tool raised
         os._exit(code)

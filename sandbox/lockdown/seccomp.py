@@ -26,6 +26,8 @@ _MAP_NOT_OURS = 1 | 0x40000
 _PROT_WRITE, _PROT_EXEC = 2, 4
 _PR_SET_PDEATHSIG = 1
 _CLONE_MORE_THAN_FORK = 0x100 | 0x4000 | 0x10000  # VM, VFORK, THREAD
+_CLONE_THREAD = 0x3D0F00
+"""As glibc starts one: VM FS FILES SIGHAND THREAD SYSVSEM SETTLS PARENT_SETTID CHILD_CLEARTID."""
 _NAMESPACE_FLAGS = 0x7E020000 | 0x80  # every CLONE_NEW*
 _FCNTL_COMMANDS = (0, 1, 2, 3, 4, 1030)  # DUPFD GETFD SETFD GETFL SETFL DUPFD_CLOEXEC
 _IOCTL_COMMANDS = (
@@ -77,15 +79,20 @@ _NEVER_BY_ACCIDENT = words("""
 _KEPT_ALIVE: list[ctypes.Array[ctypes.c_char]] = []
 
 
-def child_filter(*, files_visible: bool, native_modules: bool = False) -> bytes:
+def child_filter(
+    *, files_visible: bool, native_modules: bool = False, threads: bool = False
+) -> bytes:
     """For tool code: compute, sleep, use what is open; with ``files_visible`` also read files.
 
     No process, thread, socket, executable memory, shared memory or signal to others.
     ``native_modules``: files may be mapped as code, unless they are mapped to be written as well.
+    ``threads``: the process may have more than one.
     """
     blocks = _child_blocks(files_visible=files_visible)
     if native_modules:
         blocks["mmap"] = _mapping_of_code()
+    if threads:
+        blocks.update(_threading_blocks())
     return _assemble(blocks)
 
 
@@ -102,7 +109,10 @@ def zygote_filter(*, foreign_modules: bool = False) -> bytes:
     blocks["clone"] = [*_refuse_if_any(0, _NAMESPACE_FLAGS), _ALLOW]
     if foreign_modules:
         blocks["mmap"] = _mapping_of_code()
-        blocks["clone"] = [*_refuse_if_any(0, _NAMESPACE_FLAGS | _CLONE_MORE_THAN_FORK), _ALLOW]
+        blocks["clone"] = [
+            _load(0), _instruction(_EQUALS, 0, 1, _CLONE_THREAD), _ALLOW,
+            *_refuse_if_any(0, _NAMESPACE_FLAGS | _CLONE_MORE_THAN_FORK), _ALLOW,
+        ]  # fmt: skip
         # It cannot outlive the service: this is the only thing that it may set about itself.
         blocks["prctl"] = [
             *_require(0, _PR_SET_PDEATHSIG), *_require(1, signal.SIGKILL), _ALLOW
@@ -110,9 +120,11 @@ def zygote_filter(*, foreign_modules: bool = False) -> bytes:
     return _assemble(blocks)
 
 
-def importing_filter() -> bytes:
+def importing_filter(*, threads: bool = False) -> bytes:
     """For a child that imports modules before it puts on :func:`child_filter`."""
     blocks = _child_blocks(files_visible=True)
+    if threads:
+        blocks.update(_threading_blocks())
     blocks["mmap"] = _mapping_of_code()
     blocks["seccomp"] = [_ALLOW]
     return _assemble(blocks)
@@ -167,6 +179,17 @@ def _child_blocks(*, files_visible: bool) -> dict[str, list[bytes]]:
     blocks["prlimit64"] = [*_require(0, 0), _ALLOW]
     blocks["clone3"] = [_refusal(errno.ENOSYS)]  # libc then falls back to clone, which is refused
     return blocks
+
+
+def _threading_blocks() -> dict[str, list[bytes]]:
+    """Whoever joins a thread waits for the kernel to wake it, by an operation that is refused.
+
+    So it is told to look again, until the thread is gone.
+    """
+    return {
+        "clone": _only(0, (_CLONE_THREAD,), errno.EPERM),
+        "futex": _only(1, _FUTEX_OPERATIONS, errno.EAGAIN),
+    }
 
 
 def _assemble(blocks: dict[str, list[bytes]]) -> bytes:

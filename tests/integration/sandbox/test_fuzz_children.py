@@ -123,7 +123,8 @@ class Mortal(Child):
 class OneChild(Pool):
     current: Child
 
-    async def begin(self) -> Child:
+    async def begin(self, *, speaks: bool = False) -> Child:
+        del speaks
         return self.current
 
     def end(self, child: Child) -> None:

@@ -113,8 +113,8 @@ loop["again"]["again"] = [loop["again"]]
 class Watched(Pool):
     latest: Child
 
-    async def begin(self) -> Child:
-        self.latest = await super().begin()
+    async def begin(self, *, speaks: bool = False) -> Child:
+        self.latest = await super().begin(speaks=speaks)
         return self.latest
 
 

@@ -43,6 +43,7 @@ class Recipe:
     record: dict[str, str] = field(default_factory=dict[str, str])
     """Lines that differ from what is true, by file; empty leaves the line out."""
     links: Mapping[str, str] = field(default_factory=dict[str, str])
+    packing: int = zipfile.ZIP_DEFLATED
 
     def made(self) -> Made:
         info = f"{self.name}-1.0.dist-info"
@@ -56,7 +57,7 @@ class Recipe:
         lines = {**lines, f"{info}/RECORD": f"{info}/RECORD,,", **self.record}
         files[f"{info}/RECORD"] = "\n".join(filter(None, lines.values())).encode()
         packed = io.BytesIO()
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as wheel:
+        with zipfile.ZipFile(packed, "w", self.packing) as wheel:
             for name, content in files.items():
                 wheel.writestr(name, content)
             for name, to in self.links.items():
