@@ -19,6 +19,7 @@ from mcpbox.store.grants import HOST, MODULE, live_grants
 from mcpbox.store.tables.releases import ReleaseRow
 from mcpbox.store.tables.servers import ServerRow
 from mcpbox.store.tables.tools import ToolRow, VersionRow
+from mcpbox.usecases.bundles import source_of_version
 from sandbox.contract import GrantedUntil, Receipt
 
 log = structlog.get_logger()
@@ -36,7 +37,7 @@ async def issue_receipt(session: AsyncSession, signer: ReceiptSigner, release: R
         raise Conflict("The version is not what was approved: its digest differs.")
     approved = Receipt(
         digest=release.digest,
-        code_sha256=hashlib.sha256(content.code.encode()).hexdigest(),
+        code_sha256=hashlib.sha256(source_of_version(content).encode()).hexdigest(),
         server=str(tool.server_id),
         tool=str(tool.id),
         request=str(release.request_id),
