@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 import aiohttp
 from uvicorn.loops.auto import auto_loop_factory
 
+from benchmarks.beside import Listening
 from benchmarks.broker import measure_broker
 from benchmarks.calls import (
     MANY,
@@ -28,7 +29,7 @@ from benchmarks.calls import (
     sandbox_lanes,
 )
 from benchmarks.context import measure_context
-from benchmarks.floor import TOOL_NAME, Floor, running_floor
+from benchmarks.floor import TOOL_NAME, running_floor
 from benchmarks.instance import Installation, installation_in
 from benchmarks.isolation import Isolation, measure_isolation
 from benchmarks.lifecycles import Effort as RequestsEffort
@@ -199,7 +200,7 @@ def run(effort: Effort) -> Report:
 class _Session:
     """What is measured while one instance and the floor run."""
 
-    def __init__(self, effort: Effort, installation: Installation, floor: Floor) -> None:
+    def __init__(self, effort: Effort, installation: Installation, floor: Listening) -> None:
         self._effort = effort
         self._installation = installation
         self._floor = floor

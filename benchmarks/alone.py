@@ -4,13 +4,11 @@ Beside it the floor, with the same tools. What a request costs here beyond the f
 """
 
 import asyncio
-import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -18,9 +16,9 @@ import uvicorn
 from pydantic import SecretStr
 from uvicorn.loops.auto import auto_loop_factory
 
+from benchmarks.beside import Listening, serving
 from benchmarks.many_tools import called_tool, many_tools
 from benchmarks.tool import ANSWER
-from cli.processes import dies_with_parent
 from gateway.app import Gateway, Serving
 from gateway.parts import Parts, parts_of
 from mcpbox import logs
@@ -36,38 +34,17 @@ from mcpbox.usecases.development import Development
 from sandbox.contract import RunResult
 
 TOKEN = "only-for-benchmarks"
-_STOP_TIMEOUT_S = 10
 _NOWHERE = "postgresql://nobody@127.0.0.1:9/none"
 _KEY = SecretStr("b" * 64)
 _LIMITS = ("mcp_rate_limit_rpm", "user_rate_limit_rpm", "tool_rate_limit_rpm")
 _RESULT = RunResult(ok=True, result=ANSWER, duration_ms=0.0)
 
 
-@dataclass(frozen=True)
-class Alone:
-    url: str
-    pid: int
-
-
 @contextmanager
-def running_alone(tools: int) -> Generator[Alone]:
+def running_alone(tools: int) -> Generator[Listening]:
     """With so many released tools."""
-    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
-        port = listener.getsockname()[1]
-        process = subprocess.Popen(  # noqa: S603 - this module
-            [sys.executable, "-m", "benchmarks.alone", str(listener.fileno()), str(tools)],
-            pass_fds=[listener.fileno()],
-            preexec_fn=dies_with_parent(signal.SIGKILL),
-        )
-    try:
-        yield Alone(f"http://127.0.0.1:{port}/mcp", process.pid)
-    finally:
-        process.terminate()
-        try:
-            process.wait(_STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    with serving("benchmarks.alone", str(tools)) as server:
+        yield server
 
 
 class _AtOnce(SandboxClient):

@@ -15,12 +15,12 @@ from temporalio import activity, workflow
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from benchmarks.beside import ending
 from cli.processes import dies_with_parent
 
 QUEUE = "benchmarks-floor"
 WORKFLOW = "BareWorkflow"
 DECIDE = "decide"
-_STOP_TIMEOUT_S = 10
 
 
 @activity.defn
@@ -59,15 +59,8 @@ def bare_worker(target: str) -> Generator[int]:
         [sys.executable, "-m", "benchmarks.bare_workflow", target],
         preexec_fn=dies_with_parent(signal.SIGKILL),
     )
-    try:
+    with ending(process):
         yield process.pid
-    finally:
-        process.terminate()
-        try:
-            process.wait(_STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 async def _work(target: str) -> None:

@@ -3,13 +3,10 @@
 What a call costs here is the price of the protocol; what the gateway costs beyond is ours.
 """
 
-import signal
 import socket
-import subprocess
 import sys
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
@@ -26,43 +23,21 @@ from mcp.types import (
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from benchmarks.beside import Listening, serving
 from benchmarks.many_tools import many_tools
 from benchmarks.tool import ANSWER, INPUT_SCHEMA
-from cli.processes import dies_with_parent
 
 TOOL_NAME = "add"
-_STOP_TIMEOUT_S = 10
 _SUM = CallToolResult(content=[TextContent(text='{"sum": 3}')], structured_content=ANSWER)
 
 Context = ServerRequestContext[Any, Any]
 
 
-@dataclass(frozen=True)
-class Floor:
-    url: str
-    pid: int
-
-
 @contextmanager
-def running_floor(tools: int = 0) -> Generator[Floor]:
+def running_floor(tools: int = 0) -> Generator[Listening]:
     """``tools``: so many of :mod:`benchmarks.many_tools` beside the one that is called."""
-    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
-        port = listener.getsockname()[1]
-        process = subprocess.Popen(  # noqa: S603 - this module
-            [sys.executable, "-m", "benchmarks.floor", str(listener.fileno()), str(tools)],
-            pass_fds=[listener.fileno()],
-            preexec_fn=dies_with_parent(signal.SIGKILL),
-        )
-    try:
-        # It listens already: who connects before it serves just waits.
-        yield Floor(f"http://127.0.0.1:{port}/mcp", process.pid)
-    finally:
-        process.terminate()
-        try:
-            process.wait(_STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    with serving("benchmarks.floor", str(tools)) as server:
+        yield server
 
 
 def main() -> None:

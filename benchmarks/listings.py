@@ -7,9 +7,10 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from benchmarks.alone import TOKEN, Alone, running_alone
+from benchmarks.alone import TOKEN, running_alone
+from benchmarks.beside import Listening
 from benchmarks.calls import Call, Lane, Load, Throughput, measure
-from benchmarks.floor import TOOL_NAME, Floor, running_floor
+from benchmarks.floor import TOOL_NAME, running_floor
 from benchmarks.many_tools import MOST, called_tool
 from benchmarks.mcp_http import ERAS, Era, McpClient, connected
 from benchmarks.samples import BenchmarkFailed
@@ -46,7 +47,7 @@ async def measure_listings(*, rounds: int, requests: int) -> Costs:
 
 
 async def _measured(
-    alone: Alone, floor: Floor, method: str, load: Load, rounds: int
+    alone: Listening, floor: Listening, method: str, load: Load, rounds: int
 ) -> dict[Era, Cost]:
     async with (
         _lanes("gateway", alone, method, called_tool().name, TOKEN) as of_gateway,
@@ -66,7 +67,7 @@ async def _measured(
 
 @asynccontextmanager
 async def _lanes(
-    name: str, server: Alone | Floor, method: str, tool: str, token: str | None
+    name: str, server: Listening, method: str, tool: str, token: str | None
 ) -> AsyncGenerator[list[Lane]]:
     modern, older = ERAS
     async with (

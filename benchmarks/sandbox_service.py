@@ -19,6 +19,7 @@ from typing import Any, Self
 import aiohttp
 from pydantic import SecretStr
 
+from benchmarks.beside import ending
 from benchmarks.samples import BenchmarkFailed
 from cli.processes import dies_with_parent
 from mcpbox.domain.base import utc_now
@@ -82,16 +83,9 @@ def running_sandbox(private_hosts: str = "") -> Generator[SandboxService]:
             stderr=subprocess.DEVNULL,
             preexec_fn=dies_with_parent(signal.SIGTERM),
         )
-        try:
+        with ending(process, _STOP_TIMEOUT_S):
             _wait_for(socket, process)
             yield SandboxService(socket, api_key, process.pid, signer)
-        finally:
-            process.terminate()
-            try:
-                process.wait(_STOP_TIMEOUT_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
 class SandboxClient:
