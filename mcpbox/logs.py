@@ -10,6 +10,8 @@ from structlog.typing import EventDict, WrappedLogger
 
 _SECRET_KEY = re.compile(r"pass(word|wd)?$|token|secret|authorization|api_?key|cookie", re.I)
 REDACTED = "[redacted]"
+_QUOTING = ("client", "mcp.client", "mcp.shared")
+"""Of the MCP SDK: they log what another server said, word by word."""
 
 
 def configure(service: str, level: str = "INFO") -> None:
@@ -44,7 +46,10 @@ def configure(service: str, level: str = "INFO") -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for name in ("httpx", "httpx2"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in _QUOTING:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     structlog.contextvars.bind_contextvars(service=service)
 
 

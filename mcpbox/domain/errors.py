@@ -14,6 +14,7 @@ DomainError
 ├── TooManyAttempts
 │   └── RateExceeded    with the seconds to wait
 └── Unavailable         a part of ours does not answer; nothing was half-done
+    └── SourceFailed    nor an external source, which may have done what it was asked
 
 Faces translate by base class, once each: ``api.problems`` (HTTP status), ``gateway.answers``
 (tool error), ``activities.errors`` (non-retryable failure), ``cli.output`` (exit code).
@@ -116,6 +117,16 @@ class Unavailable(DomainError):
     def __init__(self, part: str, consequence: str = "Nothing was changed; try again.") -> None:
         super().__init__(f"{part} is not reachable at the moment. {consequence}")
         self.part = part
+
+
+class SourceFailed(Unavailable):
+    """An external source did not answer, or not as the protocol says; every word is ours."""
+
+    def __init__(self, problem: str, *, delivered: bool = False) -> None:
+        """``problem``: what is wrong with "it". ``delivered``: it may have got the question."""
+        super().__init__("The external source")
+        self.args = (problem,)
+        self.delivered = delivered
 
 
 def rebuilt(kind: str | None, message: str) -> DomainError | None:
