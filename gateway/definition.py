@@ -28,6 +28,7 @@ from mcpbox.policies.editing import may_edit
 from mcpbox.policies.ruling import ALLOWED, Ruling
 from mcpbox.sandbox_client import OnOutput
 from mcpbox.usecases.development import Development
+from mcpbox.usecases.executions import Executions
 from mcpbox.usecases.network import Network
 from mcpbox.usecases.releases import Releases
 from mcpbox.usecases.requests import Requests
@@ -45,6 +46,7 @@ class UseCases:
     servers: Servers
     tools: Tools
     development: Development
+    executions: Executions
     requests: Requests
     network: Network
     releases: Releases

@@ -34,6 +34,7 @@ from mcpbox.temporal import TemporalGate
 from mcpbox.usecases.callables import Callables
 from mcpbox.usecases.clients import Clients
 from mcpbox.usecases.development import Development
+from mcpbox.usecases.executions import Executions
 from mcpbox.usecases.guests import Guests
 from mcpbox.usecases.network import Network
 from mcpbox.usecases.releases import Releases
@@ -85,6 +86,7 @@ def parts_of(settings: Settings) -> Parts:
             servers=Servers(sessions),
             tools=Tools(sessions, requests),
             development=Development(sessions, sandbox),
+            executions=Executions(sessions),
             requests=requests,
             network=Network(sessions, requests),
             releases=Releases(sessions, requests),

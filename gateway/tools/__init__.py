@@ -3,6 +3,7 @@
 from gateway import icons
 from gateway.definition import AnyTool, by_name, drawn
 from gateway.tools.development import DEVELOPMENT_TOOLS
+from gateway.tools.logs import LOG_TOOLS
 from gateway.tools.modules import MODULE_TOOLS
 from gateway.tools.network import NETWORK_TOOLS
 from gateway.tools.releases import RELEASE_TOOLS
@@ -17,6 +18,7 @@ TOOLS: dict[str, AnyTool] = by_name(
         *drawn(icons.SERVER, SERVER_TOOLS),
         *drawn(icons.TOOL, TOOL_TOOLS),
         *drawn(icons.DEVELOPMENT, DEVELOPMENT_TOOLS),
+        *drawn(icons.LOG, LOG_TOOLS),
         *drawn(icons.REQUEST, REQUEST_TOOLS),
         *drawn(icons.MODULE, MODULE_TOOLS),
         *drawn(icons.NETWORK, NETWORK_TOOLS),

@@ -8,7 +8,8 @@ from uuid import uuid4
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.calls import CallableTool
 from mcpbox.domain.digests import digest_of
-from mcpbox.domain.ids import ServerId, ToolId, VersionId
+from mcpbox.domain.executions import Execution, ExecutionOutcome, Origin
+from mcpbox.domain.ids import Digest, ExecutionId, ServerId, ToolId, VersionId
 from mcpbox.domain.manifests import Granted
 from mcpbox.domain.modules import GrantedModule, Requirement
 from mcpbox.domain.requests import RequestSummary
@@ -55,6 +56,26 @@ def a_callable(
         "granted": Granted(),
     }
     return CallableTool(**(fields | changes))
+
+
+def an_execution(**changes: Any) -> Execution:
+    fields: dict[str, Any] = {
+        "id": ExecutionId(uuid4()),
+        "tool_id": ToolId(uuid4()),
+        "tool_name": "calc__add",
+        "version_number": 1,
+        "digest": Digest("sha256:" + "0" * 64),
+        "caller": "client:laptop",
+        "origin": Origin.CALL,
+        "outcome": ExecutionOutcome.OK,
+        "arguments": {},
+        "result": "3",
+        "error": "",
+        "stdout": "",
+        "duration_ms": 1.0,
+        "started_at": utc_now(),
+    }
+    return Execution(**(fields | changes))
 
 
 def a_granted_module(requirement: Requirement, request: RequestSummary) -> GrantedModule:

@@ -2,46 +2,21 @@
 
 import asyncio
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
 from gateway.app import Gateway
 from gateway.execution_log import BATCH_ROWS, ExecutionLog
-from mcpbox.domain.base import utc_now
 from mcpbox.domain.executions import (
     ERROR_MAX_CHARS,
     RESULT_MAX_CHARS,
     STDOUT_MAX_CHARS,
     Execution,
-    ExecutionOutcome,
-    Origin,
 )
-from mcpbox.domain.ids import Digest, ExecutionId, ToolId
-from tests.service.gateway.factories import a_callable, a_version, soon
+from tests.service.gateway.factories import a_callable, a_version, an_execution, soon
 from tests.service.gateway.running import running
 from tests.service.gateway.use_cases import parts_of
 from tests.service.gateway.world import World
-
-
-def an_execution(**changes: Any) -> Execution:
-    fields: dict[str, Any] = {
-        "id": ExecutionId(uuid4()),
-        "tool_id": ToolId(uuid4()),
-        "tool_name": "calc__add",
-        "version_number": 1,
-        "digest": Digest("sha256:" + "0" * 64),
-        "caller": "client:laptop",
-        "origin": Origin.CALL,
-        "outcome": ExecutionOutcome.OK,
-        "arguments": {},
-        "result": "3",
-        "error": "",
-        "stdout": "",
-        "duration_ms": 1.0,
-        "started_at": utc_now(),
-    }
-    return Execution(**(fields | changes))
 
 
 async def kept(world: World, **changes: Any) -> Execution:

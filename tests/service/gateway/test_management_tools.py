@@ -34,6 +34,7 @@ EXPECTED = {
     "mcpbox_test_code",
     "mcpbox_validate_code",
     "mcpbox_request_publish",
+    "mcpbox_get_tool_logs",
     "mcpbox_get_tool_status",
     "mcpbox_list_pending_requests",
     "mcpbox_wait_for_request",

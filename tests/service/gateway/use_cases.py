@@ -9,6 +9,8 @@ from gateway.admission import Admission, ClientTokens
 from gateway.clients import KnownClients
 from gateway.definition import UseCases
 from gateway.parts import Parts
+from mcpbox.domain.base import Page, PageRequest
+from mcpbox.domain.executions import Execution, ExecutionOutcome, Origin
 from mcpbox.domain.extraction import read_source
 from mcpbox.domain.ids import ServerId, ToolId
 from mcpbox.domain.people import Principal
@@ -16,9 +18,11 @@ from mcpbox.domain.sources import SourceReport, Trial
 from mcpbox.policies.static import read_code
 from mcpbox.sandbox_client import OnOutput
 from mcpbox.usecases.development import Development, trial_of
+from mcpbox.usecases.executions import Executions
 from sandbox.contract import Bundle
 from tests.service.gateway.catalog_twins import InMemoryServers, InMemoryTools
 from tests.service.gateway.grant_twins import InMemoryNetwork, InMemoryReleases, InMemorySecrets
+from tests.service.gateway.pages import page_of
 from tests.service.gateway.request_twins import InMemoryRequests
 from tests.service.gateway.world import World
 
@@ -53,11 +57,32 @@ def use_cases_of(world: World) -> UseCases:
         servers=InMemoryServers(world),
         tools=InMemoryTools(world),
         development=InMemoryDevelopment(world),
+        executions=InMemoryExecutions(world),
         requests=InMemoryRequests(world),
         network=InMemoryNetwork(world),
         releases=InMemoryReleases(world),
         secrets=InMemorySecrets(),
     )
+
+
+class InMemoryExecutions(Executions):
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def list(
+        self,
+        page: PageRequest,
+        *,
+        tool_id: ToolId | None = None,
+        outcome: ExecutionOutcome | None = None,
+        origin: Origin | None = None,
+    ) -> Page[Execution]:
+        found = [
+            execution
+            for execution in self._world.executions
+            if tool_id in {None, execution.tool_id} and outcome in {None, execution.outcome}
+        ]
+        return page_of(found[::-1], page)
 
 
 class InMemoryDevelopment(Development):
