@@ -37,7 +37,7 @@ from mcpbox.packages.wheels import read_wheel
 from mcpbox.receipts import ReceiptSigner
 from mcpbox.sandbox_client import SandboxClient
 from mcpbox.settings import Settings
-from mcpbox.store import evidence, grants, modules, requests
+from mcpbox.store import evidence, grants, modules, requests, servers
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.session import Sessions, transaction
@@ -203,8 +203,8 @@ class GrantedModules(ModuleActivities):
 async def _still_as_approved(
     session: AsyncSession, row: RequestRow, subject: ModuleSubject, digest: Digest
 ) -> WheelLock:
-    """Raises: Conflict: approved once, but no longer what people saw."""
-    await session.get_one(ServerRow, row.server_id, with_for_update=True)
+    """Raises: Conflict: approved once, but no longer what people saw; NotFound: deleted."""
+    await servers.get_server_row(session, row.server_id)
     if row.state != State.APPROVED:
         raise Conflict(f"The request is {row.state}, not approved; nothing was granted.")
     if row.digest != digest:

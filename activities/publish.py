@@ -223,7 +223,7 @@ async def _still_as_approved(
     version = await session.get_one(VersionRow, row.version_id)
     if row.state != State.APPROVED:
         raise Conflict(f"The request is {row.state}, not approved; nothing was released.")
-    if tool.deleted_at is not None:
+    if tool.deleted_at is not None or server.deleted_at is not None:
         raise Conflict("The tool was deleted meanwhile; nothing was released.")
     for noun, thing in (("server", server), ("tool", tool)):
         if thing.quarantined_at is not None:

@@ -16,11 +16,12 @@ from mcpbox.domain.recovery import RecoveryState
 from mcpbox.domain.servers import DesiredState
 from mcpbox.policies.call import may_list
 from mcpbox.sandbox_client import SandboxClient
-from mcpbox.store import notices, people, recovery, servers
+from mcpbox.store import notices, people, recovery
 from mcpbox.store.audit import add_event
 from mcpbox.store.catalog import load_callables
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.session import Sessions, transaction
+from mcpbox.store.tables.servers import ServerRow
 from mcpbox.usecases.bundles import released_bundle
 from workflows.recovery import (
     FindPerson,
@@ -145,7 +146,7 @@ class RestoredServers(RecoveryActivities):
 
 
 async def _stop(session: AsyncSession, given: RecordRecovery) -> None:
-    row = await servers.get_server_row(session, given.server_id)
+    row = await session.get_one(ServerRow, given.server_id, with_for_update=True)
     if row.desired_state == DesiredState.STOPPED:
         return
     row.desired_state = DesiredState.STOPPED

@@ -27,6 +27,7 @@ from mcpbox.usecases.requests import Requests
 from mcpbox.usecases.review_policy import ReviewPolicies
 from mcpbox.usecases.reviewing import Reviewing
 from mcpbox.usecases.secrets import Secrets
+from mcpbox.usecases.server_deletion import ServerDeletion
 from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.tool_switches import ToolSwitches
 from mcpbox.usecases.tools import Tools
@@ -56,6 +57,7 @@ class Parts:
     users: Users
     clients: Clients
     servers: Servers
+    deletion: ServerDeletion
     tools: Tools
     switches: ToolSwitches
     requests: Requests

@@ -60,6 +60,14 @@ async def lift_server_quarantine(
     return await parts.servers.lift_quarantine(person, server_id, body.reason)
 
 
+@router.post("/servers/{server_id}/delete", status_code=204, responses=_REFUSALS)
+async def delete_server(
+    person: PersonDep, parts: PartsDep, server_id: ServerId, body: Reason
+) -> None:
+    """All its tools, grants and secrets end with it, and calls in flight; nothing undoes it."""
+    await parts.deletion.delete(person, server_id, body.reason)
+
+
 @router.post("/tools/{tool_id}/disable", responses=_REFUSALS)
 async def disable_tool(
     person: PersonDep, parts: PartsDep, tool_id: ToolId, body: Reason

@@ -34,6 +34,7 @@ from mcpbox.usecases.requests import Requests
 from mcpbox.usecases.review_policy import ReviewPolicies
 from mcpbox.usecases.reviewing import Reviewing
 from mcpbox.usecases.secrets import Secrets
+from mcpbox.usecases.server_deletion import ServerDeletion
 from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.tool_switches import ToolSwitches
 from mcpbox.usecases.tools import Tools
@@ -88,6 +89,7 @@ def build_parts(settings: Settings) -> Parts:
         settings.temporal_target, settings.temporal_namespace, settings.temporal_keys
     )
     requests = Requests(sessions, gate, ttl=settings.request_ttl)
+    recoveries = Recoveries(sessions, gate)
     return Parts(
         sessions=sessions,
         temporal=gate,
@@ -96,6 +98,7 @@ def build_parts(settings: Settings) -> Parts:
         users=Users(sessions),
         clients=Clients(sessions),
         servers=Servers(sessions),
+        deletion=ServerDeletion(sessions, requests, recoveries),
         tools=Tools(sessions, requests),
         switches=ToolSwitches(sessions),
         requests=requests,
@@ -107,7 +110,7 @@ def build_parts(settings: Settings) -> Parts:
         executions=Executions(sessions),
         audit=Audit(sessions, AnchorSigner(settings.required_encryption_key)),
         review_policies=ReviewPolicies(sessions),
-        recoveries=Recoveries(sessions, gate),
+        recoveries=recoveries,
         notices=Notices(
             sessions, TargetSeals(settings.required_encryption_key), Sender.of(settings)
         ),

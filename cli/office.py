@@ -24,6 +24,7 @@ from mcpbox.usecases.requests import Requests
 from mcpbox.usecases.review_policy import ReviewPolicies
 from mcpbox.usecases.reviewing import Reviewing
 from mcpbox.usecases.secrets import Secrets
+from mcpbox.usecases.server_deletion import ServerDeletion
 from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.tool_switches import ToolSwitches
 from mcpbox.usecases.tools import Tools
@@ -40,6 +41,7 @@ class Office:
     reviewing: Reviewing
     clients: Clients
     servers: Servers
+    deletion: ServerDeletion
     grants: Grants
     tools: Tools
     switches: ToolSwitches
@@ -72,6 +74,7 @@ async def open_office(settings: Settings) -> AsyncGenerator[Office]:
         settings.temporal_target, settings.temporal_namespace, instance.temporal_keys()
     )
     requests = Requests(sessions, gate, ttl=settings.request_ttl)
+    recoveries = Recoveries(sessions, gate)
     try:
         yield Office(
             sessions,
@@ -79,6 +82,7 @@ async def open_office(settings: Settings) -> AsyncGenerator[Office]:
             Reviewing(sessions, requests),
             Clients(sessions),
             Servers(sessions),
+            ServerDeletion(sessions, requests, recoveries),
             Grants(sessions),
             Tools(sessions, requests),
             ToolSwitches(sessions),
@@ -87,7 +91,7 @@ async def open_office(settings: Settings) -> AsyncGenerator[Office]:
             ReviewPolicies(sessions),
             People(sessions),
             Users(sessions),
-            Recoveries(sessions, gate),
+            recoveries,
             Notices(sessions, TargetSeals(instance.encryption_key()), Sender.of(settings)),
             Secrets(sessions, requests, Vault(instance.secrets_key())),
         )

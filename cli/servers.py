@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="List servers, stop and start them, and choose how they are isolated.",
+    help="List servers, stop, start and delete them, and choose how they are isolated.",
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Answer with JSON.")]
@@ -87,6 +87,22 @@ def release(
     """Lift the quarantine of a server; it stays stopped until it is started. For admins."""
     told = "is quarantined no more; start it when it may run again"
     _switch(server_id, who, reason, told, lambda servers: servers.lift_quarantine, as_json=json)
+
+
+@app.command()
+def delete(
+    server_id: ServerArgument, *, reason: Why = "", who: As = "admin", json: Json = False
+) -> None:
+    """Delete a server with its tools, grants and secrets at once; nothing undoes it."""
+
+    async def remove(office: "Office") -> None:
+        name = await office.deletion.delete(await office.person(who), ServerId(server_id), reason)
+        if json:
+            echo_json({"id": str(server_id), "name": name})
+        else:
+            echo(f"The server {name} is deleted.")
+
+    _run(remove)
 
 
 @app.command()

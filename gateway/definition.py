@@ -33,6 +33,7 @@ from mcpbox.usecases.network import Network
 from mcpbox.usecases.releases import Releases
 from mcpbox.usecases.requests import Requests
 from mcpbox.usecases.secrets import Secrets
+from mcpbox.usecases.server_deletion import ServerDeletion
 from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.tools import Tools
 
@@ -44,6 +45,7 @@ Answer = CallToolResult | InputRequiredResult
 @dataclass(frozen=True, slots=True)
 class UseCases:
     servers: Servers
+    deletion: ServerDeletion
     tools: Tools
     development: Development
     executions: Executions

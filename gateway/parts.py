@@ -37,9 +37,11 @@ from mcpbox.usecases.development import Development
 from mcpbox.usecases.executions import Executions
 from mcpbox.usecases.guests import Guests
 from mcpbox.usecases.network import Network
+from mcpbox.usecases.recovery import Recoveries
 from mcpbox.usecases.releases import Releases
 from mcpbox.usecases.requests import Requests
 from mcpbox.usecases.secrets import Secrets
+from mcpbox.usecases.server_deletion import ServerDeletion
 from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.tools import Tools
 from mcpbox.vault import Vault
@@ -84,6 +86,7 @@ def parts_of(settings: Settings) -> Parts:
     return Parts(
         use_cases=UseCases(
             servers=Servers(sessions),
+            deletion=ServerDeletion(sessions, requests, Recoveries(sessions, gate)),
             tools=Tools(sessions, requests),
             development=Development(sessions, sandbox),
             executions=Executions(sessions),

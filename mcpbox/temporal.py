@@ -232,6 +232,18 @@ class TemporalGate:
                 raise NotFound("open workflow", workflow_id) from error
             raise
 
+    async def signal(self, workflow_id: str, message: Message) -> None:
+        """Tell a workflow; one that has ended, or never was, hears nothing. Raises: Unavailable."""
+        client = await self.client()
+        try:
+            await client.get_workflow_handle(workflow_id).signal(
+                message, args=[None], rpc_timeout=_RPC_TIMEOUT
+            )
+        except RPCError as error:
+            _raise_if_lost(error)
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+
     async def healthy(self) -> bool:
         try:
             return await self._answers(await self.client())

@@ -18,7 +18,9 @@ from gateway.definition import (
 from mcpbox.domain.base import PageRequest
 from mcpbox.domain.ids import ServerId, ToolId
 from mcpbox.domain.narrowing import Narrowing
+from mcpbox.domain.reasons import REASON_MAX_LENGTH
 from mcpbox.domain.servers import DesiredState, IsolationMode, ServerSummary
+from mcpbox.domain.texts import Text
 from mcpbox.domain.tools import Approval, ToolSummary
 
 
@@ -212,6 +214,32 @@ async def stop_server(caller: Caller, given: ServerInput) -> ServerStatus:
     )
 
 
+class DeleteServerInput(ToolInput):
+    server_id: ServerId = Field(description="The server's id, from mcpbox_list_servers.")
+    reason: Text = Field(
+        default="", max_length=REASON_MAX_LENGTH, description="Kept in the audit log."
+    )
+
+
+class DeletedServer(Done):
+    id: ServerId
+
+
+async def delete_server(caller: Caller, given: DeleteServerInput) -> DeletedServer:
+    """Delete a server and all its tools at once: none can be called, and calls in flight end.
+
+    Its grants and secrets go too, and its open requests are withdrawn. It cannot be undone; to
+    pause it, use mcpbox_stop_server. What a person stopped, disabled or quarantined, only people
+    delete.
+    """
+    name = await caller.use_cases.deletion.delete(caller.principal, given.server_id, given.reason)
+    return DeletedServer(
+        id=given.server_id,
+        message=f"The server {name!r} was deleted, with all its tools.",
+        next="Its name may be used again; a new server has none of its grants.",
+    )
+
+
 def _status_of(server: ServerSummary, message: str, *, next_step: str) -> ServerStatus:
     return ServerStatus(
         id=server.id,
@@ -264,5 +292,14 @@ SERVER_TOOLS = (
         stop_server,
         destructive=True,
         idempotent=True,
+    ),
+    ToolDefinition(
+        "mcpbox_delete_server",
+        "Delete a server",
+        DeleteServerInput,
+        DeletedServer,
+        delete_server,
+        destructive=True,
+        edits=True,
     ),
 )

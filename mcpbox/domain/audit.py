@@ -28,6 +28,7 @@ class Action(StrEnum):
     SERVER_CREATED = "catalog:server:created"
     SERVER_STARTED = "catalog:server:started"
     SERVER_STOPPED = "catalog:server:stopped"
+    SERVER_DELETED = "catalog:server:deleted"
     SERVER_ISOLATION_CHANGED = "catalog:server:isolation_changed"
     TOOL_CREATED = "catalog:tool:created"
     TOOL_UPDATED = "catalog:tool:updated"

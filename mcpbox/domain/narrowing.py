@@ -18,6 +18,8 @@ class Switch(StrEnum):
     """No switch undoes it: what was revoked is asked for again, and people decide."""
     QUARANTINE = "quarantine"
     LIFT = "lift"
+    DELETE = "delete"
+    """Nothing undoes it."""
 
     @property
     def widens(self) -> bool:

@@ -1,8 +1,9 @@
 """Who throws which switch (I9). Every face asks :func:`may_switch`.
 
 People stop, disable, revoke and quarantine with the role operator or admin; only an admin lifts a
-quarantine. A client that may author stops and disables too, and undoes no more than clients did:
-a person's narrowing outranks it. The system narrows by itself, and gives nothing back.
+quarantine. A client that may author stops, disables and deletes too, and undoes no more than
+clients did: a person's narrowing outranks it, and does not end with what it narrows. The system
+narrows by itself, and gives nothing back.
 """
 
 from mcpbox.domain.errors import Conflict, Invalid, Refused
@@ -11,7 +12,7 @@ from mcpbox.domain.people import Principal, PrincipalKind, Role, Scope
 from mcpbox.policies.ruling import ALLOWED, Ruling
 
 SWITCHING_ROLES = frozenset({Role.OPERATOR, Role.ADMIN})
-_CLIENTS = frozenset({Switch.STOP, Switch.START, Switch.DISABLE, Switch.ENABLE})
+_CLIENTS = frozenset({Switch.STOP, Switch.START, Switch.DISABLE, Switch.ENABLE, Switch.DELETE})
 _REASONED = frozenset({Switch.REVOKE, Switch.QUARANTINE, Switch.LIFT})
 
 
@@ -22,6 +23,8 @@ def may_switch(
         return who
     if switch in _REASONED and not reason.strip():
         return Ruling(Invalid(f"Give a reason to {_TOLD[switch]}; it is kept in the audit log."))
+    if switch is Switch.DELETE:
+        return _may_delete(principal, standing)
     if switch is Switch.LIFT:
         if standing.quarantine is None:
             return Ruling(Conflict(f"The {standing.noun} is not quarantined."))
@@ -67,6 +70,26 @@ def outranks(principal: Principal, earlier: Narrowing | None) -> bool:
     return earlier is None or (earlier.by_client and principal.kind is not PrincipalKind.CLIENT)
 
 
+def _may_delete(principal: Principal, standing: Standing) -> Ruling:
+    off = standing.off
+    is_client = principal.kind is PrincipalKind.CLIENT
+    if standing.quarantine is not None and (is_client or Role.ADMIN not in principal.roles):
+        return Ruling(
+            Refused(
+                f"The {standing.noun} is quarantined {standing.quarantine.told}. "
+                "Only an admin deletes it."
+            )
+        )
+    if is_client and off is not None and not off.by_client:
+        return Ruling(
+            Refused(
+                f"The {standing.noun} was switched off {off.told}. "
+                "A client does not delete it; ask an operator or an admin."
+            )
+        )
+    return ALLOWED
+
+
 def _may_use(principal: Principal, switch: Switch) -> Ruling:
     if principal.kind is PrincipalKind.CLIENT:
         if switch not in _CLIENTS:
@@ -95,4 +118,5 @@ _TOLD = {
     Switch.REVOKE: "revoke a release",
     Switch.QUARANTINE: "quarantine something",
     Switch.LIFT: "lift a quarantine",
+    Switch.DELETE: "delete something",
 }

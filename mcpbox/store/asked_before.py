@@ -66,6 +66,16 @@ async def open_workflows(session: AsyncSession, tool_id: UUID) -> list[str]:
     return list(found)
 
 
+async def open_workflows_of_server(session: AsyncSession, server_id: UUID) -> list[str]:
+    """Workflow ids of the requests about it and its tools that can still end, oldest first."""
+    found = await session.scalars(
+        select(RequestRow.workflow_id)
+        .where(RequestRow.server_id == server_id, RequestRow.state.not_in(TERMINAL))
+        .order_by(RequestRow.created_at)
+    )
+    return list(found)
+
+
 async def older_workflows(session: AsyncSession, subject: Subject, *, besides: UUID) -> list[str]:
     """Workflow ids of open requests that one about this subject supersedes, oldest first.
 

@@ -133,7 +133,9 @@ async def overview(session: AsyncSession) -> Overview:
     p50, p99 = quantiles.one()
     running = ServerRow.desired_state == DesiredState.RUNNING
     servers = await session.execute(
-        select(func.count(), func.count().filter(running)).select_from(ServerRow)
+        select(func.count(), func.count().filter(running))
+        .select_from(ServerRow)
+        .where(ServerRow.deleted_at.is_(None))
     )
     servers_total, servers_running = servers.one()
     return Overview(

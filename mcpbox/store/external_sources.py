@@ -45,7 +45,7 @@ class LastRelease(NamedTuple):
 
 async def sources(session: AsyncSession, page: PageRequest) -> Page[ExternalSource]:
     """By the name of the server."""
-    total = await session.scalar(select(func.count()).select_from(SourceRow))
+    total = await session.scalar(select(func.count()).select_from(_sources().subquery()))
     rows = await session.execute(
         _sources().order_by(ServerRow.name).offset(page.offset).limit(page.page_size)
     )
@@ -84,7 +84,10 @@ async def get_source_row(session: AsyncSession, source_id: UUID) -> SourceRow:
 async def source_ids(session: AsyncSession) -> list[SourceId]:
     """Of all, those first that were not looked at for longest."""
     found = await session.scalars(
-        select(SourceRow.id).order_by(SourceRow.checked_at.asc().nulls_first(), SourceRow.id)
+        select(SourceRow.id)
+        .join(ServerRow, ServerRow.id == SourceRow.server_id)
+        .where(ServerRow.deleted_at.is_(None))
+        .order_by(SourceRow.checked_at.asc().nulls_first(), SourceRow.id)
     )
     return [SourceId(one) for one in found]
 
@@ -234,6 +237,7 @@ def _sources() -> Select[SourceRow, str, dict[str, Any], int]:
         .select_from(SourceRow)
         .join(ServerRow, ServerRow.id == SourceRow.server_id)
         .outerjoin(SnapshotRow, SnapshotRow.id == SourceRow.snapshot_id)
+        .where(ServerRow.deleted_at.is_(None))
     )
 
 

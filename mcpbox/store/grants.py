@@ -183,6 +183,19 @@ async def grant(
     return made
 
 
+async def revoke_all(
+    session: AsyncSession, server_id: UUID, *, by: str, reason: str, at: datetime
+) -> list[str]:
+    """What ended so, sorted, each as ``host api.example.org``. ``by``: label."""
+    ended = await session.execute(
+        update(GrantRow)
+        .where(GrantRow.server_id == server_id, GrantRow.revoked_at.is_(None))
+        .values(revoked_at=at, revoked_by=by, revoke_reason=reason)
+        .returning(GrantRow.kind, GrantRow.value)
+    )
+    return sorted(f"{kind} {value}" for kind, value in ended)
+
+
 async def record_grants(
     session: AsyncSession,
     server_id: ServerId,

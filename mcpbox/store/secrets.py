@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from uuid import UUID
 
-from sqlalchemy import Exists, exists, select
+from sqlalchemy import Exists, delete, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcpbox.domain.errors import NotFound
@@ -42,6 +42,11 @@ async def get_secret(session: AsyncSession, server_id: UUID, name: str) -> Secre
     row = await get_secret_row(session, server_id, name)
     is_granted = await session.scalar(select(_is_granted()).where(SecretRow.id == row.id))
     return _secret(row, is_granted=bool(is_granted))
+
+
+async def delete_all(session: AsyncSession, server_id: UUID) -> None:
+    """Values and placeholders."""
+    await session.execute(delete(SecretRow).where(SecretRow.server_id == server_id))
 
 
 async def askable(session: AsyncSession, server_id: UUID, names: Iterable[str]) -> tuple[str, ...]:

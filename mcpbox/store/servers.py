@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from uuid import UUID
 
-from sqlalchemy import ScalarSelect, Select, func, select
+from sqlalchemy import ColumnElement, ScalarSelect, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcpbox.domain.base import Page, PageRequest
@@ -23,13 +23,13 @@ from mcpbox.store.tables.tools import ToolRow
 
 async def known_names(session: AsyncSession, names: Collection[str]) -> set[str]:
     """Those of them that a server has."""
-    found = select(ServerRow.name).where(ServerRow.name.in_(names))
+    found = select(ServerRow.name).where(ServerRow.name.in_(names), _is_living())
     return set(await session.scalars(found))
 
 
 async def servers(session: AsyncSession, page: PageRequest) -> Page[ServerSummary]:
-    """By name."""
-    total = await session.scalar(select(func.count()).select_from(ServerRow))
+    """By name; deleted ones are left out."""
+    total = await session.scalar(select(func.count()).select_from(ServerRow).where(_is_living()))
     rows = await session.execute(
         _summaries().order_by(ServerRow.name).offset(page.offset).limit(page.page_size)
     )
@@ -42,7 +42,7 @@ async def servers(session: AsyncSession, page: PageRequest) -> Page[ServerSummar
 
 
 async def get_server(session: AsyncSession, server_id: UUID) -> ServerSummary:
-    """Raises: NotFound."""
+    """Raises: NotFound: also for a deleted one."""
     rows = await session.execute(_summaries().where(ServerRow.id == server_id))
     row = rows.one_or_none()
     if row is None:
@@ -51,9 +51,9 @@ async def get_server(session: AsyncSession, server_id: UUID) -> ServerSummary:
 
 
 async def get_server_row(session: AsyncSession, server_id: UUID) -> ServerRow:
-    """Locked for update. Raises: NotFound."""
+    """Locked for update. Raises: NotFound: also for a deleted one."""
     row = await session.get(ServerRow, server_id, with_for_update=True)
-    if row is None:
+    if row is None or row.deleted_at is not None:
         raise NotFound("server", server_id)
     return row
 
@@ -64,6 +64,10 @@ def standing_of(row: ServerRow) -> Standing:
         off=narrowing(row.stopped_by, row.stopped_at, row.stop_reason),
         quarantine=narrowing(row.quarantined_by, row.quarantined_at, row.quarantine_reason),
     )
+
+
+def _is_living() -> ColumnElement[bool]:
+    return ServerRow.deleted_at.is_(None)
 
 
 def _summaries() -> Select[ServerRow, int, int, int, list[str], list[str]]:
@@ -87,7 +91,7 @@ def _summaries() -> Select[ServerRow, int, int, int, list[str], list[str]]:
         open_requests.scalar_subquery(),
         _granted(HOST),
         _granted(MODULE),
-    )
+    ).where(_is_living())
 
 
 def _granted(kind: str) -> ScalarSelect[list[str]]:

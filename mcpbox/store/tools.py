@@ -1,9 +1,11 @@
 """Queries on tools and their versions."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -79,6 +81,27 @@ async def get_tool_row(session: AsyncSession, tool_id: UUID) -> ToolRow:
     if row is None or row.deleted_at is not None:
         raise NotFound("tool", tool_id)
     return row
+
+
+async def living_rows(session: AsyncSession, server_id: UUID) -> list[ToolRow]:
+    """Those of the server that were not deleted, by name, locked for update."""
+    rows = await session.scalars(
+        select(ToolRow)
+        .where(ToolRow.server_id == server_id, ToolRow.deleted_at.is_(None))
+        .order_by(ToolRow.name)
+        .with_for_update()
+    )
+    return list(rows)
+
+
+async def delete_tools(session: AsyncSession, tool_ids: Sequence[UUID], *, at: datetime) -> None:
+    """With what is released of them."""
+    await session.execute(update(ToolRow).where(ToolRow.id.in_(tool_ids)).values(deleted_at=at))
+    await session.execute(
+        update(ReleaseRow)
+        .where(ReleaseRow.tool_id.in_(tool_ids), ReleaseRow.active_to.is_(None))
+        .values(active_to=at)
+    )
 
 
 def standing_of(row: ToolRow) -> Standing:
@@ -256,7 +279,7 @@ def _tools() -> Select[ToolRow, str, VersionRow, VersionRow, ReleaseRow, str]:
         .outerjoin(ReleaseRow, (ReleaseRow.tool_id == ToolRow.id) & ReleaseRow.active_to.is_(None))
         .outerjoin(Released, Released.id == ReleaseRow.version_id)
         .outerjoin(Last, Last.id == newest_release)
-        .where(ToolRow.deleted_at.is_(None))
+        .where(ToolRow.deleted_at.is_(None), ServerRow.deleted_at.is_(None))
     )
 
 

@@ -1,6 +1,8 @@
 """Recoveries: read them, and answer one that waits. The workflow is the truth; this asks it."""
 
-from mcpbox.domain.errors import Conflict, NotFound
+from contextlib import suppress
+
+from mcpbox.domain.errors import Conflict, NotFound, Unavailable
 from mcpbox.domain.ids import ServerId
 from mcpbox.domain.people import Principal
 from mcpbox.domain.recovery import (
@@ -30,6 +32,14 @@ class Recoveries:
         """Raises: NotFound: it never had to be brought back."""
         async with transaction(self._sessions) as session:
             return await recovery.get_recovery(session, server_id)
+
+    async def end(self, server_id: ServerId) -> None:
+        """Of a server that was deleted: with nothing left to bring back, its recovery ends.
+
+        As far as Temporal can be reached now; else an admin's answer, whichever it is, ends it.
+        """
+        with suppress(Unavailable):
+            await self._gate.signal(recovery_workflow_id(server_id), Message.AGAIN)
 
     async def resolve(
         self, by: Principal, server_id: ServerId, draft: ResolveDraft

@@ -241,10 +241,8 @@ class Requests:
         command = WithdrawCommand(by=by, reason=reason)
         return await self._ask(request, Message.WITHDRAW, command)
 
-    async def withdraw_all(self, tool_id: ToolId, *, reason: str) -> None:
-        """Every open request about a tool, as far as Temporal can be reached now."""
-        async with transaction(self._sessions) as session:
-            workflow_ids = await asked_before.open_workflows(session, tool_id)
+    async def withdraw_all(self, workflow_ids: Sequence[str], *, reason: str) -> None:
+        """Open requests about what is no more, as far as Temporal can be reached now."""
         command = WithdrawCommand(by=SYSTEM, reason=reason)
         for workflow_id in workflow_ids:
             try:

@@ -3,7 +3,6 @@
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 
 from mcpbox.domain.audit import Action
@@ -21,13 +20,13 @@ from mcpbox.domain.tools import (
     ToolVersion,
     VersionContent,
 )
+from mcpbox.policies.narrowing import may_switch
 from mcpbox.policies.schemas import require_schema
 from mcpbox.policies.servers import may_write_tools
-from mcpbox.store import search, servers, tools
+from mcpbox.store import asked_before, search, servers, tools
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.session import Sessions, transaction
-from mcpbox.store.tables.releases import ReleaseRow
 from mcpbox.store.tables.tools import ToolRow
 from mcpbox.usecases.names import checked_description, checked_name
 from mcpbox.usecases.refusals import refusals_recorded
@@ -171,18 +170,15 @@ class Tools:
         """No longer callable at once; versions, requests and log stay for the record.
 
         Its open requests are withdrawn; one that cannot be reached now fails when it is applied.
-        Raises: NotFound.
+        Raises: NotFound; Refused: a person's word outranks it.
         """
-        now = utc_now()
-        async with transaction(self._sessions) as session:
+        recorded = refusals_recorded(self._sessions, by, Switch.DELETE, f"tool:{tool_id}")
+        async with recorded, transaction(self._sessions) as session:
             row = await tools.get_tool_row(session, tool_id)
-            row.deleted_at = now
-            await session.execute(
-                update(ReleaseRow)
-                .where(ReleaseRow.tool_id == tool_id, ReleaseRow.active_to.is_(None))
-                .values(active_to=now)
-            )
+            may_switch(by, Switch.DELETE, tools.standing_of(row)).require()
+            await tools.delete_tools(session, [tool_id], at=utc_now())
             announce(session, Topic.CATALOG, tool_id)
+            waiting = await asked_before.open_workflows(session, tool_id)
             await add_event(
                 session,
                 actor=by.label,
@@ -190,7 +186,7 @@ class Tools:
                 subject=f"tool:{tool_id}",
                 detail=row.name,
             )
-        await self._requests.withdraw_all(tool_id, reason="The tool was deleted.")
+        await self._requests.withdraw_all(waiting, reason="The tool was deleted.")
 
 
 def content_from(

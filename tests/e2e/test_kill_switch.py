@@ -36,6 +36,7 @@ SWITCHES = {
     "disable": ("tools", "is disabled"),
     "tool quarantine": ("tools", "is quarantined"),
     "revoke": ("tools", "is not released"),
+    "delete": ("servers", "is not released"),
 }
 
 
@@ -83,7 +84,7 @@ def target(switch: str, draft: Draft) -> str:
 async def throw(api: httpx.AsyncClient, path: str, **body: str) -> dict[str, Any]:
     answer = await api.post(path, json=body or WHY)
     assert answer.is_success, answer.text
-    return answer.json()
+    return answer.json() if answer.content else {}
 
 
 @pytest.mark.parametrize("switch", SWITCHES)
@@ -300,6 +301,9 @@ async def test_every_switch_is_on_the_command_line_and_in_the_audit_log(
         json.loads(done.stdout)
     listed = instance.command("tools", "list", "--server", server)
     assert "disabled" in listed.stdout
+    deleted = instance.command("servers", "delete", server, *why, "--json")
+    assert json.loads(deleted.stdout)["id"] == server
+    assert instance.command("servers", "delete", server).returncode == 4
 
     connection = await asyncpg.connect(plain_url(instance.database_url))
     rows = await connection.fetch(
@@ -321,5 +325,6 @@ async def test_every_switch_is_on_the_command_line_and_in_the_audit_log(
         "tool:quarantined",
         "tool:quarantine_lifted",
         "release:revoked",
+        "server:deleted",
     ]
     assert rows[2]["detail"].endswith(": A drill.")

@@ -57,6 +57,13 @@ _QUESTIONS: dict[tuple[str, Switch], Question] = {
         kind="primary",
         needs_reason=True,
     ),
+    ("servers", Switch.DELETE): Question(
+        "Delete {}?",
+        "All its tools end now, with every call in flight, and so do its grants and secrets. Its "
+        "open requests are withdrawn. Nothing undoes this; to pause it, stop it.",
+        "trash-2",
+        "Delete",
+    ),
     ("tools", Switch.DISABLE): Question(
         "Disable {}?",
         "It is not listed or called any more, and calls in flight end now.",
@@ -105,6 +112,7 @@ _DONE = {
     Switch.REVOKE: "The release of {} is revoked",
     Switch.QUARANTINE: "{} is quarantined",
     Switch.LIFT: "The quarantine of {} is lifted",
+    Switch.DELETE: "{} is deleted",
 }
 
 
@@ -117,7 +125,7 @@ def server_switches(visit: Visit, server: ServerSummary) -> None:
         visit,
         subject,
         "Stopping takes effect at once, on calls in flight too, and needs nobody's approval.",
-        _offered(visit, subject, Switch.STOP, Switch.START),
+        [*_offered(visit, subject, Switch.STOP, Switch.START), *_deletion(visit, subject)],
     )
 
 
@@ -145,6 +153,11 @@ def _offered(visit: Visit, subject: _Subject, off: Switch, on: Switch) -> list[S
     if subject.quarantine is not None:
         return [Switch.LIFT] if visit.visitor.is_admin else []
     return [on if subject.is_off else off, Switch.QUARANTINE]
+
+
+def _deletion(visit: Visit, subject: _Subject) -> list[Switch]:
+    may = visit.visitor.is_admin if subject.quarantine else visit.visitor.may_switch
+    return [Switch.DELETE] if may else []
 
 
 def _show(visit: Visit, subject: _Subject, words: str, offered: Sequence[Switch]) -> None:
@@ -195,3 +208,5 @@ async def _throw(visit: Visit, subject: _Subject, switch: Switch) -> None:
         visit.show_problem(problem)
     else:
         visit.tell(_DONE[switch].format(subject.name))
+        if switch is Switch.DELETE:
+            visit.client.open(f"/{subject.kind}")

@@ -3,17 +3,27 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey
+from sqlalchemy import ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from mcpbox.store.tables.base import Row
 
 
 class ServerRow(Row):
+    """Deleted ones stay: tools, requests and executions name them for ever."""
+
     __tablename__ = "servers"
+    __table_args__ = (
+        Index(
+            "uq_servers_name",
+            "name",
+            unique=True,
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    name: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
     description: Mapped[str]
     kind: Mapped[str]
     desired_state: Mapped[str]
@@ -29,3 +39,4 @@ class ServerRow(Row):
     created_by: Mapped[str]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+    deleted_at: Mapped[datetime | None]

@@ -36,10 +36,12 @@ from mcpbox.usecases.development import Development
 from mcpbox.usecases.external_sources import Sources
 from mcpbox.usecases.grants import Grants
 from mcpbox.usecases.network import Network
+from mcpbox.usecases.recovery import Recoveries
 from mcpbox.usecases.releases import Releases
 from mcpbox.usecases.requests import Requests
 from mcpbox.usecases.reviewing import Reviewing
 from mcpbox.usecases.secrets import Secrets
+from mcpbox.usecases.server_deletion import ServerDeletion
 from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.tools import Tools
 from mcpbox.vault import Vault
@@ -97,6 +99,7 @@ class Office:
     index: LocalIndex
     sources: PackageSources
     servers: Servers
+    deletion: ServerDeletion
     tools: Tools
     requests: Requests
     network: Network
@@ -182,7 +185,8 @@ async def office(
     env: WorkflowEnvironment, database: Database, instance: Installed
 ) -> AsyncGenerator[Office]:
     sandbox = sandbox_of(instance, StoredModuleSets(database.sessions))
-    requests = Requests(database.sessions, GateTo(env.client), ttl=timedelta(days=7))
+    gate = GateTo(env.client)
+    requests = Requests(database.sessions, gate, ttl=timedelta(days=7))
     async with database.sessions.begin() as session:
         session.add_all(
             UserRow(
@@ -209,6 +213,7 @@ async def office(
                 index,
                 sources,
                 Servers(database.sessions),
+                ServerDeletion(database.sessions, requests, Recoveries(database.sessions, gate)),
                 Tools(database.sessions, requests),
                 requests,
                 Network(database.sessions, requests),

@@ -22,6 +22,7 @@ from mcpbox.domain.tools import (
 from mcpbox.policies.narrowing import may_switch
 from mcpbox.store.changes import Topic
 from mcpbox.usecases.names import checked_name
+from mcpbox.usecases.server_deletion import ServerDeletion
 from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.tools import Tools, content_from
 from tests.service.gateway.pages import page_of
@@ -83,6 +84,22 @@ class InMemoryServers(Servers):
         self._world.servers[server_id] = server
         self._world.announce(Topic.CATALOG)
         return server
+
+
+class InMemoryDeletion(ServerDeletion):
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def delete(self, by: Principal, server_id: ServerId, reason: str = "") -> str:
+        server = await InMemoryServers(self._world).get(server_id)
+        standing = Standing(noun="server", off=server.stopped, quarantine=server.quarantine)
+        may_switch(by, Switch.DELETE, standing).require()
+        del self._world.servers[server_id]
+        for tool in list(self._world.tools.values()):
+            if tool.server_id == server_id:
+                del self._world.tools[tool.id]
+        self._world.announce(Topic.CATALOG)
+        return server.name
 
 
 class InMemoryTools(Tools):

@@ -1,7 +1,7 @@
 """The management tools over the protocol server in memory, in both eras."""
 
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from mcp import Client, MCPError
@@ -10,8 +10,10 @@ from mcp_types import CallToolResult
 from gateway.answers import code_of, require_plain_json
 from gateway.tools import TOOLS
 from mcpbox.domain import errors
+from mcpbox.domain.base import utc_now
 from mcpbox.domain.errors import DomainError, Invalid
 from mcpbox.domain.ids import ServerId
+from mcpbox.domain.narrowing import Narrowing
 from mcpbox.domain.people import Scope
 from mcpbox.domain.tools import Approval
 from mcpbox.domain.verdicts import Verdict
@@ -26,6 +28,7 @@ EXPECTED = {
     "mcpbox_create_server",
     "mcpbox_start_server",
     "mcpbox_stop_server",
+    "mcpbox_delete_server",
     "mcpbox_list_tools",
     "mcpbox_get_tool",
     "mcpbox_create_tool",
@@ -300,6 +303,25 @@ async def test_servers_stop_start_and_tools_go(connect: Connect, world: World) -
     assert tools["tools"][0]["approval_status"] == "draft"
     assert world.tools == {}
     assert servers["servers"][0]["name"] == "calc"
+
+
+async def test_a_server_goes_with_its_tools_but_not_against_a_persons_word(
+    connect: Connect, world: World
+) -> None:
+    async with connect() as client:
+        server_id, _ = await made(client)
+        stopped = world.servers[ServerId(UUID(server_id))]
+        ana = Narrowing(by="person:ana", at=utc_now(), reason="It leaks.")
+        world.servers[stopped.id] = stopped.model_copy(update={"stopped": ana})
+        refused = error_of(await client.call_tool("mcpbox_delete_server", {"server_id": server_id}))
+        world.servers[stopped.id] = stopped
+        deleted = await call(client, "mcpbox_delete_server", server_id=server_id, reason="Old.")
+        gone = error_of(await client.call_tool("mcpbox_delete_server", {"server_id": server_id}))
+
+    assert "A client does not delete it" in refused["message"]
+    assert deleted["message"] == "The server 'calc' was deleted, with all its tools."
+    assert (world.servers, world.tools) == ({}, {})
+    assert gone["code"] == "not_found"
 
 
 async def test_a_lost_part_is_named_and_nothing_else_is_told(

@@ -20,7 +20,7 @@ from mcpbox.sandbox_client import OnOutput
 from mcpbox.usecases.development import Development, trial_of
 from mcpbox.usecases.executions import Executions
 from sandbox.contract import Bundle
-from tests.service.gateway.catalog_twins import InMemoryServers, InMemoryTools
+from tests.service.gateway.catalog_twins import InMemoryDeletion, InMemoryServers, InMemoryTools
 from tests.service.gateway.grant_twins import InMemoryNetwork, InMemoryReleases, InMemorySecrets
 from tests.service.gateway.pages import page_of
 from tests.service.gateway.request_twins import InMemoryRequests
@@ -55,6 +55,7 @@ def parts_of(
 def use_cases_of(world: World) -> UseCases:
     return UseCases(
         servers=InMemoryServers(world),
+        deletion=InMemoryDeletion(world),
         tools=InMemoryTools(world),
         development=InMemoryDevelopment(world),
         executions=InMemoryExecutions(world),

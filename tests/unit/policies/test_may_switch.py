@@ -3,7 +3,7 @@
 import pytest
 
 from mcpbox.domain.base import utc_now
-from mcpbox.domain.errors import Conflict, Invalid
+from mcpbox.domain.errors import Conflict, Invalid, Refused
 from mcpbox.domain.narrowing import Narrowing, Standing, Switch
 from mcpbox.domain.people import SYSTEM, Principal, PrincipalKind, Role, Scope
 from mcpbox.policies.narrowing import may_run_drafts, may_switch, outranks
@@ -44,12 +44,12 @@ def allowed(principal: Principal) -> str:
 @pytest.mark.parametrize(
     ("principal", "switches"),
     [
-        (person(Role.ADMIN), "stop start disable enable revoke quarantine lift"),
-        (person(Role.OPERATOR), "stop start disable enable revoke quarantine"),
+        (person(Role.ADMIN), "stop start disable enable revoke quarantine lift delete"),
+        (person(Role.OPERATOR), "stop start disable enable revoke quarantine delete"),
         (person(Role.VIEWER, Role.REVIEWER, Role.AUDITOR), ""),
-        (AUTHOR, "stop start disable enable"),
+        (AUTHOR, "stop start disable enable delete"),
         (CALLER, ""),
-        (SYSTEM, "stop disable revoke quarantine"),
+        (SYSTEM, "stop disable revoke quarantine delete"),
     ],
 )
 def test_each_throws_exactly_these_switches(principal: Principal, switches: str) -> None:
@@ -73,6 +73,18 @@ def test_i9_nothing_widens_while_a_quarantine_stands(principal: Principal, switc
 
     assert isinstance(may_switch(principal, switch, standing, WHY).refusal, Conflict)
     assert may_switch(principal, Switch.STOP, standing)
+
+
+def test_i9_what_people_took_out_of_use_no_client_deletes() -> None:
+    stopped = NOTHING.model_copy(update={"off": by(person(Role.OPERATOR))})
+    quarantined = NOTHING.model_copy(update={"quarantine": by(person(Role.OPERATOR))})
+
+    for standing in (stopped, quarantined):
+        assert isinstance(may_switch(AUTHOR, Switch.DELETE, standing).refusal, Refused)
+        assert may_switch(person(Role.ADMIN), Switch.DELETE, standing)
+    assert may_switch(person(Role.OPERATOR), Switch.DELETE, stopped)
+    assert not may_switch(person(Role.OPERATOR), Switch.DELETE, quarantined)
+    assert may_switch(AUTHOR, Switch.DELETE, NOTHING.model_copy(update={"off": by(AUTHOR)}))
 
 
 @pytest.mark.parametrize("switch", [Switch.REVOKE, Switch.QUARANTINE, Switch.LIFT])
