@@ -29,6 +29,7 @@ from mcpbox.policies.ruling import ALLOWED, Ruling
 from mcpbox.sandbox_client import OnOutput
 from mcpbox.usecases.development import Development
 from mcpbox.usecases.executions import Executions
+from mcpbox.usecases.external_sources import Sources
 from mcpbox.usecases.network import Network
 from mcpbox.usecases.releases import Releases
 from mcpbox.usecases.requests import Requests
@@ -53,6 +54,7 @@ class UseCases:
     network: Network
     releases: Releases
     secrets: Secrets
+    sources: Sources
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,5 +26,6 @@ NETWORK = _icon('<circle cx="12" cy="12" r="9"/><path d="M3 12h18M12 3q8 9 0 18-
 RELEASE = _icon('<path d="M4 5v6h6M5 11a8 8 0 1 1-1 5"/>')
 LOG = _icon('<path d="M4 4h16v16H4zM8 9h8M8 13h8M8 17h4"/>')
 SECRET = _icon('<circle cx="8" cy="15" r="4"/><path d="M11 12l9-9M16 7l3 3"/>')
+SOURCE = _icon('<path d="M9 2v6M15 2v6M6 8h12v4a6 6 0 0 1-12 0zM12 18v4"/>')
 SEARCH = _icon('<circle cx="10" cy="10" r="7"/><path d="M15 15l6 6"/>')
 GUIDE = _icon('<path d="M4 4h7v16H4zM13 4h7v16h-7z"/>')

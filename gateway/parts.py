@@ -35,6 +35,7 @@ from mcpbox.usecases.callables import Callables
 from mcpbox.usecases.clients import Clients
 from mcpbox.usecases.development import Development
 from mcpbox.usecases.executions import Executions
+from mcpbox.usecases.external_sources import Sources
 from mcpbox.usecases.guests import Guests
 from mcpbox.usecases.network import Network
 from mcpbox.usecases.recovery import Recoveries
@@ -94,6 +95,7 @@ def parts_of(settings: Settings) -> Parts:
             network=Network(sessions, requests),
             releases=Releases(sessions, requests),
             secrets=Secrets(sessions, requests),
+            sources=Sources(sessions, gate, requests),
         ),
         sandbox=sandbox,
         breaker=breaker,

@@ -11,6 +11,7 @@ from gateway.tools.requests import REQUEST_TOOLS
 from gateway.tools.search import SEARCH_TOOLS
 from gateway.tools.secrets import SECRET_TOOLS
 from gateway.tools.servers import SERVER_TOOLS
+from gateway.tools.sources import SOURCE_TOOLS
 from gateway.tools.tools import TOOL_TOOLS
 
 TOOLS: dict[str, AnyTool] = by_name(
@@ -24,6 +25,7 @@ TOOLS: dict[str, AnyTool] = by_name(
         *drawn(icons.NETWORK, NETWORK_TOOLS),
         *drawn(icons.RELEASE, RELEASE_TOOLS),
         *drawn(icons.SECRET, SECRET_TOOLS),
+        *drawn(icons.SOURCE, SOURCE_TOOLS),
         *drawn(icons.SEARCH, SEARCH_TOOLS),
     ]
 )

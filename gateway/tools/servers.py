@@ -19,7 +19,7 @@ from mcpbox.domain.base import PageRequest
 from mcpbox.domain.ids import ServerId, ToolId
 from mcpbox.domain.narrowing import Narrowing
 from mcpbox.domain.reasons import REASON_MAX_LENGTH
-from mcpbox.domain.servers import DesiredState, IsolationMode, ServerSummary
+from mcpbox.domain.servers import DesiredState, IsolationMode, ServerKind, ServerSummary
 from mcpbox.domain.texts import Text
 from mcpbox.domain.tools import Approval, ToolSummary
 
@@ -28,6 +28,9 @@ class ServerView(BaseModel):
     id: ServerId
     name: str
     description: str
+    kind: ServerKind = Field(
+        description="external: its tools are those of an external source, and none is written here."
+    )
     status: DesiredState
     tool_count: int
     released_count: int = Field(description="Tools that clients can call while the server runs.")
@@ -50,6 +53,7 @@ class ServerView(BaseModel):
             id=server.id,
             name=server.name,
             description=server.description,
+            kind=server.kind,
             status=server.desired_state,
             tool_count=server.tool_count,
             released_count=server.released_count,
@@ -139,6 +143,11 @@ async def get_server(caller: Caller, given: GetServerInput) -> GetServerOutput:
 
 
 def _after_looking(server: ServerSummary) -> str:
+    if server.kind is ServerKind.EXTERNAL:
+        return (
+            "Its tools come from an external source: find it with mcpbox_list_external_sources, "
+            "and what it offers with mcpbox_discover_external_tools."
+        )
     if not server.tool_count:
         return "It has no tool yet: write one with mcpbox_create_tool."
     if server.held_back:

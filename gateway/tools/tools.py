@@ -21,6 +21,7 @@ from mcpbox.domain.ids import ServerId, ToolId
 from mcpbox.domain.narrowing import Narrowing
 from mcpbox.domain.texts import JsonObject, Text
 from mcpbox.domain.tools import Annotations, Approval, ToolDetail, ToolSummary
+from mcpbox.domain.upstreams import Upstream
 
 _HINTS: dict[str, Any] = {
     "type": ["object", "null"],
@@ -132,11 +133,32 @@ class ToolIdInput(ToolInput):
     tool_id: ToolId = Field(description="The tool's id, from mcpbox_list_tools.")
 
 
+class PassesTo(BaseModel):
+    endpoint: str = Field(description="Of the external source.")
+    tool: str = Field(description="What the source calls it.")
+    title: str
+    output_schema: dict[str, Any] | None
+
+    @classmethod
+    def of(cls, upstream: Upstream) -> "PassesTo":
+        return cls(
+            endpoint=upstream.endpoint.label,
+            tool=upstream.tool,
+            title=upstream.title,
+            output_schema=upstream.output_schema,
+        )
+
+
 class GetToolOutput(ToolView, ToolOutput):
     input_schema: dict[str, Any]
-    python_code: str = Field(description="The newest version's, released or not.")
-    hosts: list[str] = Field(description="Hosts that this code needs.")
-    modules: list[str] = Field(description="Modules that this code imports.")
+    python_code: str = Field(
+        description="The newest version's, released or not; empty where it passes its calls on."
+    )
+    passes_to: PassesTo | None = Field(
+        description="The tool of an external source that its calls are passed on to."
+    )
+    hosts: list[str] = Field(description="Hosts that this version needs.")
+    modules: list[str] = Field(description="Modules that this version needs.")
     digest: str = Field(description="What an approval of the newest version is bound to.")
 
 
@@ -147,6 +169,7 @@ async def get_tool(caller: Caller, given: ToolIdInput) -> GetToolOutput:
         **ToolView.of(tool).model_dump(),
         input_schema=tool.current.input_schema,
         python_code=tool.current.code,
+        passes_to=tool.current.passes_to and PassesTo.of(tool.current.passes_to),
         hosts=list(tool.current.manifest.hosts),
         modules=list(tool.current.manifest.modules),
         digest=tool.current.digest,
@@ -260,6 +283,8 @@ def _after_change(tool: ToolDetail) -> str:
     if tool.held_back:
         return tool.held_back
     match tool.approval:
+        case Approval.DRAFT if tool.current.passes_to is not None:
+            return "Ask a person to approve it with mcpbox_import_external_tools."
         case Approval.DRAFT:
             return (
                 f"Try version {tool.current_version} with mcpbox_test_code, then ask a person to "

@@ -44,9 +44,14 @@ class Authentication(StrEnum):
 
 def _checked_url(url: str) -> str:
     """Raises: Invalid."""
-    parts = urlsplit(url.strip())
-    if parts.scheme not in _PORTS or not parts.hostname or len(url) > URL_MAX_LENGTH:
-        raise Invalid("Give the address of the source whole, such as https://mcp.example.com/mcp.")
+    whole = Invalid("Give the address of the source whole, such as https://mcp.example.com/mcp.")
+    try:
+        parts = urlsplit(url.strip())
+        port = parts.port
+    except ValueError:
+        raise whole from None
+    if parts.scheme not in _PORTS or not parts.hostname or port == 0 or len(url) > URL_MAX_LENGTH:
+        raise whole
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         raise Invalid(
             "The address of a source has no user, query or fragment: what proves who asks is kept "

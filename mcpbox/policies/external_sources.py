@@ -1,4 +1,4 @@
-"""May a source be reached now, and who says that its address may be private?"""
+"""May a source be reached now, who adds one, and who says that its address may be private?"""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -6,7 +6,7 @@ from datetime import datetime
 from mcpbox.domain.errors import Invalid, Refused
 from mcpbox.domain.hosts import HostAccess
 from mcpbox.domain.manifests import Granted
-from mcpbox.domain.people import Principal, PrincipalKind, Role
+from mcpbox.domain.people import Principal, PrincipalKind, Role, Scope
 from mcpbox.domain.upstreams import Endpoint, HttpEndpoint
 from mcpbox.policies.ruling import ALLOWED, Ruling
 
@@ -66,6 +66,19 @@ def may_reach(
                 f"The secret {name!r} has no value yet; a person sets it in the panel, or connects "
                 "the source there where it asks for OAuth."
             )
+        )
+    return ALLOWED
+
+
+def may_keep_sources(principal: Principal) -> Ruling:
+    """Adding one and importing from it opens nothing by itself: people are asked for the rest."""
+    if principal.kind is PrincipalKind.CLIENT:
+        if Scope.AUTHOR not in principal.scopes:
+            return Ruling(Refused("This client's token lacks the scope 'author'."))
+        return ALLOWED
+    if not principal.roles & {Role.OPERATOR, Role.ADMIN}:
+        return Ruling(
+            Refused("External sources need the role operator or admin; ask an admin for it.")
         )
     return ALLOWED
 

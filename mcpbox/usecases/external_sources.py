@@ -26,7 +26,7 @@ from mcpbox.domain.ids import ServerId, SourceId, ToolId
 from mcpbox.domain.people import Principal
 from mcpbox.domain.servers import DesiredState, ServerKind
 from mcpbox.domain.upstreams import Endpoint
-from mcpbox.policies.external_sources import may_allow_private
+from mcpbox.policies.external_sources import may_allow_private, may_keep_sources
 from mcpbox.store import external_sources, tools
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
@@ -75,8 +75,9 @@ class Sources:
     ) -> SourceDetail:
         """With a server of its own, which its tools are called by; nothing is reached yet.
 
-        Raises: Invalid; NameTaken.
+        Raises: Refused; Invalid; NameTaken.
         """
+        may_keep_sources(by).require()
         now = utc_now()
         server = ServerRow(
             id=uuid4(),
@@ -149,8 +150,10 @@ class Sources:
 
         ``names``: as they are called here, or at the source. What cannot be asked for says why, and
         keeps none of the others.
-        Raises: Invalid: none or too many names; NotFound; Conflict: nobody looked at it yet.
+        Raises: Refused; Invalid: none or too many names; NotFound; Conflict: nobody looked at it
+        yet.
         """
+        may_keep_sources(by).require()
         if not 0 < len(names) <= IMPORTED_MAX:
             raise Invalid(f"Name the tools to import, from 1 to {IMPORTED_MAX}.")
         source = await self.get(source_id)

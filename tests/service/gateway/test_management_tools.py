@@ -53,6 +53,10 @@ EXPECTED = {
     "mcpbox_create_server_secret",
     "mcpbox_list_server_secrets",
     "mcpbox_request_secret",
+    "mcpbox_add_external_source",
+    "mcpbox_list_external_sources",
+    "mcpbox_discover_external_tools",
+    "mcpbox_import_external_tools",
 }
 
 

@@ -24,6 +24,7 @@ from tests.service.gateway.catalog_twins import InMemoryDeletion, InMemoryServer
 from tests.service.gateway.grant_twins import InMemoryNetwork, InMemoryReleases, InMemorySecrets
 from tests.service.gateway.pages import page_of
 from tests.service.gateway.request_twins import InMemoryRequests
+from tests.service.gateway.source_twins import InMemorySources
 from tests.service.gateway.world import World
 
 
@@ -63,6 +64,7 @@ def use_cases_of(world: World) -> UseCases:
         network=InMemoryNetwork(world),
         releases=InMemoryReleases(world),
         secrets=InMemorySecrets(),
+        sources=InMemorySources(world),
     )
 
 

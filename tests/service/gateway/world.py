@@ -15,7 +15,8 @@ from mcpbox.domain.calls import CallableTool
 from mcpbox.domain.decisions import Channel, Decision
 from mcpbox.domain.errors import Unauthenticated, Unavailable
 from mcpbox.domain.executions import Execution
-from mcpbox.domain.ids import ClientId, DecisionId, RequestId, ServerId, ToolId
+from mcpbox.domain.external_sources import ListedTool, SourceDetail
+from mcpbox.domain.ids import ClientId, DecisionId, RequestId, ServerId, SourceId, ToolId
 from mcpbox.domain.modules import GrantedModule
 from mcpbox.domain.people import Client, Scope
 from mcpbox.domain.requests import RequestDetail, State
@@ -133,6 +134,9 @@ class World:
         self.servers: dict[ServerId, ServerSummary] = {}
         self.tools: dict[ToolId, ToolDetail] = {}
         self.requests: dict[RequestId, RequestDetail] = {}
+        self.sources: dict[SourceId, SourceDetail] = {}
+        self.offered: tuple[ListedTool, ...] = ()
+        """By every source, once it may be reached."""
         self.modules: dict[ServerId, list[GrantedModule]] = {}
         self.callables: list[CallableTool] = []
         """Released besides those that were published here."""
