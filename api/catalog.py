@@ -7,6 +7,7 @@ from api.deps import PageDep, PartsDep, PersonDep
 from api.problems import problems
 from mcpbox.domain.base import Page
 from mcpbox.domain.errors import NotFound, Refused
+from mcpbox.domain.external_sources import SourceDetail
 from mcpbox.domain.ids import ServerId, ToolId
 from mcpbox.domain.receipts import ReleaseReceipt
 from mcpbox.domain.releases import ReleasedVersion
@@ -29,6 +30,12 @@ async def list_servers(_: PersonDep, parts: PartsDep, page: PageDep) -> Page[Ser
 @router.get("/servers/{server_id}", responses=problems(NotFound))
 async def get_server(_: PersonDep, parts: PartsDep, server_id: ServerId) -> ServerSummary:
     return await parts.servers.get(server_id)
+
+
+@router.get("/servers/{server_id}/source", responses=problems(NotFound))
+async def get_source_of_server(_: PersonDep, parts: PartsDep, server_id: ServerId) -> SourceDetail:
+    """What a server of kind external passes its calls on to."""
+    return await parts.sources.find_of(server_id)
 
 
 @router.get("/servers/{server_id}/modules", responses=problems(NotFound))

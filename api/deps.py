@@ -17,6 +17,7 @@ from mcpbox.temporal import TemporalGate
 from mcpbox.usecases.audit import Audit
 from mcpbox.usecases.clients import Clients
 from mcpbox.usecases.executions import Executions
+from mcpbox.usecases.external_sources import Sources
 from mcpbox.usecases.grants import Grants
 from mcpbox.usecases.notices import Notices
 from mcpbox.usecases.people import People
@@ -64,6 +65,7 @@ class Parts:
     grants: Grants
     releases: Releases
     secrets: Secrets
+    sources: Sources
     reviewing: Reviewing
     receipts: Receipts
     executions: Executions

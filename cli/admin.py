@@ -24,6 +24,7 @@ from mcpbox.temporal import TemporalGate, settle
 from mcpbox.usecases.audit import Audit
 from mcpbox.usecases.clients import Clients
 from mcpbox.usecases.executions import Executions
+from mcpbox.usecases.external_sources import Sources
 from mcpbox.usecases.grants import Grants
 from mcpbox.usecases.notices import Notices, TargetSeals
 from mcpbox.usecases.people import People
@@ -105,6 +106,7 @@ def build_parts(settings: Settings) -> Parts:
         grants=Grants(sessions),
         releases=Releases(sessions, requests),
         secrets=Secrets(sessions, requests, Vault(settings.required_secrets_key)),
+        sources=Sources(sessions, gate, requests),
         reviewing=Reviewing(sessions, requests),
         receipts=Receipts(sessions, ReceiptSigner(settings.required_encryption_key)),
         executions=Executions(sessions),

@@ -16,6 +16,7 @@ from cli import (
     requests,
     secrets,
     servers,
+    sources,
     temporal_env,
     tools,
     users,
@@ -40,6 +41,7 @@ app.add_typer(requests.app, name="requests")
 app.add_typer(policy.app, name="policy")
 app.add_typer(receipts.app, name="receipts")
 app.add_typer(servers.app, name="servers")
+app.add_typer(sources.app, name="sources")
 app.add_typer(secrets.app, name="secrets")
 app.add_typer(grants.app, name="grants")
 app.add_typer(tools.app, name="tools")

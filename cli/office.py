@@ -16,6 +16,7 @@ from mcpbox.store.session import Sessions, make_sessions, transaction
 from mcpbox.temporal import TemporalGate, settle
 from mcpbox.usecases.audit import Audit
 from mcpbox.usecases.clients import Clients
+from mcpbox.usecases.external_sources import Sources
 from mcpbox.usecases.grants import Grants
 from mcpbox.usecases.notices import Notices, TargetSeals
 from mcpbox.usecases.people import People
@@ -53,6 +54,7 @@ class Office:
     recoveries: Recoveries
     notices: Notices
     secrets: Secrets
+    sources: Sources
 
     async def person(self, username: str) -> Principal:
         """Raises: NotFound."""
@@ -94,6 +96,7 @@ async def open_office(settings: Settings) -> AsyncGenerator[Office]:
             recoveries,
             Notices(sessions, TargetSeals(instance.encryption_key()), Sender.of(settings)),
             Secrets(sessions, requests, Vault(instance.secrets_key())),
+            Sources(sessions, gate, requests),
         )
     finally:
         await sessions.kw["bind"].dispose()

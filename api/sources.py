@@ -1,0 +1,88 @@
+"""External sources: other MCP servers, what they offer, and asking that clients may call it."""
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from api.deps import PageDep, PartsDep, PersonDep
+from api.problems import problems
+from mcpbox.domain.base import Page
+from mcpbox.domain.errors import Conflict, Invalid, NotFound, Refused
+from mcpbox.domain.external_sources import ExternalSource, ImportedOffer, SourceDetail
+from mcpbox.domain.ids import SourceId
+from mcpbox.domain.reasons import REASON_MAX_LENGTH
+from mcpbox.domain.texts import Text
+from mcpbox.domain.tools import NAME_MAX_LENGTH, NAME_PATTERN
+from mcpbox.domain.upstreams import TOOL_NAME_MAX_LENGTH, Endpoint
+from mcpbox.usecases.external_sources import IMPORTED_MAX
+from mcpbox.usecases.names import DESCRIPTION_MAX_LENGTH
+
+router = APIRouter(prefix="/sources", tags=["sources"])
+Words = Annotated[Text, Field(max_length=REASON_MAX_LENGTH)]
+
+
+class SourceDraft(BaseModel):
+    name: Annotated[Text, Field(pattern=NAME_PATTERN, max_length=NAME_MAX_LENGTH)]
+    """Of the server that is made for it."""
+    description: Annotated[Text, Field(max_length=DESCRIPTION_MAX_LENGTH)] = ""
+    endpoint: Endpoint
+
+
+class Wish(BaseModel):
+    names: Annotated[
+        list[Annotated[Text, Field(max_length=TOOL_NAME_MAX_LENGTH)]],
+        Field(min_length=1, max_length=IMPORTED_MAX),
+    ]
+    notes: Words = ""
+    """For the reviewer."""
+
+
+class Consent(BaseModel):
+    allowed: bool
+    reason: Words = ""
+
+
+@router.get("", responses=problems())
+async def list_sources(_: PersonDep, parts: PartsDep, page: PageDep) -> Page[ExternalSource]:
+    """By name, each as it was when last looked at."""
+    return await parts.sources.list(page)
+
+
+@router.post("", status_code=201, responses=problems(Refused, Conflict, Invalid))
+async def add_source(person: PersonDep, parts: PartsDep, draft: SourceDraft) -> SourceDetail:
+    """With a server of its own; for operators and admins. It is reached once that is granted."""
+    return await parts.sources.add(
+        person, name=draft.name, description=draft.description, endpoint=draft.endpoint
+    )
+
+
+@router.get("/{source_id}", responses=problems(NotFound))
+async def get_source(_: PersonDep, parts: PartsDep, source_id: SourceId) -> SourceDetail:
+    """With what it offered last, and where each tool of it stands here."""
+    return await parts.sources.get(source_id)
+
+
+@router.post("/{source_id}/check", responses=problems(NotFound))
+async def check_source(_: PersonDep, parts: PartsDep, source_id: SourceId) -> SourceDetail:
+    """Look at what it offers now; what is no longer what was approved is withdrawn at once."""
+    return await parts.sources.check(source_id)
+
+
+@router.post("/{source_id}/import", responses=problems(NotFound, Refused, Conflict, Invalid))
+async def import_tools(
+    person: PersonDep, parts: PartsDep, source_id: SourceId, wish: Wish
+) -> list[ImportedOffer]:
+    """Ask people about these tools, a request for each; for operators and admins."""
+    found = await parts.sources.import_tools(person, source_id, wish.names, notes=wish.notes)
+    return list(found)
+
+
+@router.post("/{source_id}/allow-private", responses=problems(NotFound, Refused))
+async def allow_private(
+    person: PersonDep, parts: PartsDep, source_id: SourceId, consent: Consent
+) -> SourceDetail:
+    """Whether its address may be on a private network, and without TLS; for admins."""
+    return await parts.sources.allow_private(
+        person, source_id, allowed=consent.allowed, reason=consent.reason
+    )
