@@ -20,6 +20,7 @@ from uvicorn.loops.auto import auto_loop_factory
 from activities.audit import AnchoredAudit, ensure_anchor_schedule
 from activities.decisions import StoredDecisions
 from activities.evidence import GatheredEvidence, Replay
+from activities.external_sources import SourceLooks
 from activities.grants import TimedGrants
 from activities.hosts import GrantedHosts
 from activities.modules import GrantedModules, PackageSources
@@ -34,6 +35,7 @@ from activities.retention import Retention, ensure_retention
 from activities.rounds import StoredRounds
 from activities.schedules import ensure_schedules
 from activities.secrets import BoundSecrets
+from activities.source_listing import SourceListing
 from mcpbox import logs, tracing
 from mcpbox.anchors import AnchorExport, AnchorSigner
 from mcpbox.receipts import ReceiptSigner
@@ -43,8 +45,10 @@ from mcpbox.settings import Settings
 from mcpbox.store.modules import StoredModuleSets
 from mcpbox.store.session import Sessions, make_sessions
 from mcpbox.temporal import SEARCH_ATTRIBUTES, TASK_QUEUE, connect_patiently, settle
+from mcpbox.upstream.reader import Reader
 from mcpbox.usecases.audit import Audit
 from mcpbox.usecases.notices import TargetSeals
+from mcpbox.vault import Vault
 from mcpbox.vouchers import Vouchers
 from workflows.audit import AnchorAuditWorkflow
 from workflows.change_request import ChangeRequestWorkflow
@@ -97,6 +101,8 @@ async def serve(settings: Settings) -> None:
         await ensure_anchor_schedule(client, TASK_QUEUE)
         await ensure_schedules(client, task_queue=TASK_QUEUE)
         key = settings.required_encryption_key
+        vault = Vault(settings.required_secrets_key)
+        listing = SourceListing(sessions, vault, sandbox, Reader())
         activities = [
             *activities_on(
                 sessions,
@@ -108,6 +114,7 @@ async def serve(settings: Settings) -> None:
             ),
             AnchoredAudit(Audit(sessions, AnchorSigner(key)), AnchorExport.of(settings)),
             SentNotices(sessions, TargetSeals(key), Sender.of(settings)),
+            SourceLooks(sessions, listing.list_tools),
         ]
         watch = ProbationWatch(settings.required_database_url, sessions, client)
         async with build_worker(client, activities), asyncio.TaskGroup() as beside:

@@ -46,30 +46,52 @@ class Reader:
 
 async def listing_of(client: Client) -> Listing:
     """Raises: SourceFailed; and what :func:`asking` knows."""
-    found: dict[str, ListedTool] = {}
-    cursor, size = None, 0
+    gathered = _Gathered()
+    cursor = None
     for _ in range(_PAGES_MAX):
         page = await client.list_tools(cursor=cursor)
-        for tool in map(_listed, page.tools):
-            if tool.name in found:
+        gathered.add(page.tools)
+        cursor = page.next_cursor
+        if cursor is None:
+            return _listing(client, gathered.tools)
+    raise SourceFailed(f"Its list has no end: {_PAGES_MAX} pages were read.")
+
+
+def listing_from(tools: Iterable[Tool]) -> Listing:
+    """What a source offers that was not asked over the network. Raises: SourceFailed."""
+    gathered = _Gathered()
+    gathered.add(tools)
+    return Listing(tools=gathered.tools)
+
+
+class _Gathered:
+    def __init__(self) -> None:
+        self._found: dict[str, ListedTool] = {}
+        self._size = 0
+
+    @property
+    def tools(self) -> tuple[ListedTool, ...]:
+        """By name."""
+        return tuple(sorted(self._found.values(), key=lambda tool: tool.name))
+
+    def add(self, tools: Iterable[Tool]) -> None:
+        """Raises: SourceFailed: more than is looked at, or two of one name."""
+        for tool in map(_listed, tools):
+            if tool.name in self._found:
                 raise SourceFailed("It lists two tools of one name.")
-            found[tool.name] = tool
-            size += _size(tool)
-        if len(found) > TOOLS_MAX or size > LISTING_MAX_BYTES:
+            self._found[tool.name] = tool
+            self._size += _size(tool)
+        if len(self._found) > TOOLS_MAX or self._size > LISTING_MAX_BYTES:
             raise SourceFailed(
                 f"It lists more than is looked at: {TOOLS_MAX} tools, "
                 f"{LISTING_MAX_BYTES // 2**20} MiB."
             )
-        cursor = page.next_cursor
-        if cursor is None:
-            return _listing(client, found.values())
-    raise SourceFailed(f"Its list has no end: {_PAGES_MAX} pages were read.")
 
 
-def _listing(client: Client, tools: Iterable[ListedTool]) -> Listing:
+def _listing(client: Client, tools: tuple[ListedTool, ...]) -> Listing:
     server = client.server_info
     return Listing(
-        tools=tuple(sorted(tools, key=lambda tool: tool.name)),
+        tools=tools,
         server_name=_short(server.name if server else ""),
         server_version=_short(server.version if server else ""),
         protocol=client.protocol_version,
