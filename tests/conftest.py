@@ -4,11 +4,15 @@ from collections.abc import AsyncGenerator, Generator
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 from tests.chromium import LAUNCH_ARGS, chromium_path
 from tests.instances import Installed, started_instance
 from tests.package_index import LocalIndex, local_index
+
+SEEN_WITHIN_MS = 15_000
+"""Where a test does not say how quick: what is expected is late on a small, busy machine."""
+expect.set_options(timeout=SEEN_WITHIN_MS)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
