@@ -30,6 +30,7 @@ from mcpbox.usecases.reviewing import Reviewing
 from mcpbox.usecases.secrets import Secrets
 from mcpbox.usecases.server_deletion import ServerDeletion
 from mcpbox.usecases.servers import Servers
+from mcpbox.usecases.source_needs import SourceNeeds
 from mcpbox.usecases.tool_switches import ToolSwitches
 from mcpbox.usecases.tools import Tools
 from mcpbox.usecases.users import Users
@@ -66,6 +67,7 @@ class Parts:
     releases: Releases
     secrets: Secrets
     sources: Sources
+    source_needs: SourceNeeds
     reviewing: Reviewing
     receipts: Receipts
     executions: Executions

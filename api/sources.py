@@ -9,7 +9,7 @@ from api.deps import PageDep, PartsDep, PersonDep
 from api.problems import problems
 from mcpbox.domain.base import Page
 from mcpbox.domain.errors import Conflict, Invalid, NotFound, Refused
-from mcpbox.domain.external_sources import ExternalSource, ImportedOffer, SourceDetail
+from mcpbox.domain.external_sources import ExternalSource, ImportedOffer, SourceDetail, SourceNeed
 from mcpbox.domain.ids import SourceId
 from mcpbox.domain.reasons import REASON_MAX_LENGTH
 from mcpbox.domain.texts import Text
@@ -27,6 +27,11 @@ class SourceDraft(BaseModel):
     """Of the server that is made for it."""
     description: Annotated[Text, Field(max_length=DESCRIPTION_MAX_LENGTH)] = ""
     endpoint: Endpoint
+
+
+class Asking(BaseModel):
+    notes: Annotated[Words, Field(min_length=1)]
+    """For the reviewer: what the source is for."""
 
 
 class Wish(BaseModel):
@@ -61,6 +66,20 @@ async def add_source(person: PersonDep, parts: PartsDep, draft: SourceDraft) -> 
 async def get_source(_: PersonDep, parts: PartsDep, source_id: SourceId) -> SourceDetail:
     """With what it offered last, and where each tool of it stands here."""
     return await parts.sources.get(source_id)
+
+
+@router.get("/{source_id}/needs", responses=problems(NotFound))
+async def list_needs(_: PersonDep, parts: PartsDep, source_id: SourceId) -> list[SourceNeed]:
+    """What has to be granted before it is reached, and whether it is."""
+    return await parts.source_needs.of(source_id)
+
+
+@router.post("/{source_id}/needs", responses=problems(NotFound, Refused, Conflict, Invalid))
+async def ask_for_needs(
+    person: PersonDep, parts: PartsDep, source_id: SourceId, body: Asking
+) -> list[SourceNeed]:
+    """Ask people for all that is missing, a request for each; for operators and admins."""
+    return await parts.source_needs.ask(person, source_id, notes=body.notes)
 
 
 @router.post("/{source_id}/check", responses=problems(NotFound))

@@ -26,6 +26,7 @@ from mcpbox.usecases.clients import Clients
 from mcpbox.usecases.executions import Executions
 from mcpbox.usecases.external_sources import Sources
 from mcpbox.usecases.grants import Grants
+from mcpbox.usecases.network import Network
 from mcpbox.usecases.notices import Notices, TargetSeals
 from mcpbox.usecases.people import People
 from mcpbox.usecases.receipts import Receipts
@@ -37,6 +38,7 @@ from mcpbox.usecases.reviewing import Reviewing
 from mcpbox.usecases.secrets import Secrets
 from mcpbox.usecases.server_deletion import ServerDeletion
 from mcpbox.usecases.servers import Servers
+from mcpbox.usecases.source_needs import SourceNeeds
 from mcpbox.usecases.tool_switches import ToolSwitches
 from mcpbox.usecases.tools import Tools
 from mcpbox.usecases.users import Users
@@ -91,6 +93,7 @@ def build_parts(settings: Settings) -> Parts:
     )
     requests = Requests(sessions, gate, ttl=settings.request_ttl)
     recoveries = Recoveries(sessions, gate)
+    secrets = Secrets(sessions, requests, Vault(settings.required_secrets_key))
     return Parts(
         sessions=sessions,
         temporal=gate,
@@ -105,8 +108,9 @@ def build_parts(settings: Settings) -> Parts:
         requests=requests,
         grants=Grants(sessions),
         releases=Releases(sessions, requests),
-        secrets=Secrets(sessions, requests, Vault(settings.required_secrets_key)),
+        secrets=secrets,
         sources=Sources(sessions, gate, requests),
+        source_needs=SourceNeeds(sessions, requests, Network(sessions, requests), secrets),
         reviewing=Reviewing(sessions, requests),
         receipts=Receipts(sessions, ReceiptSigner(settings.required_encryption_key)),
         executions=Executions(sessions),

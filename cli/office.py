@@ -18,6 +18,7 @@ from mcpbox.usecases.audit import Audit
 from mcpbox.usecases.clients import Clients
 from mcpbox.usecases.external_sources import Sources
 from mcpbox.usecases.grants import Grants
+from mcpbox.usecases.network import Network
 from mcpbox.usecases.notices import Notices, TargetSeals
 from mcpbox.usecases.people import People
 from mcpbox.usecases.recovery import Recoveries
@@ -27,6 +28,7 @@ from mcpbox.usecases.reviewing import Reviewing
 from mcpbox.usecases.secrets import Secrets
 from mcpbox.usecases.server_deletion import ServerDeletion
 from mcpbox.usecases.servers import Servers
+from mcpbox.usecases.source_needs import SourceNeeds
 from mcpbox.usecases.tool_switches import ToolSwitches
 from mcpbox.usecases.tools import Tools
 from mcpbox.usecases.users import Users
@@ -55,6 +57,7 @@ class Office:
     notices: Notices
     secrets: Secrets
     sources: Sources
+    source_needs: SourceNeeds
 
     async def person(self, username: str) -> Principal:
         """Raises: NotFound."""
@@ -77,6 +80,7 @@ async def open_office(settings: Settings) -> AsyncGenerator[Office]:
     )
     requests = Requests(sessions, gate, ttl=settings.request_ttl)
     recoveries = Recoveries(sessions, gate)
+    secrets = Secrets(sessions, requests, Vault(instance.secrets_key()))
     try:
         yield Office(
             sessions,
@@ -95,8 +99,9 @@ async def open_office(settings: Settings) -> AsyncGenerator[Office]:
             Users(sessions),
             recoveries,
             Notices(sessions, TargetSeals(instance.encryption_key()), Sender.of(settings)),
-            Secrets(sessions, requests, Vault(instance.secrets_key())),
+            secrets,
             Sources(sessions, gate, requests),
+            SourceNeeds(sessions, requests, Network(sessions, requests), secrets),
         )
     finally:
         await sessions.kw["bind"].dispose()

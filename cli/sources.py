@@ -12,7 +12,7 @@ from cli.configuration import load_settings
 from cli.output import echo, echo_json, errors_reported
 from mcpbox.domain.base import PageRequest
 from mcpbox.domain.errors import Invalid
-from mcpbox.domain.external_sources import ExternalSource, SourceDetail
+from mcpbox.domain.external_sources import ExternalSource, SourceDetail, SourceNeed
 from mcpbox.domain.ids import SourceId
 from mcpbox.domain.upstreams import (
     ARGUMENT_MAX_LENGTH,
@@ -93,6 +93,28 @@ def add(
         )
 
     _show(_run(make), as_json=json)
+
+
+@app.command()
+def ask(
+    source_id: SourceArgument,
+    *,
+    notes: Annotated[str, typer.Option(help="For the reviewer: what the source is for.")],
+    who: As = "admin",
+    json: Json = False,
+) -> None:
+    """Ask people for the host, the secret or the module that a source needs."""
+
+    async def for_needs(office: "Office") -> list[SourceNeed]:
+        person = await office.person(who)
+        return await office.source_needs.ask(person, SourceId(source_id), notes=notes)
+
+    needs = _run(for_needs)
+    if json:
+        echo_json([need.model_dump(mode="json") for need in needs])
+        return
+    for need in needs:
+        echo(f"{need.state:<8} {need.kind} {need.value}  {need.request_id or ''}".rstrip())
 
 
 @app.command()

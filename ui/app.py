@@ -24,6 +24,8 @@ from ui.pages.overview import overview_page
 from ui.pages.people import people_page
 from ui.pages.policy import policy_page
 from ui.pages.servers import server_page, servers_page
+from ui.pages.source import source_page
+from ui.pages.sources import sources_page
 from ui.pages.tool import tool_page
 from ui.pages.tools import tools_page
 from ui.parts import blank, box, link, text
@@ -59,6 +61,8 @@ ROUTES = (
     Route("/delegations", "Deputies", "delegations", delegations_page),
     Route("/servers", "Servers", "servers", servers_page),
     Route("/servers/{server_id}", "Server", "servers", server_page),
+    Route("/sources", "Sources", "sources", sources_page),
+    Route("/sources/{source_id}", "Source", "sources", source_page),
     Route("/tools", "Tools", "tools", tools_page),
     Route("/tools/{tool_id}", "Tool", "tools", tool_page),
 )

@@ -49,6 +49,7 @@ NAVIGATION = (
         (
             NavItem("servers", "/servers", "Servers", "server"),
             NavItem("tools", "/tools", "Tools", "wrench"),
+            NavItem("sources", "/sources", "Sources", "plug"),
         ),
     ),
 )

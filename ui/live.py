@@ -16,6 +16,7 @@ Topic = Literal[
     "recovery",
     "notices",
     "people",
+    "sources",
 ]
 Reaction = Callable[[], Awaitable[None]]
 

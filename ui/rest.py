@@ -1,15 +1,12 @@
 """The panel's only way to data: our REST API, acting with one visitor's own token."""
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from functools import cache
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 from urllib.parse import quote
 from uuid import UUID, uuid4
 
-import httpx
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from mcpbox.domain.audit import AuditEvent, AuditVerification
 from mcpbox.domain.base import Page
@@ -17,6 +14,12 @@ from mcpbox.domain.comments import Comment, CommentDraft
 from mcpbox.domain.decisions import DecisionDraft
 from mcpbox.domain.dry_runs import DryRun, Proposal
 from mcpbox.domain.executions import Execution, Overview
+from mcpbox.domain.external_sources import (
+    ExternalSource,
+    ImportedOffer,
+    SourceDetail,
+    SourceNeed,
+)
 from mcpbox.domain.grants import Grant
 from mcpbox.domain.ids import RequestId
 from mcpbox.domain.narrowing import Switch
@@ -35,18 +38,16 @@ from mcpbox.domain.recovery import Recovery, RecoveryOutcome, ResolveDraft
 from mcpbox.domain.requests import Outcome, RequestDetail, RequestSummary, ReviewAfterwards, State
 from mcpbox.domain.review_policy import PolicyChange, PolicyVersion
 from mcpbox.domain.secrets import Secret
-from mcpbox.domain.servers import IsolationMode, ServerModules, ServerSummary
+from mcpbox.domain.servers import IsolationMode, ServerKind, ServerModules, ServerSummary
 from mcpbox.domain.tools import ToolDetail, ToolSummary, ToolVersion
-from ui.problems import ApiProblem, problem_in
+from ui.asking import Asking, Query
+from ui.problems import ApiProblem
 from ui.visitor import Visitor
 
 _NOT_FOUND = 404
-TIMEOUT_S = 10.0
-"""The in-process transport knows no timeouts of its own."""
-
+_LOOKING_S = 60.0
+"""A source that is looked at is another machine, and may be slow."""
 _SWITCHES = {Switch.LIFT: "quarantine/lift"}
-Answer = TypeVar("Answer")
-Query = dict[str, str | int | list[str]]
 
 
 class ServiceState(BaseModel):
@@ -83,11 +84,8 @@ class Session(BaseModel):
     expires_in: int
 
 
-class Rest:
+class Rest(Asking):
     """Every method raises :class:`ApiProblem`, :class:`SignedOut` among them, and nothing else."""
-
-    def __init__(self, client: httpx.AsyncClient) -> None:
-        self._client = client
 
     async def login(self, username: str, password: str) -> Session:
         body = {"username": username, "password": password}
@@ -270,6 +268,47 @@ class Rest:
     async def revoke_client(self, name: str) -> Client:
         return await self._ask("POST", f"clients/{quote(name, safe='')}/revoke", Client)
 
+    async def sources(self, *, page: int = 1, page_size: int = 50) -> Page[ExternalSource]:
+        query: Query = {"page": page, "page_size": page_size}
+        return await self._ask("GET", "sources", Page[ExternalSource], query)
+
+    async def source(self, source_id: UUID) -> SourceDetail:
+        return await self._ask("GET", f"sources/{source_id}", SourceDetail)
+
+    async def source_needs(self, source_id: UUID) -> list[SourceNeed]:
+        return await self._ask("GET", f"sources/{source_id}/needs", list[SourceNeed])
+
+    async def source_of(self, server: ServerSummary) -> SourceDetail | None:
+        """``None``: its tools are written here."""
+        if server.kind is not ServerKind.EXTERNAL:
+            return None
+        return await self._ask("GET", f"servers/{server.id}/source", SourceDetail)
+
+    async def add_source(
+        self, name: str, description: str, endpoint: dict[str, Any]
+    ) -> SourceDetail:
+        """``endpoint``: as typed, for the API to judge."""
+        body = {"name": name, "description": description, "endpoint": endpoint}
+        return await self._ask("POST", "sources", SourceDetail, body=body)
+
+    async def ask_for_source(self, source_id: UUID, notes: str) -> list[SourceNeed]:
+        path, body = f"sources/{source_id}/needs", {"notes": notes}
+        return await self._ask("POST", path, list[SourceNeed], body=body, patience_s=_LOOKING_S)
+
+    async def check_source(self, source_id: UUID) -> SourceDetail:
+        path = f"sources/{source_id}/check"
+        return await self._ask("POST", path, SourceDetail, patience_s=_LOOKING_S)
+
+    async def import_tools(
+        self, source_id: UUID, names: Sequence[str], notes: str
+    ) -> list[ImportedOffer]:
+        path, body = f"sources/{source_id}/import", {"names": list(names), "notes": notes}
+        return await self._ask("POST", path, list[ImportedOffer], body=body, patience_s=_LOOKING_S)
+
+    async def allow_private(self, source_id: UUID, reason: str, *, allowed: bool) -> SourceDetail:
+        path, body = f"sources/{source_id}/allow-private", {"allowed": allowed, "reason": reason}
+        return await self._ask("POST", path, SourceDetail, body=body)
+
     async def server_modules(self, server_id: UUID) -> ServerModules:
         return await self._ask("GET", f"servers/{server_id}/modules", ServerModules)
 
@@ -353,47 +392,3 @@ class Rest:
 
     async def audit_verification(self) -> AuditVerification:
         return await self._ask("GET", "audit/verification", AuditVerification)
-
-    async def close(self) -> None:
-        await self._client.aclose()
-
-    async def _ask(
-        self,
-        method: str,
-        path: str,
-        kind: type[Answer],
-        query: Query | None = None,
-        body: dict[str, Any] | None = None,
-    ) -> Answer:
-        response = await self._send(method, path, query, body)
-        try:
-            return _reader(kind).validate_json(response.content)
-        except ValidationError as error:
-            raise ApiProblem(
-                502,
-                "The API gave an answer that this panel cannot read",
-                "The two are of different versions; reload the page, or restart mcpbox.",
-            ) from error
-
-    async def _send(
-        self,
-        method: str,
-        path: str,
-        query: Query | None = None,
-        body: dict[str, Any] | None = None,
-    ) -> httpx.Response:
-        try:
-            async with asyncio.timeout(TIMEOUT_S):
-                response = await self._client.request(method, path, params=query, json=body)
-        except (httpx.HTTPError, TimeoutError) as error:
-            raise ApiProblem(
-                503, "The API does not answer", "Nothing was changed; try again in a moment."
-            ) from error
-        if response.is_error:
-            raise problem_in(response)
-        return response
-
-
-@cache
-def _reader(kind: type[Answer]) -> TypeAdapter[Answer]:
-    return TypeAdapter(kind)

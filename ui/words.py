@@ -6,6 +6,7 @@ from typing import Literal
 
 from mcpbox.domain.evidence import Check, Risk, Status
 from mcpbox.domain.executions import ExecutionOutcome
+from mcpbox.domain.external_sources import NeedState, Offer, SourceState
 from mcpbox.domain.grants import GrantKind
 from mcpbox.domain.hosts import HostAccess
 from mcpbox.domain.requests import RequestSummary, State
@@ -59,6 +60,26 @@ CHECKS: dict[Check, str] = {
 SERVER_STATES: dict[DesiredState, tuple[str, Tone]] = {
     DesiredState.RUNNING: ("Running", "good"),
     DesiredState.STOPPED: ("Stopped", "idle"),
+}
+SOURCE_STATES: dict[SourceState, tuple[str, Tone]] = {
+    SourceState.UNCHECKED: ("Not looked at", "idle"),
+    SourceState.BLOCKED: ("Blocked", "warn"),
+    SourceState.HEALTHY: ("Healthy", "good"),
+    SourceState.UNREACHABLE: ("Unreachable", "bad"),
+}
+OFFERS: dict[Offer, tuple[str, Tone]] = {
+    Offer.NEW: ("New", "idle"),
+    Offer.UNUSABLE: ("Cannot be used", "warn"),
+    Offer.ASKED: ("Asked for", "busy"),
+    Offer.RELEASED: ("Released", "good"),
+    Offer.CHANGED: ("Changed, hidden", "bad"),
+    Offer.GONE: ("Gone", "bad"),
+}
+NEEDS: dict[NeedState, tuple[str, Tone]] = {
+    NeedState.MISSING: ("Not asked for", "warn"),
+    NeedState.ASKED: ("Asked for", "busy"),
+    NeedState.UNSET: ("Has no value", "warn"),
+    NeedState.MET: ("Granted", "good"),
 }
 QUARANTINED: tuple[str, Tone] = ("Quarantined", "bad")
 FOUND: tuple[str, Tone] = ("Found", "bad")

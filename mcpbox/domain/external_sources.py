@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from mcpbox.domain.base import DomainModel
+from mcpbox.domain.grants import GrantKind
 from mcpbox.domain.ids import Digest, RequestId, ServerId, SnapshotId, SourceId, ToolId
 from mcpbox.domain.upstreams import Endpoint
 
@@ -137,6 +138,26 @@ class ImportedOffer(DomainModel):
     request_id: RequestId | None = None
     """People are asked by it; ``None``: ``problem`` says why not."""
     problem: str = ""
+
+
+class NeedState(StrEnum):
+    MISSING = "missing"
+    """Nobody asked for it yet, or people said no."""
+    ASKED = "asked"
+    UNSET = "unset"
+    """A secret that may be used, and has no value yet."""
+    MET = "met"
+
+
+class SourceNeed(DomainModel):
+    """One thing that people have to grant before a source is reached."""
+
+    kind: GrantKind
+    value: str
+    """As a grant has it: methods, host and path; the import name of a module; a secret's name."""
+    state: NeedState
+    request_id: RequestId | None = None
+    """The open one that asks for it."""
 
 
 class SourceCheck(DomainModel):

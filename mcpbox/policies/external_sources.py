@@ -3,8 +3,8 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from mcpbox.domain.errors import Invalid, Refused
-from mcpbox.domain.hosts import HostAccess
+from mcpbox.domain.errors import Refused
+from mcpbox.domain.hosts import readable
 from mcpbox.domain.manifests import Granted
 from mcpbox.domain.people import Principal, PrincipalKind, Role, Scope
 from mcpbox.domain.upstreams import Endpoint, HttpEndpoint
@@ -44,7 +44,7 @@ def may_reach(
                 "'mcpbox sources allow-private'."
             )
         )
-    if not any(endpoint.access.within(grant) for grant in _readable(held.hosts)):
+    if not any(endpoint.access.within(grant) for grant in readable(held.hosts)):
         return Ruling(
             Refused(
                 f"Its host {endpoint.access.authority} is not granted to the server, with the "
@@ -92,13 +92,3 @@ def may_allow_private(principal: Principal) -> Ruling:
             Refused("Consenting to a private address needs the role admin; ask an admin for it.")
         )
     return ALLOWED
-
-
-def _readable(granted: Collection[str]) -> list[HostAccess]:
-    found: list[HostAccess] = []
-    for value in granted:
-        try:
-            found.append(HostAccess.parse(value))
-        except Invalid:
-            continue
-    return found

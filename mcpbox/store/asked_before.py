@@ -5,7 +5,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from mcpbox.domain.ids import Digest
+from mcpbox.domain.ids import Digest, RequestId
 from mcpbox.domain.requests import TERMINAL, State
 from mcpbox.domain.subjects import Kind, Subject, VersionSubject
 from mcpbox.store.requests import subject_in
@@ -74,6 +74,25 @@ async def open_workflows_of_server(session: AsyncSession, server_id: UUID) -> li
         .order_by(RequestRow.created_at)
     )
     return list(found)
+
+
+async def open_grant_requests(
+    session: AsyncSession, server_id: UUID
+) -> list[tuple[RequestId, Subject]]:
+    """For a module, a host or a secret of the server, and not ended; oldest first.
+
+    Index: ``ix_change_requests_server_id_kind``.
+    """
+    rows = await session.scalars(
+        select(RequestRow)
+        .where(
+            RequestRow.server_id == server_id,
+            RequestRow.kind.in_([kind for kind in Kind if kind.grants]),
+            RequestRow.state.not_in(TERMINAL),
+        )
+        .order_by(RequestRow.created_at)
+    )
+    return [(RequestId(row.id), subject_in(row)) for row in rows]
 
 
 async def older_workflows(session: AsyncSession, subject: Subject, *, besides: UUID) -> list[str]:

@@ -1,10 +1,8 @@
 """Hosts: ask that a server's tools may reach one."""
 
-from collections.abc import Iterable
-
 from mcpbox.domain.digests import digest_of_access
 from mcpbox.domain.errors import Conflict, Invalid
-from mcpbox.domain.hosts import HostAccess
+from mcpbox.domain.hosts import HostAccess, readable
 from mcpbox.domain.ids import ServerId
 from mcpbox.domain.people import Principal
 from mcpbox.domain.requests import RequestSummary, workflow_ids_begin
@@ -46,17 +44,8 @@ class Network:
             earlier = await asked_before.attempts(session, workflow_ids_begin(subject, digest))
         # What ends by itself may be asked for again before it does.
         lasting = [value for value, ends_at in held.items() if ends_at is None]
-        if any(access.within(granted) for granted in _readable(lasting)):
+        if any(access.within(granted) for granted in readable(lasting)):
             raise Conflict(f"The tools of {server.name!r} may reach {access} already.")
         require_not_denied(earlier, f"The host {access}")
         attempt = attempt_after(earlier)
         return await self._requests.ask_people(by, subject, digest, attempt, justification)
-
-
-def _readable(granted: Iterable[str]) -> Iterable[HostAccess]:
-    """Without hosts that nobody could ask for here; those came with what code named itself."""
-    for value in granted:
-        try:
-            yield HostAccess.parse(value)
-        except Invalid:
-            continue
