@@ -198,12 +198,12 @@ async def publication_of(session: AsyncSession, subject: Subject) -> dict[str, o
     """Columns that only a request about a version fills. Raises: NotFound."""
     if not isinstance(subject, VersionSubject):
         return {}
-    await tools.get_version(session, subject.version_id)
-    released = await session.scalar(
-        select(ReleaseRow.version_id).where(
-            ReleaseRow.tool_id == subject.tool_id, ReleaseRow.active_to.is_(None)
-        )
-    )
+    version = await tools.get_version(session, subject.version_id)
+    releases = select(ReleaseRow.version_id).where(ReleaseRow.tool_id == subject.tool_id)
+    released = await session.scalar(releases.where(ReleaseRow.active_to.is_(None)))
+    if released is None and version.passes_to is not None:
+        # Withdrawn when its source changed it: people compare with what they approved.
+        released = await session.scalar(releases.order_by(ReleaseRow.active_from.desc()).limit(1))
     return {
         "tool_id": subject.tool_id,
         "version_id": subject.version_id,

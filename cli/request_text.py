@@ -1,12 +1,13 @@
 """A request as lines of text: what is asked, the evidence, and the change of the code."""
 
 import difflib
+import json
 from collections.abc import Iterator
 
 from mcpbox.domain.evidence import Evidence
 from mcpbox.domain.modules import PinnedWheel, WheelLock
 from mcpbox.domain.requests import RequestDetail, RequestSummary
-from mcpbox.domain.tools import ToolVersion
+from mcpbox.domain.tools import ToolVersion, VersionContent
 from mcpbox.policies.powers import powers_of
 from mcpbox.policies.probation import in_words
 
@@ -36,6 +37,9 @@ def _asked(request: RequestDetail) -> Iterator[str]:
     yield f"{request.title} {change_of(request)}: {request.state}"
     yield f"digest     {request.digest}"
     yield f"requester  {request.requester}: {request.notes or 'no notes'}"
+    if request.proposed is not None and request.proposed.passes_to is not None:
+        upstream = request.proposed.passes_to
+        yield f"passes to  {upstream.tool} of {upstream.endpoint.label}"
     if request.probation is not None:
         yield f"probation  {in_words(request.probation)}"
 
@@ -122,13 +126,21 @@ def _evidence(piece: Evidence) -> Iterator[str]:
 
 
 def _difference(request: RequestDetail, proposed: ToolVersion) -> str:
-    before = request.released.code.split("\n") if request.released else []
+    before = _text_of(request.released).split("\n") if request.released else []
     released = f"version {request.released.number}" if request.released else "nothing released"
     lines = difflib.unified_diff(
         before,
-        proposed.code.split("\n"),
+        _text_of(proposed).split("\n"),
         released,
         f"version {proposed.number}",
         lineterm="",
     )
     return "\n".join(lines)
+
+
+def _text_of(version: ToolVersion) -> str:
+    """Its code; of one that passes its calls on, all that its source says of it."""
+    if version.passes_to is None:
+        return version.code
+    content = version.model_dump(mode="json", include=set(VersionContent.model_fields) - {"code"})
+    return json.dumps(content, indent=2, ensure_ascii=False)

@@ -33,7 +33,8 @@ def compared_with(request: RequestDetail, against: int | None = None) -> str:
     if against is not None:
         return f"Changes since round {against}"
     if request.released is not None:
-        return f"Changes against version {request.released.number}, which runs now"
+        number, passes = request.released.number, request.released.passes_to
+        return f"Changes against version {number}, which {'was approved' if passes else 'runs now'}"
     if request.installed is not None:
         return f"Changes against what {request.server_name} has now"
     return "All of it is new"
@@ -76,7 +77,8 @@ def contract_path(request: RequestDetail) -> str:
 
 def contract_of(version: VersionContent) -> str:
     """What clients are told of the tool, and what it needs: the digest without the code."""
-    content = version.model_dump(mode="json", include=set(VersionContent.model_fields) - {"code"})
+    left_out = {"code"} if version.passes_to else {"code", "passes_to"}
+    content = version.model_dump(mode="json", include=set(VersionContent.model_fields) - left_out)
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 

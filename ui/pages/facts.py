@@ -40,7 +40,7 @@ def show_consequences(request: RequestDetail) -> None:
 def _of_version(request: RequestDetail, proposed: ToolVersion, files: Sequence[FileDiff]) -> None:
     manifest = proposed.manifest
     with box("fact"):
-        text("Code", "k", "div")
+        text("Code" if proposed.passes_to is None else "What it says", "k", "div")
         with box("v"):
             text(f"+{sum(file.added for file in files)}", "plus")
             text(f" \N{MINUS SIGN}{sum(file.removed for file in files)}", "minus")

@@ -20,6 +20,7 @@ from ui.pages.evidence import show_evidence, show_headline
 from ui.pages.facts import show_facts
 from ui.pages.history import show_history
 from ui.pages.more import approvals_of, show_forced, show_more
+from ui.pages.passing import passes_on
 from ui.pages.powers import show_powers
 from ui.pages.probation import show_probation
 from ui.parts import (
@@ -252,6 +253,8 @@ class RequestView:
                 f"{plural(hidden, 'control or direction character')} could make it read otherwise "
                 "than it runs; spelled out in red below.",
             )
+        if request.proposed is not None and request.proposed.passes_to is not None:
+            passes_on(request.proposed.passes_to)
         show_facts(request, self._files)
         if request.notes.strip():
             with box("panel"):

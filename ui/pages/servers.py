@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from mcpbox.domain.base import Page
+from mcpbox.domain.external_sources import SourceDetail
 from mcpbox.domain.grants import Grant
 from mcpbox.domain.modules import GrantedModule
 from mcpbox.domain.recovery import Recovery
 from mcpbox.domain.secrets import Secret
-from mcpbox.domain.servers import ServerSummary
+from mcpbox.domain.servers import ServerKind, ServerSummary
 from mcpbox.domain.tools import ToolSummary
 from ui.frame import Top
 from ui.pages.grants import grants_card
@@ -22,7 +23,7 @@ from ui.parts import blank, box, connect_steps, link, state_badge, text
 from ui.section import Section
 from ui.tables import pager, row_link, table
 from ui.visit import Visit
-from ui.words import plural, server_state, who
+from ui.words import SOURCE_STATES, plural, server_state, who
 
 _COLUMNS = (
     ("Server", ""),
@@ -72,6 +73,8 @@ def _row(visit: Visit, server: ServerSummary) -> None:
     with box("", "tr"):
         with box("main-cell", "td"):
             row_link(server.name, f"/servers/{server.id}")
+            if server.kind is ServerKind.EXTERNAL:
+                text("external source", "chip")
             text(server.description, "sub", title=server.description)
         with box("", "td"):
             state_badge(server_state(server))
@@ -84,6 +87,7 @@ def _row(visit: Visit, server: ServerSummary) -> None:
 
 class _Shown(NamedTuple):
     server: ServerSummary
+    source: SourceDetail | None
     tools: Page[ToolSummary]
     modules: Sequence[GrantedModule]
     grants: Page[Grant]
@@ -102,7 +106,8 @@ async def server_page(visit: Visit, top: Top) -> None:
             visit.rest.tools(server_id=server_id, page=visit.page_number),
             visit.rest.recovery(server_id),
         )
-        return _Shown(held.server, tools, held.granted, grants, secrets, recovery)
+        source = await visit.rest.source_of(held.server)
+        return _Shown(held.server, source, tools, held.granted, grants, secrets, recovery)
 
     with box("page scroll"):
         section = Section(visit, load, lambda shown: _show(visit, top, shown), "page-wide")
@@ -111,7 +116,7 @@ async def server_page(visit: Visit, top: Top) -> None:
 
 
 def _show(visit: Visit, top: Top, shown: _Shown) -> None:
-    server, tools, modules, grants, secrets, recovery = shown
+    server, source, tools, modules, grants, secrets, recovery = shown
     top.name(server.name)
     with box("page-title"):
         state_badge(server_state(server))
@@ -122,6 +127,12 @@ def _show(visit: Visit, top: Top, shown: _Shown) -> None:
     recovery_callout(visit, recovery)
     server_switches(visit, server)
     with box("facts"):
+        if source is not None:
+            with box("fact"):
+                text("Passes calls on to", "k", "div")
+                with link(f"/sources/{source.id}", "v"):
+                    text(source.endpoint.label)
+                text(SOURCE_STATES[source.state][0].lower(), "s", "div")
         _fact(
             "Tools",
             f"{server.released_count} released",
@@ -144,7 +155,8 @@ def _show(visit: Visit, top: Top, shown: _Shown) -> None:
         _show_modules(visit, modules)
     grants_card(visit, grants)
     secrets_card(visit, secrets)
-    isolation_card(visit, server)
+    if source is None:
+        isolation_card(visit, server)
 
 
 def _show_tools(visit: Visit, server: ServerSummary, tools: Page[ToolSummary]) -> None:
@@ -157,7 +169,9 @@ def _show_tools(visit: Visit, server: ServerSummary, tools: Page[ToolSummary]) -
             blank(
                 "wrench",
                 "No tool yet",
-                "A connected LLM writes one with mcpbox_create_tool, naming this server.",
+                "Ask for those of its source that are needed, on the source's page."
+                if server.kind is ServerKind.EXTERNAL
+                else "A connected LLM writes one with mcpbox_create_tool, naming this server.",
             )
             return
         tool_table(visit, tools)

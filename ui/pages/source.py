@@ -202,10 +202,10 @@ def _tool_row(visit: Visit, tool: OfferedTool, picked: set[str]) -> None:
             if tool.source_name != tool.name:
                 text(f"called {tool.source_name} there", "faint small mono", "div")
             text(tool.description, "muted small clamp", "div", title=tool.description)
+            if tool.problem:
+                text(tool.problem, "small", "div")
         with box("", "td"):
             state_badge(OFFERS[tool.offer])
-            if tool.problem:
-                text(tool.problem, "sub why", title=tool.problem)
 
 
 def _private(visit: Visit, source: SourceDetail) -> None:

@@ -11,10 +11,12 @@ from mcpbox.domain.base import Page
 from mcpbox.domain.executions import Execution
 from mcpbox.domain.receipts import ReleaseReceipt
 from mcpbox.domain.tools import ToolDetail, ToolVersion
+from ui.changes import contract_of
 from ui.diff import FileDiff, plain_file
 from ui.diff_view import DiffView
 from ui.frame import Top
 from ui.pages.executions import latest_executions
+from ui.pages.passing import passes_on
 from ui.pages.probation import show_probation
 from ui.pages.receipt import show_receipt
 from ui.pages.switches import tool_switches
@@ -61,6 +63,8 @@ async def tool_page(visit: Visit, top: Top) -> None:
 def _files(tool: ToolDetail, version: ToolVersion) -> list[FileDiff]:
     schema = json.dumps(version.input_schema, indent=2, ensure_ascii=False) + "\n"
     path = f"{tool.server_name}/{version.name}"
+    if version.passes_to is not None:
+        return [plain_file(f"{path}.json", contract_of(version))]
     return [plain_file(f"{path}.py", version.code), plain_file(f"{path}.schema.json", schema)]
 
 
@@ -80,7 +84,11 @@ def _show(visit: Visit, top: Top, shown: _Shown) -> None:
     with box("columns"):
         _versions(visit, shown)
         latest_executions(visit, shown.latest, f"/executions?tool_id={tool.id}")
-    text(f"Code of version {shown.number}", tag="h2")
+    passes_to = next((v.passes_to for v in shown.versions if v.number == shown.number), None)
+    if passes_to is not None:
+        passes_on(passes_to)
+    what = "Code" if passes_to is None else "What its source says: all"
+    text(f"{what} of version {shown.number}", tag="h2")
     DiffView(shown.files)
 
 
@@ -110,7 +118,7 @@ def _versions(visit: Visit, shown: _Shown) -> None:
     with box("card", "section", aria_label="Versions"):
         with box("section-head"):
             text("Versions", "grow", "h2")
-            text("Choose one to read its code", "faint small")
+            text("Choose one to read it", "faint small")
         with box("rows rows-tall"):
             for version in shown.versions:
                 with link(visit.here(version=str(version.number))) as row:
