@@ -11,6 +11,7 @@ from mcpbox.store.counts import (
     forced_by_review,
     requests_by_state,
 )
+from mcpbox.store.external_sources import sources_by_state
 from mcpbox.store.notices import deliveries_by_outcome
 from mcpbox.store.people import users_by_state
 from mcpbox.store.probations import counts_by_state
@@ -33,6 +34,7 @@ async def metrics(parts: PartsDep) -> Response:
         deliveries = await deliveries_by_outcome(session)
         probations = await counts_by_state(session)
         users = await users_by_state(session)
+        sources = await sources_by_state(session)
     registry = CollectorRegistry()
     requests_gauge = Gauge(
         "mcpbox_requests", "Change requests by state.", ["state"], registry=registry
@@ -97,4 +99,12 @@ async def metrics(parts: PartsDep) -> Response:
     )
     for state, count in users.items():
         users_gauge.labels(state).set(count)
+    sources_gauge = Gauge(
+        "mcpbox_external_sources",
+        "External sources by how they were when last looked at.",
+        ["state"],
+        registry=registry,
+    )
+    for state, count in sources.items():
+        sources_gauge.labels(state).set(count)
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

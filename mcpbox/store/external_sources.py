@@ -92,6 +92,17 @@ async def source_ids(session: AsyncSession) -> list[SourceId]:
     return [SourceId(one) for one in found]
 
 
+async def sources_by_state(session: AsyncSession) -> dict[str, int]:
+    """Every state, also those that no source is in."""
+    rows = await session.execute(
+        select(SourceRow.state, func.count())
+        .join(ServerRow, ServerRow.id == SourceRow.server_id)
+        .where(ServerRow.deleted_at.is_(None))
+        .group_by(SourceRow.state)
+    )
+    return {**dict.fromkeys(SourceState, 0), **dict(row.tuple() for row in rows)}
+
+
 async def access_by_server(session: AsyncSession) -> Mapping[UUID, SourceAccess]:
     rows = await session.execute(select(SourceRow.server_id, SourceRow.id, SourceRow.allow_private))
     return {
