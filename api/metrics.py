@@ -36,27 +36,50 @@ async def metrics(parts: PartsDep) -> Response:
         users = await users_by_state(session)
         sources = await sources_by_state(session)
     registry = CollectorRegistry()
-    requests_gauge = Gauge(
-        "mcpbox_requests", "Change requests by state.", ["state"], registry=registry
-    )
-    for state, count in requests.items():
-        requests_gauge.labels(state).set(count)
-    automatic_gauge = Gauge(
-        "mcpbox_automatic_decisions",
-        "Decisions that a rule of the review policy made, by verdict.",
-        ["verdict"],
-        registry=registry,
-    )
-    for verdict, count in automatic.items():
-        automatic_gauge.labels(verdict).set(count)
-    forced_gauge = Gauge(
-        "mcpbox_break_glass",
-        "Approvals that one admin forced, by whether another person has reviewed them.",
-        ["review"],
-        registry=registry,
-    )
-    for review, count in forced.items():
-        forced_gauge.labels(review).set(count)
+    for name, about, label, counts in (
+        ("mcpbox_requests", "Change requests by state.", "state", requests),
+        (
+            "mcpbox_automatic_decisions",
+            "Decisions that a rule of the review policy made, by verdict.",
+            "verdict",
+            automatic,
+        ),
+        (
+            "mcpbox_break_glass",
+            "Approvals that one admin forced, by whether another person has reviewed them.",
+            "review",
+            forced,
+        ),
+        ("mcpbox_audit_events", "Events in the audit log by action.", "action", events),
+        (
+            "mcpbox_recoveries",
+            "Servers by how far bringing them back after a restart of the sandbox has come.",
+            "state",
+            recoveries,
+        ),
+        (
+            "mcpbox_notice_deliveries",
+            "Notifications to targets outside the panel by outcome.",
+            "outcome",
+            deliveries,
+        ),
+        (
+            "mcpbox_probations",
+            "Releases on probation that run, and those that ended, by cause.",
+            "state",
+            probations,
+        ),
+        ("mcpbox_users", "Accounts of people by state.", "state", users),
+        (
+            "mcpbox_external_sources",
+            "External sources by how they were when last looked at.",
+            "state",
+            sources,
+        ),
+    ):
+        gauge = Gauge(name, about, [label], registry=registry)
+        for value, count in counts.items():
+            gauge.labels(value).set(count)
     executions_gauge = Gauge(
         "mcpbox_executions",
         "Executions in the log by origin and outcome.",
@@ -65,46 +88,4 @@ async def metrics(parts: PartsDep) -> Response:
     )
     for (origin, outcome), count in executions.items():
         executions_gauge.labels(origin, outcome).set(count)
-    events_gauge = Gauge(
-        "mcpbox_audit_events", "Events in the audit log by action.", ["action"], registry=registry
-    )
-    for action, count in events.items():
-        events_gauge.labels(action).set(count)
-    recoveries_gauge = Gauge(
-        "mcpbox_recoveries",
-        "Servers by how far bringing them back after a restart of the sandbox has come.",
-        ["state"],
-        registry=registry,
-    )
-    for state, count in recoveries.items():
-        recoveries_gauge.labels(state).set(count)
-    deliveries_gauge = Gauge(
-        "mcpbox_notice_deliveries",
-        "Notifications to targets outside the panel by outcome.",
-        ["outcome"],
-        registry=registry,
-    )
-    for outcome, count in deliveries.items():
-        deliveries_gauge.labels(outcome).set(count)
-    probations_gauge = Gauge(
-        "mcpbox_probations",
-        "Releases on probation that run, and those that ended, by cause.",
-        ["state"],
-        registry=registry,
-    )
-    for state, count in probations.items():
-        probations_gauge.labels(state).set(count)
-    users_gauge = Gauge(
-        "mcpbox_users", "Accounts of people by state.", ["state"], registry=registry
-    )
-    for state, count in users.items():
-        users_gauge.labels(state).set(count)
-    sources_gauge = Gauge(
-        "mcpbox_external_sources",
-        "External sources by how they were when last looked at.",
-        ["state"],
-        registry=registry,
-    )
-    for state, count in sources.items():
-        sources_gauge.labels(state).set(count)
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
