@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from typing import NamedTuple
 
 from sandbox.broker import Session
 from sandbox.cancelling import Stop
@@ -29,6 +30,12 @@ class Stopped:
     """Its caller asked for its end."""
 
 
+class LastWords(NamedTuple):
+    """What a server's process says of its end: never an answer."""
+
+    report: bytes
+
+
 class Ended:
     """The child closed its connection, ``how`` its process ended."""
 
@@ -43,7 +50,8 @@ class Ended:
         )
 
 
-Answer = bytes | Broken | TimedOut | Stopped | Ended
+Report = bytes | Broken | LastWords
+Answer = Report | TimedOut | Stopped | Ended
 
 
 async def exchange(
@@ -85,7 +93,7 @@ async def exchange(
 
 
 async def _first_of(
-    report: asyncio.Future[bytes | Broken],
+    report: asyncio.Future[Report],
     hung_up: asyncio.Future[None],
     within_s: float,
     keep_going: Callable[[], None],
@@ -138,7 +146,7 @@ class _Listener:
         self._session = session
         self._output = output
         self._asked = asked
-        self.report: asyncio.Future[bytes | Broken] = asyncio.get_running_loop().create_future()
+        self.report: asyncio.Future[Report] = asyncio.get_running_loop().create_future()
 
     def take(self, frame: Frame) -> None:
         """An honest child sends nothing else, nor after its result, nor for another call."""
@@ -156,9 +164,11 @@ class _Listener:
     def _takes(self, frame: Frame) -> bool:
         match frame.kind:
             case Kind.RESULT if len(frame.payload) <= self._max_report_bytes:
-                if self._child.conversation is not None:
+                if self._child.conversation is None:
+                    self._answered(frame.payload)
+                else:
                     self._child.conversation.hear_last_words()
-                self._answered(frame.payload)
+                    self._answered(LastWords(frame.payload))
                 return True
             case Kind.READY if self._asked is not None and self._child.conversation is not None:
                 printed = Truncating(self._limits.stdout_bytes, self._output.take)
@@ -178,7 +188,7 @@ class _Listener:
     def _max_report_bytes(self) -> int:
         return self._limits.result_bytes + _REPORT_OVERHEAD_BYTES
 
-    def _answered(self, answer: bytes | Broken) -> None:
+    def _answered(self, answer: Report) -> None:
         if not self.report.done():
             self.report.set_result(answer)
 

@@ -13,10 +13,10 @@ import sysconfig
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import NamedTuple
 
 from sandbox import namespace
 from sandbox.lockdown import rlimits, seccomp
@@ -46,13 +46,22 @@ _SYSTEM_LIBRARIES = words("""
 """)
 """What a manylinux wheel may expect of a system. Source: PEP 600."""
 _USED_BY_US = words("""
-    anyio certifi h11 httpcore idna importlib.metadata importlib.resources pydantic.deprecated.parse
+    anyio anyio._backends._asyncio certifi h11 httpcore idna importlib.metadata importlib.resources
+    pydantic.deprecated.parse
 """)
 _MAX_MESSAGE_CHARACTERS = 300
 
 
-FilterCalls = dict[bool, Callable[[], object]]
-"""How a child gives up system calls: by whether it may have threads."""
+class Stages(NamedTuple):
+    """How a child gives up system calls."""
+
+    at_once: Callable[[], object]
+    before_its_code: Callable[[], object]
+    """What is left: where it can still read files, until it has found a server's code."""
+
+
+StagesByThreads = dict[bool, Stages]
+"""By whether the child may have threads."""
 
 
 class Unguarded(Exception):
@@ -82,37 +91,34 @@ def load_what_is_ours() -> None:
 def bring_in(
     foreign: ForeignModules,
     address_space_bytes: int,
-    filter_calls: FilterCalls,
+    stages: StagesByThreads,
     announce: Callable[[str], object],
     *,
     alone: bool,
     landlocked: bool,
-) -> tuple[FilterCalls, int]:
+) -> tuple[StagesByThreads, int]:
     """Import now, where this process is ``alone`` in its namespaces, or in each child.
 
-    Answers what a child does before it runs a tool, instead of ``filter_calls``, and what memory it
-    may take for that. Raises: Unguarded.
+    Answers what a child does before it runs a tool, instead of ``stages``, and what memory it may
+    take for that. Raises: Unguarded.
     """
     if alone:
         _import_all(foreign, address_space_bytes, announce)
-        return filter_calls, 0
+        return stages, 0
     if not landlocked:
         raise Unguarded("modules need a private root or Landlock, and this machine has neither")
-    import_all = partial(_import_all, foreign, address_space_bytes, lambda _: None)
-    steps = {
-        threads: (
-            seccomp.prepared_install(seccomp.importing_filter(threads=threads)),
-            import_all,
-            filter_more,
-        )
-        for threads, filter_more in filter_calls.items()
-    }
-    return {threads: partial(_do, *given) for threads, given in steps.items()}, _ALLOWANCE_BYTES
 
+    def importing_first(threads: bool, given: Stages) -> Stages:
+        filter_importing = seccomp.prepared_install(seccomp.importing_filter(threads=threads))
 
-def _do(*steps: Callable[[], object]) -> None:
-    for step in steps:
-        step()
+        def filter_and_import() -> None:
+            filter_importing()
+            _import_all(foreign, address_space_bytes, lambda _: None)
+
+        return Stages(filter_and_import, given.at_once)
+
+    importing = {threads: importing_first(threads, given) for threads, given in stages.items()}
+    return importing, _ALLOWANCE_BYTES
 
 
 def _import_all(

@@ -10,7 +10,7 @@ from sandbox.cancelling import CANCELLED
 from sandbox.contract import ErrorKind, RunError, RunLimits
 from sandbox.control import Exited
 from sandbox.dialogue import Broken
-from sandbox.exchange import Answer, Ended, Stopped, TimedOut
+from sandbox.exchange import Answer, Ended, LastWords, Stopped, TimedOut
 
 MAX_DEPTH = 100
 _MAX_MESSAGE_CHARACTERS = 2000
@@ -49,6 +49,10 @@ def verdict_on(answer: Answer, limits: RunLimits, cpu_before_s: float) -> Verdic
         case TimedOut():
             message = f"The tool ran longer than {limits.wall_s:g} s and was stopped."
             return _failed(ErrorKind.WALL, message)
+        case LastWords(report):
+            verdict = _checked(report)
+            error = None if verdict.ok else verdict.error
+            return Verdict(ok=False, error=_told(error))
         case Broken():
             return _failed(ErrorKind.CRASHED, f"The server broke the protocol: it {answer}.")
         case Ended():

@@ -29,7 +29,7 @@ from sandbox.control import (
     receive_spawn,
     send_report,
 )
-from sandbox.foreign import FilterCalls, ForeignModules, bring_in, load_what_is_ours
+from sandbox.foreign import ForeignModules, Stages, StagesByThreads, bring_in, load_what_is_ours
 from sandbox.lockdown import landlock, namespaces, privileges, rlimits, seccomp
 from sandbox.preload import preload, preload_time_zones
 from sandbox.transports import replace_transports
@@ -73,7 +73,7 @@ class ChildLocks:
 
     restrict_paths: Callable[[], object]
     die_with_parent: Callable[[], object]
-    filter_calls: FilterCalls
+    filter_calls: StagesByThreads
     address_space_bytes: int | None
     """Of a fresh child; ``None`` leaves memory and CPU of a call unlimited."""
 
@@ -141,8 +141,8 @@ def lock_down(control: socket.socket, order: Order) -> tuple[ChildLocks, Started
     runtime.prepare()
     size = rlimits.address_space_bytes(statm)
     landlocked, filtered = layers["landlock"].active, layers["seccomp"].active
-    filter_calls: FilterCalls = {
-        threads: seccomp.prepared_install(program) if filtered else _nothing
+    filter_calls = {
+        threads: Stages(seccomp.prepared_install(program) if filtered else _nothing, _nothing)
         for threads, program in programs.items()
     }
     if foreign:
@@ -238,11 +238,13 @@ def _live_as_child(locks: ChildLocks, asked: Spawn) -> None:
         os.closerange(CHILD_FD + 1, 1 << 20)
         locks.die_with_parent()
         os.setsid()  # the scheduler then shares out time per child, not all of them as one
-        locks.filter_calls[bool(asked.streams)]()
+        filter_at_once, filter_before_its_code = locks.filter_calls[bool(asked.streams)]
+        filter_at_once()
         size = locks.address_space_bytes
         if asked.streams:
-            serving.live(CHILD_FD, address_space_bytes=size)
+            serving.live(CHILD_FD, filter_before_its_code, address_space_bytes=size)
         else:
+            filter_before_its_code()
             runtime.live(CHILD_FD, address_space_bytes=size, prewarm=asked.prewarm)
         code = 0
     finally:  # a child never returns into the fork server, whatever the tool raised

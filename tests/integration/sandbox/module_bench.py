@@ -3,12 +3,13 @@
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sandbox.admission import Admission
 from sandbox.bundles import Registered
-from sandbox.contract import Bundle, RunLimits, RunResult
+from sandbox.contract import Bundle, RunLimits, RunResult, StdioServer
 from sandbox.module_pools import ModulePools
 from sandbox.module_sets.store import ModuleSets
 from sandbox.pinned import ConnectionPools
@@ -62,6 +63,13 @@ class ModuleBench:
             guarded=guarded,
             on_output=on_output,
         )
+
+    async def speak(
+        self, stdio: StdioServer, module_set: str, arguments: dict[str, Any] | None = None
+    ) -> RunResult:
+        bundle = Bundle(code="", stdio=stdio, modules=(stdio.module,), module_set=module_set)
+        limits = RunLimits(wall_s=20)
+        return await self._runner.run(Registered.of(bundle), arguments=arguments, limits=limits)
 
 
 @asynccontextmanager

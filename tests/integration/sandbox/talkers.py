@@ -25,11 +25,7 @@ def count():
     calls += 1
     return {"calls": calls, "pid": os.getpid(), "args": sys.argv[1:]}
 
-def grow():
-    calls and kept.append(b"x" * 100_000_000)
-    return count()
-
-kept = []
+TOKEN = os.environ.get("TOKEN", "")
 
 def environment():
     return dict(os.environ)
@@ -40,7 +36,7 @@ def spin():
 def fetch(url, at_once=1):
     answers = []
     def get():
-        answers.append(httpx.get(url, headers={"Authorization": os.environ.get("TOKEN", "")}))
+        answers.append(httpx.get(url.replace("TOKEN", TOKEN)))
     threads = [threading.Thread(target=get) for _ in range(at_once)]
     for thread in threads: thread.start()
     for thread in threads: thread.join()
@@ -84,6 +80,9 @@ def serve():
             send(id=message["id"], result=answered(message["method"], message["params"]))
         except KeyError as error:
             send(id=message["id"], error={"code": -32602, "message": f"Unknown tool: {error}"})
+        except Exception as error:
+            text = {"type": "text", "text": repr(error)}
+            send(id=message["id"], result={"content": [text], "isError": True})
 
 if __name__ == "__main__":
     print("ready", flush=True)
@@ -224,7 +223,7 @@ _SDK = (
 """It and what it imports; some of it is machine code."""
 
 
-def of_the_sdk() -> list[Made]:
+def wheels_of_the_sdk() -> list[Made]:
     return [pure("adder", _OF_THE_SDK), *map(_packed, _SDK.split())]
 
 
