@@ -39,7 +39,8 @@ from sandbox.settings import Settings
 _DRAIN_S = 15
 _DESCRIPTORS = 4096
 _FORK_SERVERS = 64
-_TASKS_OF_A_CALL = 16
+_TASKS_OF_A_CALL = 64
+"""More than several servers can have that use up all they may."""
 _FORK_SERVERS_BYTES = 2**30
 _LARGEST_CALL_BYTES = 2**32
 """The most that the contract lets one call ask for."""

@@ -18,8 +18,8 @@ from sandbox.module_sets.store import ModuleSets
 from sandbox.pool import Pool, Unavailable
 
 _READY_CHILDREN = 1
-_TASKS_OF_A_CALL = 6
-"""Of a server that speaks over stdio: its process, our thread, and some of its own."""
+_TASKS_OF_A_CALL = 12
+"""Processes and threads; half of them are left to further calls."""
 _USERS = 1000
 _FAILURE_STANDS_S = 30.0
 _RETRY_S = 5

@@ -39,6 +39,7 @@ def live(
     job = Job.from_bytes(channel.next_job())
     run = _prepared(*job.command)
     filter_before_its_code()
+    rlimits.leave_processes_to_others()
     threading.stack_size(_STACK_BYTES)
     begin = partial(_begin, channel, address_space_bytes)
     channel.share(lambda data: begin(Job.from_bytes(data)))

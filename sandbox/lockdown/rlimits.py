@@ -57,6 +57,13 @@ def end_import() -> None:
         resource.setrlimit(limit, (hard, hard))
 
 
+def leave_processes_to_others() -> None:
+    """For a process that may have threads: its user can still fork when it has all it may have."""
+    hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+    if hard != resource.RLIM_INFINITY:
+        _lower(resource.RLIMIT_NPROC, hard // 2, hard // 2)
+
+
 def set_call_limits(
     *, address_space_bytes: int, memory_bytes: int, cpu_s: int, resident: bool = False
 ) -> None:

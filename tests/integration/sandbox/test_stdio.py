@@ -83,6 +83,12 @@ def of_release(bundle_of: Bundles) -> Bundles:
     return make
 
 
+def of_tools(bundle: Bundle) -> Bundle:
+    """A tool of the same server, with the same modules."""
+    changes = {"code": "async def main():\n    return 1\n", "stdio": None}
+    return released(bundle.model_copy(update=changes))
+
+
 def answer(result: RunResult) -> Any:
     assert result.ok, result
     return result.result["structuredContent"]["result"]
@@ -242,14 +248,14 @@ async def test_threads_are_bounded_and_take_none_from_others(
 ) -> None:
     bomb = of_release("x", "threads", module="hostile", server="eve", isolation="release")
 
-    first, second = await asyncio.gather(
-        client.run(bomb, {}, limits=LIMITS), client.run(bomb, {}, limits=LIMITS)
-    )
+    bombs = await asyncio.gather(*(client.run(bomb, {}, limits=LIMITS) for _ in range(2)))
     others = await client.run(of_release("count"), {}, limits=LIMITS)
+    forks = await client.run(of_tools(bomb), {}, limits=LIMITS)
 
-    started = [one.result["structuredContent"]["n"] for one in (first, second) if one.ok]
-    assert 0 < sum(started) < 70
+    started = [one.result["structuredContent"]["n"] for one in bombs if one.ok]
+    assert 0 < sum(started) < 56
     assert answer(others)["calls"] == 1
+    assert forks.result == 1
 
 
 async def test_what_a_server_says_on_the_broker_s_channel_is_judged_as_its_word(
