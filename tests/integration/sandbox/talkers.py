@@ -84,13 +84,23 @@ def serve():
             text = {"type": "text", "text": repr(error)}
             send(id=message["id"], result={"content": [text], "isError": True})
 
-if __name__ == "__main__":
+def main():
     print("ready", flush=True)
     thread = threading.Thread(target=serve)
     thread.start()
     thread.join()
+
+if __name__ == "__main__":
+    main()
 """
-HONEST = pure("talker", _HONEST)
+HONEST = Recipe(
+    {
+        "talker.py": _HONEST.encode(),
+        "talking/__init__.py": b"",
+        "talking/__main__.py": b"import talker\ntalker.main()\n",
+    },
+    name="talker",
+).made()
 
 _HOSTILE = """
 import ctypes, json, os, socket, subprocess, sys, threading, time, urllib.request

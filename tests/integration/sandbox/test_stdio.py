@@ -94,10 +94,13 @@ def answer(result: RunResult) -> Any:
     return result.result["structuredContent"]["result"]
 
 
+@pytest.mark.parametrize("module", ["talker", "talking", "talking.__main__"])
 async def test_a_trial_lists_the_tools_of_all_pages(
-    client: SandboxClient, bundle_of: Bundles
+    client: SandboxClient, bundle_of: Bundles, module: str
 ) -> None:
-    result = await client.run(bundle_of(None), {}, trial=True, limits=LIMITS)
+    bundle = bundle_of(None, module=module, modules=("talker", "talking"))
+
+    result = await client.run(bundle, {}, trial=True, limits=LIMITS)
 
     assert [tool["name"] for tool in result.result["tools"]] == ["echo", "count", "fail"]
     assert result.result["tools"][0]["inputSchema"] == {"type": "object"}
