@@ -6,6 +6,7 @@ import pytest
 
 from tests.integration.sandbox.held import ONE, settings_for
 from tests.integration.sandbox.running import RunningService, running
+from tests.integration.sandbox.stage import Stage, set_up
 from tests.integration.sandbox.web import Web, serving
 
 
@@ -66,3 +67,16 @@ async def narrow(_narrow: tuple[RunningService, Web]) -> AsyncGenerator[RunningS
 def held_web(narrow: RunningService, _narrow: tuple[RunningService, Web]) -> Web:
     """Its ``/hold`` tells that a tool runs, and answers when the test releases it."""
     return _narrow[1]
+
+
+@pytest.fixture(scope="session")
+def stage_directory() -> Generator[Path]:
+    with tempfile.TemporaryDirectory(prefix="sandbox-") as directory:
+        Path(directory).chmod(0o711)
+        yield Path(directory)
+
+
+@pytest.fixture(scope="session")
+async def stage(stage_directory: Path, web: Web) -> AsyncGenerator[Stage]:
+    async with set_up(stage_directory, web) as stage:
+        yield stage
