@@ -50,9 +50,7 @@ def verdict_on(answer: Answer, limits: RunLimits, cpu_before_s: float) -> Verdic
             message = f"The tool ran longer than {limits.wall_s:g} s and was stopped."
             return _failed(ErrorKind.WALL, message)
         case LastWords(report):
-            verdict = _checked(report)
-            error = None if verdict.ok else verdict.error
-            return Verdict(ok=False, error=_told(error))
+            return Verdict(ok=False, error=_told(_checked(report).error))
         case Broken():
             return _failed(ErrorKind.CRASHED, f"The server broke the protocol: it {answer}.")
         case Ended():

@@ -42,7 +42,7 @@ async def test_errors_of_tools_and_of_the_protocol_are_told_apart(stage: Stage) 
 
 
 async def test_a_server_of_the_official_sdk_runs(stage: Stage) -> None:
-    """It reads in one thread and writes in another, and calls the function in a third."""
+    """It reads in one thread and writes in another, and its log was set up when it was imported."""
     module_set = (await installed(stage.service, *wheels_of_the_sdk())).key
     released_one = stage.release(
         "add", module="adder", module_set=module_set, isolation=IsolationMode.RELEASE
@@ -56,7 +56,8 @@ async def test_a_server_of_the_official_sdk_runs(stage: Stage) -> None:
     assert [result.ok for result in results] == [True, True, True], results
     assert [result.result["isError"] for result in results] == [False, False, True]
     assert results[1].result["structuredContent"] == {"result": 4}
-    assert "adding" in results[1].stdout
+    assert results[1].stdout == "adding\n"
+    assert results[2].stdout == "Tool 'add' rejected arguments: ['b']\n"
 
 
 async def test_two_calls_see_nothing_of_each_other(stage: Stage) -> None:
@@ -134,11 +135,14 @@ async def test_secrets_are_in_the_environment_and_bound_ones_only_stand_in(
 
 async def test_a_changed_secret_starts_the_server_anew(stage: Stage) -> None:
     bundle = stage.release(
-        "count", isolation=IsolationMode.RELEASE, changes={"secret_names": ("PLAIN",)}
+        "count", isolation=IsolationMode.RELEASE, changes={"secret_names": ("PLAIN", "TOKEN")}
     )
     calls: list[int] = []
     for value in ("one", "one", "two"):
-        secrets = {"PLAIN": BoundSecret(value=SecretStr(value))}
+        secrets = {
+            "PLAIN": BoundSecret(value=SecretStr(value)),
+            "TOKEN": BoundSecret(value=SecretStr("bound"), hosts=("api.test",)),
+        }
         calls.append(answer(await stage.client.run(bundle, {}, secrets=secrets))["calls"])
 
     assert calls == [1, 2, 1]
