@@ -30,10 +30,12 @@ from gateway.line import Line
 from gateway.metrics import CallMetrics, GatewayMetrics
 from gateway.news import RequestNews
 from gateway.parts import Parts, parts_of
+from gateway.passing import Passing
 from gateway.rates import Rates
 from gateway.resources import uri_of
 from gateway.security import SettingsInForce
 from gateway.server import Context, McpFace
+from gateway.sources import SourceSessions
 from gateway.views import routes_to
 from mcpbox import logs, tracing
 from mcpbox.domain.errors import Unavailable
@@ -69,6 +71,8 @@ class Gateway:
         self._call_metrics = CallMetrics()
         self._turns.on_waited = self._call_metrics.waited
         self._rates = Rates(lambda: self.settings)
+        self._source_sessions = SourceSessions(parts.check_source)
+        self._passing = Passing(self._source_sessions, timeout_s=parts.source_timeout_s)
         self._calls = Calls(
             self.catalog,
             parts.sandbox,
@@ -76,6 +80,7 @@ class Gateway:
             self._rates,
             self._turns,
             self._call_metrics,
+            self._passing,
             redactor=lambda: self._settings.redactor,
         )
         self._news = RequestNews()
@@ -134,6 +139,7 @@ class Gateway:
             self._rates,
             self._admission,
             self._turns,
+            self._passing,
             self._breaker,
             self.catalog,
             self.announcer,
@@ -179,6 +185,7 @@ class Gateway:
             with anyio.CancelScope(shield=True):
                 async with anyio.create_task_group() as ending:
                     ending.start_soon(self._executions.close)
+                    ending.start_soon(self._passing.close)
                     ending.start_soon(tracing.close)
                 await settle()
             beside.cancel_scope.cancel()

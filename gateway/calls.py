@@ -19,6 +19,7 @@ from gateway.catalog import Catalog
 from gateway.execution_log import ExecutionLog
 from gateway.line import Line
 from gateway.metrics import CallMetrics
+from gateway.passing import Passing, may_pass, passed_on
 from gateway.rates import Rates
 from gateway.released import ReleasedTool
 from gateway.turns import Turn, Turns
@@ -40,6 +41,9 @@ META_KEY = "mcpbox/execution"
 _KEPT_APART = (
     "The run was stopped: it shared its process with other calls, and an admin has just ended "
     "that. Call again."
+)
+_REACHED_ANEW = (
+    "The run was stopped: how the source of the tool is reached has just been changed. Call again."
 )
 _WENT_AWAY = "The client went away, so the run was cancelled."
 
@@ -69,6 +73,7 @@ class Calls:
         rates: Rates,
         turns: Turns,
         metrics: CallMetrics,
+        passing: Passing,
         *,
         clock: Callable[[], float] = time.perf_counter,
         redactor: Callable[[], Redactor | None] = Redactor,
@@ -80,6 +85,7 @@ class Calls:
         self._rates = rates
         self._turns = turns
         self._metrics = metrics
+        self._passing = passing
         self._clock = clock
         self._redactor = redactor
         self._flights: set[_Flight] = set()
@@ -103,7 +109,8 @@ class Calls:
         try:
             await self._catalog.require_trusted()
             tool = self._found(name)
-            (may_call(tool.tool, line.principal, record.started_at) and tool.ruling).require()
+            ruling = may_call(tool.tool, line.principal, record.started_at) and tool.ruling
+            (ruling and may_pass(tool)).require()
             tool.require_valid(arguments)
             self._rates.take_call(tool.tool.version.tool_id, name)
         except NotFound:
@@ -121,10 +128,18 @@ class Calls:
                 flight.end(Refused(f"The run was stopped: {flight.tool.name!r} is not released."))
                 continue
             ruling = may_call(found.tool, flight.caller, utc_now()) and found.ruling
+            ruling = ruling and may_pass(found)
             if not ruling:
                 flight.end(Refused(f"The run was stopped. {ruling.reason}"))
+            elif flight.tool.reach != found.reach:
+                flight.end(Refused(_REACHED_ANEW))
             elif flight.tool.shares_process and not found.shares_process:
                 flight.end(Refused(_KEPT_APART))
+        self._passing.keep_only(
+            tool.reach
+            for tool in self._catalog.released
+            if tool.reach is not None and tool.ruling and may_pass(tool)
+        )
 
     def _found(self, name: str) -> ReleasedTool:
         tool = self._catalog.find(name)
@@ -154,56 +169,65 @@ class Calls:
             with flight.scope, line.on_hang_up(flight.scope.cancel):
                 async with self.turn(line):
                     await self._catalog.require_trusted()  # it may have waited long
-                    run = await self._sandbox.run(
-                        tool.bundle, arguments, on_output=on_output, secrets=tool.secrets
-                    )
+                    run = await self._carried_out(tool, arguments, on_output)
         except Refused as error:
-            self._log(record.of(tool, ExecutionOutcome.REFUSED, error=str(error)))
+            self._log(tool, record.of(tool, ExecutionOutcome.REFUSED, error=str(error)))
             return failed(error)
         except (Unavailable, TooManyAttempts) as error:
-            self._log(record.of(tool, ExecutionOutcome.UNAVAILABLE, error=str(error)))
+            self._log(tool, record.of(tool, ExecutionOutcome.UNAVAILABLE, error=str(error)))
             return failed(error)
         except BaseException as error:
             cancelled = isinstance(error, anyio.get_cancelled_exc_class())
             why = _WENT_AWAY if cancelled else "Internal error of the gateway."
-            self._log(record.of(tool, ExecutionOutcome.ERROR, error=why))
+            self._log(tool, record.of(tool, ExecutionOutcome.ERROR, error=why))
             raise
         finally:
             self._flights.discard(flight)
         if run is None:
             error = flight.refusal or Refused(_WENT_AWAY)
             outcome = ExecutionOutcome.REFUSED if flight.refusal else ExecutionOutcome.ERROR
-            self._log(record.of(tool, outcome, error=str(error)))
+            self._log(tool, record.of(tool, outcome, error=str(error)))
             return failed(error)
         if isinstance(on_output, RedactedOutput):
             await on_output.flush()
         return self._landed(record, tool, run if redactor is None else cut_from(redactor, run))
 
+    async def _carried_out(
+        self, tool: ReleasedTool, arguments: dict[str, Any], on_output: OnOutput | None
+    ) -> RunResult:
+        """Raises: Refused; TooManyAttempts; Unavailable."""
+        if tool.reach is not None:
+            return await self._passing.run(tool, tool.reach, arguments, on_output)
+        return await self._sandbox.run(
+            tool.bundle, arguments, on_output=on_output, secrets=tool.secrets
+        )
+
     def _landed(self, record: "_Record", tool: ReleasedTool, run: RunResult) -> CallToolResult:
         text, value = _as_json(run.result)
-        outcome = ExecutionOutcome.OK if run.ok else ExecutionOutcome.ERROR
-        error = "" if run.ok else _told(run.error)
-        execution = record.of(
-            tool,
-            outcome,
-            result=text if run.ok else "",
-            error=error,
-            stdout=run.stdout,
-            tried=_undeclared(tool, run),
-        )
-        self._log(execution)
-        if run.ok:
+        if not run.ok:
+            kind = run.error.kind.value if run.error else "crashed"
+            line = run.error.line if run.error else None
+            answer = failure(kind, _told(run.error), line=line)
+        elif tool.tool.version.passes_to is not None:
+            answer = passed_on(value)
+        else:
             answer = CallToolResult(
                 content=[TextContent(text=text)],
                 structured_content=_structured(text, value),
             )
-        else:
-            kind = run.error.kind.value if run.error else "crashed"
-            answer = failure(kind, error, line=run.error.line if run.error else None)
+        execution = record.of(
+            tool,
+            ExecutionOutcome.ERROR if answer.is_error else ExecutionOutcome.OK,
+            result="" if answer.is_error else text,
+            error=_words(answer) if answer.is_error else "",
+            stdout=run.stdout,
+            tried=_undeclared(tool, run),
+        )
+        self._log(tool, execution)
         told = {"id": str(execution.id), "stdout": run.stdout, "duration_ms": run.duration_ms}
         return answer.model_copy(update={"meta": {META_KEY: told}})
 
-    def _log(self, execution: Execution) -> None:
+    def _log(self, tool: ReleasedTool, execution: Execution) -> None:
         span = get_current_span()
         if span.is_recording():
             span.set_attributes(
@@ -219,7 +243,7 @@ class Calls:
                 outcome=execution.outcome,
                 duration_ms=execution.duration_ms,
             )
-        self._metrics.ended(execution)
+        self._metrics.ended(execution, passed_on=tool.tool.version.passes_to is not None)
         self._executions.add(execution)
 
     def _log_refusal(self, record: "_Record", name: str, error: DomainError) -> None:
@@ -227,7 +251,7 @@ class Calls:
         if tool is not None:
             unavailable = isinstance(error, Unavailable)
             outcome = ExecutionOutcome.UNAVAILABLE if unavailable else ExecutionOutcome.REFUSED
-            self._log(record.of(tool, outcome, error=str(error)))
+            self._log(tool, record.of(tool, outcome, error=str(error)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +308,8 @@ def _mark(tool: ReleasedTool, line: Line) -> None:
             Attribute.CALLER: line.principal.label,
         }
     )
+    if tool.tool.source is not None:
+        span.set_attribute(Attribute.SOURCE, str(tool.tool.source.source_id))
     if origin is not None:
         span.set_attributes(
             {
@@ -306,6 +332,10 @@ def _undeclared(tool: ReleasedTool, run: RunResult) -> tuple[str, ...]:
         return ()
     seen = [Seen(record.method, record.host, record.refused) for record in run.egress]
     return undeclared(tool.tool.version.manifest.hosts, seen)
+
+
+def _words(answer: CallToolResult) -> str:
+    return "\n".join(block.text for block in answer.content if isinstance(block, TextContent))
 
 
 def _told(error: RunError | None) -> str:

@@ -1,7 +1,7 @@
 """Every released tool in memory, and whether that memory can still be trusted."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -67,6 +67,10 @@ class Catalog:
 
     def __len__(self) -> int:
         return len(self._tools)
+
+    @property
+    def released(self) -> Collection[ReleasedTool]:
+        return self._tools.values()
 
     def find(self, name: str) -> ReleasedTool | None:
         return self._tools.get(name)

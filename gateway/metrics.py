@@ -24,6 +24,7 @@ from gateway.announcer import Announcer
 from gateway.catalog import Catalog
 from gateway.execution_log import ExecutionLog
 from gateway.loopback import is_local
+from gateway.passing import Passing
 from gateway.rates import Limited, Rates
 from gateway.turns import Turns
 from mcpbox.breaker import Breaker
@@ -45,11 +46,20 @@ class CallMetrics:
             registry=self.registry,
         )
         self._calls = {outcome: calls.labels(outcome) for outcome in ExecutionOutcome}
+        passed_on = Counter(
+            f"{_PREFIX}source_calls",
+            "Calls of tools of external sources that ended, by outcome.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self._passed_on = {outcome: passed_on.labels(outcome) for outcome in ExecutionOutcome}
         self._duration = self._histogram("call_duration_seconds", "From its arrival to its answer.")
         self._wait = self._histogram("queue_wait_seconds", "Before a call or trial may begin.")
 
-    def ended(self, execution: Execution) -> None:
+    def ended(self, execution: Execution, *, passed_on: bool) -> None:
         self._calls[execution.outcome].inc()
+        if passed_on:
+            self._passed_on[execution.outcome].inc()
         self._duration.observe(execution.duration_ms / 1000)
 
     def waited(self, seconds: float) -> None:
@@ -67,6 +77,7 @@ class GatewayMetrics(Collector):
     rates: Rates
     admission: Admission
     turns: Turns
+    passing: Passing
     breaker: Breaker
     catalog: Catalog
     announcer: Announcer
@@ -115,6 +126,12 @@ class GatewayMetrics(Collector):
             ("calls_running", "Calls and trials that have a place, now.", self.turns.running),
             ("calls_waiting", "Calls and trials that wait for one, now.", self.turns.waiting),
             ("breaker_open", "1: nothing is sent to the sandbox.", self.breaker.is_open),
+            ("source_sessions", "With external sources, now.", self.passing.sessions),
+            (
+                "source_breakers_open",
+                "External sources that nothing is sent to, now.",
+                self.passing.open_breakers,
+            ),
             ("sessions", "Clients that hear of changes, now.", len(self.announcer)),
             ("released_tools", "Tools in memory, now.", len(self.catalog)),
             (

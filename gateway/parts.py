@@ -11,7 +11,9 @@ from gateway.clients import Authenticate, KnownClients, RecordSeen
 from gateway.definition import UseCases
 from gateway.execution_log import Write
 from gateway.oidc import oidc_admission
+from gateway.passing import CALL_TIMEOUT_S
 from gateway.security import LoadSettings
+from gateway.sources import SourceChecks
 from gateway.tunnel import tunnel_admission
 from gateway.turns import Turns
 from mcpbox.breaker import Breaker
@@ -65,6 +67,9 @@ class Parts:
     load_settings: LoadSettings
     listen: Listen
     turns: Turns
+    check_source: SourceChecks
+    source_timeout_s: float = CALL_TIMEOUT_S
+    """Of each call that is passed on to an external source."""
     admission: Callable[[KnownClients], Admission] = ClientTokens
     """Who is let in, and how."""
     public_hosts: tuple[str, ...] = ()
@@ -83,6 +88,7 @@ def parts_of(settings: Settings) -> Parts:
         settings.temporal_target, settings.temporal_namespace, settings.temporal_keys
     )
     requests = Requests(sessions, gate, ttl=settings.request_ttl)
+    sources = Sources(sessions, gate, requests)
     authenticate, admission = _way_in(settings, sessions)
     return Parts(
         use_cases=UseCases(
@@ -95,7 +101,7 @@ def parts_of(settings: Settings) -> Parts:
             network=Network(sessions, requests),
             releases=Releases(sessions, requests),
             secrets=Secrets(sessions, requests),
-            sources=Sources(sessions, gate, requests),
+            sources=sources,
         ),
         sandbox=sandbox,
         breaker=breaker,
@@ -109,6 +115,8 @@ def parts_of(settings: Settings) -> Parts:
         turns=Turns(max_running=settings.max_calls, max_waiting=settings.max_waiting_calls),
         public_hosts=settings.public_hosts,
         panel_url=settings.panel_link.rstrip("/"),
+        check_source=sources.check_soon,
+        source_timeout_s=settings.source_call_s,
         metrics_token=settings.metrics_token,
     )
 

@@ -12,6 +12,7 @@ from mcp_types import Tool, ToolAnnotations
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
+from gateway.sources import Reach
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.calls import CallableTool
 from mcpbox.domain.digests import digest_of
@@ -19,6 +20,7 @@ from mcpbox.domain.errors import Invalid, Refused
 from mcpbox.domain.ids import Digest
 from mcpbox.domain.nesting import ARGUMENTS_MAX_DEPTH, nests_deeper_than
 from mcpbox.domain.tools import Annotations
+from mcpbox.domain.upstreams import HttpEndpoint
 from mcpbox.policies.call import may_list
 from mcpbox.policies.ruling import Ruling
 from mcpbox.usecases.bundles import released_bundle
@@ -43,6 +45,8 @@ class ReleasedTool:
     """``None``: the input schema is unusable, and ``ruling`` says so."""
     ruling: Ruling
     """Whether it may be listed, and called by whoever has the scope."""
+    reach: Reach | None = None
+    """How the source is reached that its calls are passed on to, over HTTP."""
 
     @property
     def shares_process(self) -> bool:
@@ -85,10 +89,13 @@ def prepare(tool: CallableTool, prepared: Mapping[Digest, Validator]) -> Release
     version = tool.version.model_copy(update={"digest": digest_of(tool.version)})
     tool = tool.model_copy(update={"version": version})
     validator = prepared.get(version.digest) or _compiled(version.input_schema)
+    upstream = version.passes_to
     listing = Tool(
         name=tool.name,
+        title=upstream.title or None if upstream else None,
         description=version.description,
         input_schema={**version.input_schema, "type": "object"},
+        output_schema=_shown(upstream.output_schema if upstream else None),
         annotations=_hints(version.annotations),
     )
     return ReleasedTool(
@@ -98,6 +105,20 @@ def prepare(tool: CallableTool, prepared: Mapping[Digest, Validator]) -> Release
         bundle=released_bundle(tool),
         validator=validator,
         ruling=may_list(tool, utc_now()) if validator else Ruling(_unusable(tool)),
+        reach=reach_of(tool),
+    )
+
+
+def reach_of(tool: CallableTool) -> Reach | None:
+    upstream, source = tool.version.passes_to, tool.source
+    if upstream is None or source is None or not isinstance(upstream.endpoint, HttpEndpoint):
+        return None
+    held = tool.secrets.get(upstream.endpoint.secret_name or "")
+    return Reach(
+        source_id=source.source_id,
+        endpoint=upstream.endpoint,
+        secret=held.value if held else None,
+        allow_private=source.allow_private,
     )
 
 
@@ -115,6 +136,13 @@ def _compiled(schema: dict[str, Any]) -> Validator | None:
     except SchemaError:
         return None
     return Draft202012Validator(schema, registry=_NOTHING_REMOTE)
+
+
+def _shown(output_schema: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Of an object alone: another one would fail the whole tools/list of an older client."""
+    if output_schema is None or output_schema.get("type") != "object":
+        return None
+    return output_schema
 
 
 def _unusable(tool: CallableTool) -> Refused:

@@ -1,5 +1,6 @@
 """A circuit breaker: what was not reached so often in a row is left alone until it answers."""
 
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -16,10 +17,24 @@ log = structlog.get_logger()
 class Breaker:
     """It counts whether there was an answer, never what the answer says: a failing tool is one."""
 
-    def __init__(self, part: str, *, failures: int = FAILURES) -> None:
-        """``part`` is what it stands before, as the beginning of a sentence."""
+    def __init__(
+        self,
+        part: str,
+        *,
+        failures: int = FAILURES,
+        rest_s: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``part`` is what it stands before, as the beginning of a sentence.
+
+        ``rest_s``: of a part that nobody probes, how long it is left alone before one call is let
+        through to find out.
+        """
         self._part = part
         self._most = failures
+        self._rest_s = rest_s
+        self._clock = clock
+        self._tried_at = 0.0
         self._in_a_row = 0
         self._in_question = anyio.Event()
         self.is_open = False
@@ -27,7 +42,7 @@ class Breaker:
 
     def require_closed(self) -> None:
         """Raises: Unavailable: nothing is sent before it has answered a probe."""
-        if self.is_open:
+        if self.is_open and not self._lets_one_through():
             raise Unavailable(
                 self._part,
                 f"It did not answer {self._most} times in a row, so nothing is sent to it before "
@@ -45,12 +60,19 @@ class Breaker:
         if self._in_a_row >= self._most and not self.is_open:
             self.is_open = True
             self.times_opened += 1
+            self._tried_at = self._clock()
             self._in_question.set()
             log.error("breaker.opened", part=self._part, failures=self._in_a_row)
 
     def doubt(self) -> None:
         """It took too long, and may only be busy: probes find out."""
         self._in_question.set()
+
+    def _lets_one_through(self) -> bool:
+        if self._rest_s is None or self._clock() - self._tried_at < self._rest_s:
+            return False
+        self._tried_at = self._clock()
+        return True
 
     async def run(self, probe: Callable[[], Awaitable[object]]) -> None:
         """While it is open or in doubt, probe: so nobody's call is the one that is tried.

@@ -99,6 +99,8 @@ class Settings(BaseSettings):
     """Calls of tools that a gateway has run at once; a client has at most three quarters."""
     max_waiting_calls: int = Field(default=256, ge=0, le=100_000)
     """Calls that wait beyond those, half of them of one client at most; more are refused."""
+    source_call_s: int = Field(default=60, ge=1, le=3600)
+    """How long a gateway waits for an external source to answer one call."""
     metrics_token: SecretStr | None = None
     """With it as bearer token, ``/metrics`` of the gateway is read from elsewhere than loopback."""
     gateway_url: str | None = None

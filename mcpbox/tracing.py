@@ -36,6 +36,7 @@ class Attribute(StrEnum):
     OUTCOME = "mcpbox.outcome"
     CALLER = "mcpbox.caller"
     TRIAL = "mcpbox.trial"
+    SOURCE = "mcpbox.source.id"
 
 
 _close: Callable[[], None] | None = None

@@ -22,7 +22,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Mount
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 WAIT_S = 30.0
 Context = ServerRequestContext[Any]
@@ -68,6 +68,9 @@ class Source:
         self.token: str | None = None
         """Without which, as bearer token, nothing is answered."""
         self.url = ""
+        self.broken = False
+        """It takes calls, and breaks off before it answers any."""
+        self.broken_off = 0
         self._era = era
         self._page_size = page_size
         self._bus = InMemorySubscriptionBus()
@@ -116,8 +119,20 @@ class Source:
             await JSONResponse({"error": "invalid_token"}, 401)(scope, receive, send)
         elif self._era is not None and modern != (self._era == "2026-07-28"):
             await JSONResponse({"error": "what is that?"}, 400)(scope, receive, send)
+        elif self.broken:
+            body = await request.body()
+            if b'"tools/call"' in body:
+                await self._break_off(send)
+            await self._manager.handle_request(scope, _again(body, receive), send)
         else:
             await self._manager.handle_request(scope, receive, send)
+
+    async def _break_off(self, send: Send) -> None:
+        self.broken_off += 1
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"100")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"{", "more_body": True})
+        raise ConnectionAbortedError
 
     async def _list(
         self, context: Context, params: PaginatedRequestParams | None
@@ -133,6 +148,16 @@ class Source:
     async def _call(self, context: Context, params: CallToolRequestParams) -> CallToolResult:
         self.calls.append(params)
         return await self.answer(context, params)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """What was read of a request, to be read once more."""
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def read() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return read
 
 
 @asynccontextmanager

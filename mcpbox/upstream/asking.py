@@ -6,6 +6,7 @@ from contextvars import ContextVar
 
 from mcp import MCPError
 from mcp_types import CONNECTION_CLOSED, PARSE_ERROR, REQUEST_TIMEOUT
+from opentelemetry import context
 from pydantic import ValidationError
 
 from mcpbox.domain.errors import SourceFailed
@@ -52,6 +53,8 @@ def asking() -> Generator[None]:
     """Raises: SourceFailed: in place of all that goes wrong inside; MCPError: the source's own."""
     asked = Asking()
     token = _asking.set(asked)
+    # What is sent is told nothing of the trace it is part of, which began with whoever calls.
+    trace = context.attach(context.Context())
     try:
         yield
     except TimeoutError as error:
@@ -66,6 +69,7 @@ def asking() -> Generator[None]:
             raise
         raise _meant(_first(expected), asked) from group
     finally:
+        context.detach(trace)
         _asking.reset(token)
 
 

@@ -76,7 +76,7 @@ class _Gathered:
 
     def add(self, tools: Iterable[Tool]) -> None:
         """Raises: SourceFailed: more than is looked at, or two of one name."""
-        for tool in map(_listed, tools):
+        for tool in map(listed_tool, tools):
             if tool.name in self._found:
                 raise SourceFailed("It lists two tools of one name.")
             self._found[tool.name] = tool
@@ -98,7 +98,8 @@ def _listing(client: Client, tools: tuple[ListedTool, ...]) -> Listing:
     )
 
 
-def _listed(tool: Tool) -> ListedTool:
+def listed_tool(tool: Tool) -> ListedTool:
+    """As it is kept; what else the protocol says of a tool is not looked at."""
     hints = tool.annotations
     return ListedTool(
         name=tool.name,

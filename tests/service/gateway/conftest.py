@@ -10,8 +10,10 @@ from gateway.catalog import Catalog
 from gateway.execution_log import ExecutionLog
 from gateway.line import Line
 from gateway.metrics import CallMetrics
+from gateway.passing import Passing
 from gateway.rates import Rates
 from gateway.server import Context, McpFace
+from gateway.sources import SourceSessions
 from gateway.turns import Turns
 from mcpbox.domain.people import Principal, PrincipalKind, Scope
 from mcpbox.domain.review_policy import SecuritySettings
@@ -73,6 +75,7 @@ async def connect(world: World, era: str) -> Connect:
                 Rates(SecuritySettings),
                 Turns(),
                 CallMetrics(),
+                Passing(SourceSessions(world.check_source)),
             ),
             announcer=Announcer(),
             version="1",

@@ -5,29 +5,38 @@ from collections.abc import Awaitable
 from typing import Any
 from uuid import uuid4
 
+from mcp_types import Tool
+from pydantic import SecretStr
+
 from mcpbox.domain.base import utc_now
-from mcpbox.domain.calls import CallableTool
+from mcpbox.domain.calls import CallableTool, SourceAccess
 from mcpbox.domain.digests import digest_of
 from mcpbox.domain.executions import Execution, ExecutionOutcome, Origin
-from mcpbox.domain.ids import Digest, ExecutionId, ServerId, ToolId, VersionId
+from mcpbox.domain.ids import Digest, ExecutionId, ServerId, SourceId, ToolId, VersionId
 from mcpbox.domain.manifests import Granted
 from mcpbox.domain.modules import GrantedModule, Requirement
 from mcpbox.domain.requests import RequestSummary
+from mcpbox.domain.secrets import HeldSecret
 from mcpbox.domain.servers import DesiredState
 from mcpbox.domain.tools import (
     Annotations,
     ToolVersion,
+    VersionContent,
 )
+from mcpbox.domain.upstreams import Authentication, HttpEndpoint
+from mcpbox.upstream.reader import listed_tool
+from mcpbox.usecases.offers import content_of
 from mcpbox.usecases.tools import content_from
+from tests.mcp_sources import Source
 
 WAIT_S = 30.0
 ADD = "async def main(a: int, b: int = 2) -> dict:\n    return {'sum': a + b}\n"
 
 
-def a_version(code: str = ADD, **changes: Any) -> ToolVersion:
+def a_version(written: str = ADD, **changes: Any) -> ToolVersion:
     """Of a tool of its own, with the digest of what it holds."""
     content = content_from(
-        name="add", code=code, description="Adds.", input_schema=None, annotations=Annotations()
+        name="add", code=written, description="Adds.", input_schema=None, annotations=Annotations()
     )
     fields = content.model_dump() | {
         "id": VersionId(uuid4()),
@@ -93,3 +102,28 @@ async def soon(waiting: Awaitable[Any]) -> Any:
     """Wait for it, but never for long."""
     async with asyncio.timeout(WAIT_S):
         return await waiting
+
+
+def a_passing(
+    source: Source, tool: Tool | None = None, *, secret: str | None = None, **changes: Any
+) -> CallableTool:
+    """``shop__echo``, say, as it is once somebody approved what the source offers of it."""
+    endpoint = HttpEndpoint(
+        url=source.url,
+        authentication=Authentication.BEARER if secret else Authentication.NONE,
+        secret_name="KEY" if secret else None,
+    )
+    listed = listed_tool(tool or source.tools[0])
+    content = content_of(endpoint, listed)
+    version = a_version(**{name: getattr(content, name) for name in VersionContent.model_fields})
+    granted = Granted(
+        hosts=frozenset({str(endpoint.access)}), secrets=frozenset({"KEY"} if secret else ())
+    )
+    held = HeldSecret(value=SecretStr(secret or "-"), hosts=(endpoint.access.authority,))
+    fields: dict[str, Any] = {
+        "server": "shop",
+        "granted": granted,
+        "secrets": {"KEY": held} if secret else {},
+        "source": SourceAccess(source_id=SourceId(uuid4()), allow_private=True),
+    }
+    return a_callable(version, **(fields | changes))

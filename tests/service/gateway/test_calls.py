@@ -13,7 +13,9 @@ from gateway.catalog import Catalog
 from gateway.execution_log import ExecutionLog
 from gateway.line import Line
 from gateway.metrics import CallMetrics
+from gateway.passing import Passing
 from gateway.rates import Rates
+from gateway.sources import SourceSessions
 from mcpbox.domain.errors import NotFound, Refused
 from mcpbox.domain.executions import Execution, ExecutionOutcome, Origin
 from mcpbox.domain.manifests import Granted, Manifest
@@ -43,6 +45,7 @@ class Bench:
             Rates(lambda: world.settings),
             world.turns,
             CallMetrics(),
+            Passing(SourceSessions(world.check_source)),
         )
 
     def _reloaded(self, _: bool) -> None:
@@ -337,7 +340,7 @@ async def test_a_cancelled_call_ends_its_run_and_is_logged(bench: Bench) -> None
 
 
 async def test_a_run_that_ends_in_a_bug_of_ours_is_logged_too(bench: Bench) -> None:
-    bench.world.callables = [a_callable(a_version(code="async def main():\n    1 / 0\n"))]
+    bench.world.callables = [a_callable(a_version("async def main():\n    1 / 0\n"))]
     await bench.catalog.reload()
     with pytest.raises(ZeroDivisionError):
         await bench.call()

@@ -47,6 +47,7 @@ def parts_of(
         load_settings=world.load_settings,
         listen=world.listen,
         turns=world.turns,
+        check_source=world.check_source,
         public_hosts=public_hosts,
         panel_url="http://panel.example",
         metrics_token=SecretStr(metrics_token) if metrics_token else None,

@@ -146,6 +146,9 @@ class World:
         self.sandbox = InMemorySandbox()
         self.breaker = Breaker("The sandbox")
         self.turns = Turns()
+        self.source_checks: list[SourceId] = []
+        """Durable ones that were asked for."""
+        self.checked = asyncio.Event()
         self.postgres_reachable = True
         self.authentications = 0
         self.settings = SecuritySettings()
@@ -153,6 +156,10 @@ class World:
         self.written = asyncio.Event()
         self.on_look: Callable[[], None] | None = None
         """Called when a request has been read."""
+
+    async def check_source(self, source_id: SourceId) -> None:
+        self.source_checks.append(source_id)
+        self.checked.set()
 
     def listen(
         self, on_change: Callable[[Topic, str], None], on_connected: Callable[[], None]
