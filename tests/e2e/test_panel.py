@@ -29,6 +29,7 @@ PAGES = (
     "/notifications",
     "/policy",
     "/servers",
+    "/sources",
     "/tools",
 )
 BY_ITSELF_MS = 5_000
