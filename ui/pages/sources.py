@@ -84,25 +84,25 @@ def _ask(visit: Visit) -> None:
     with sheet(visit, "Add a source", said) as dialog:
         with box("sheet-body"):
             name = _field("Name", "weather")
-            text("Its tools are called weather__…", "faint small", "p").bind_text_from(
+            text("", "faint small", "p").bind_text_from(
                 name, "value", lambda value: f"Its tools are called {value or 'weather'}__…"
             )
             text("Where it is", "label", "div")
             transport = ui.select(_TRANSPORTS, value=Transport.STREAMABLE_HTTP)
             _as_field(transport, "Where it is")
-            with box("") as over_http:
+            with box("part") as over_http:
                 url = _field("Address", "https://mcp.example.com/mcp")
                 text("What proves to it who asks", "label", "div")
                 authentication = ui.select(_AUTHENTICATIONS, value=Authentication.NONE)
                 _as_field(authentication, "What proves to it who asks")
-                with box("") as proof:
+                with box("part") as proof:
                     secret = _field("Name of the secret", "WEATHER_TOKEN")
                 proof.bind_visibility_from(authentication, "value", lambda v: v != "none")
-                with box("") as in_header:
+                with box("part") as in_header:
                     header = _field("Header", "X-API-Key")
                 in_header.bind_visibility_from(authentication, "value", value="header")
             over_http.bind_visibility_from(transport, "value", value=Transport.STREAMABLE_HTTP)
-            with box("") as over_stdio:
+            with box("part") as over_stdio:
                 module = _field("Module", "mcp_server_time")
                 arguments = _field("Arguments", "--local-timezone UTC")
             over_stdio.bind_visibility_from(transport, "value", value=Transport.STDIO)
