@@ -1,7 +1,7 @@
 """``mcpbox sources``: other MCP servers, what they offer, and asking for their tools."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, TypeVar
 from uuid import UUID
 
@@ -60,7 +60,15 @@ def show_list(
 @app.command()
 def show(source_id: SourceArgument, *, json: Json = False) -> None:
     """Show a source: what it needs, and where each tool that it offers stands."""
-    _show(_run(lambda office: office.sources.get(SourceId(source_id))), as_json=json)
+
+    async def look(office: "Office") -> tuple[SourceDetail, list[SourceNeed]]:
+        source = await office.sources.get(SourceId(source_id))
+        return source, await office.source_needs.of(source.id)
+
+    source, needs = _run(look)
+    _show(source, as_json=json)
+    if not json:
+        _show_needs(needs)
 
 
 @app.command()
@@ -113,8 +121,7 @@ def ask(
     if json:
         echo_json([need.model_dump(mode="json") for need in needs])
         return
-    for need in needs:
-        echo(f"{need.state:<8} {need.kind} {need.value}  {need.request_id or ''}".rstrip())
+    _show_needs(needs)
 
 
 @app.command()
@@ -191,6 +198,11 @@ def _show(source: SourceDetail, *, as_json: bool) -> None:
         return
     for line in _lines(source):
         echo(line)
+
+
+def _show_needs(needs: Sequence[SourceNeed]) -> None:
+    for need in needs:
+        echo(f"  {need.state:<9} {need.kind} {need.value}  {need.request_id or ''}".rstrip())
 
 
 def _lines(source: SourceDetail) -> Iterator[str]:

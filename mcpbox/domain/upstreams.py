@@ -12,6 +12,7 @@ from mcpbox.domain.errors import Invalid
 from mcpbox.domain.hosts import HostAccess
 from mcpbox.domain.manifests import Manifest
 from mcpbox.domain.secrets import SecretName
+from mcpbox.domain.texts import Text
 
 URL_MAX_LENGTH = 2000
 ARGUMENTS_MAX = 20
@@ -58,7 +59,8 @@ def _checked_url(url: str) -> str:
             "as a secret."
         )
     HostAccess(host=parts.hostname, path_prefix=parts.path)
-    return url.strip()
+    # Without what was left out while reading it, such as a line feed.
+    return parts.geturl()
 
 
 def _checked_module(module: str) -> str:
@@ -130,7 +132,7 @@ class StdioEndpoint(DomainModel):
     transport: Literal[Transport.STDIO] = Transport.STDIO
     module: Annotated[str, AfterValidator(_checked_module)]
     """Its import name; the server holds a grant for the top level of it."""
-    args: tuple[Annotated[str, Field(max_length=ARGUMENT_MAX_LENGTH)], ...] = Field(
+    args: tuple[Annotated[Text, Field(max_length=ARGUMENT_MAX_LENGTH)], ...] = Field(
         default=(), max_length=ARGUMENTS_MAX
     )
 

@@ -87,7 +87,7 @@ def _show(visit: Visit, top: Top, shown: _Shown) -> None:
     passes_to = next((v.passes_to for v in shown.versions if v.number == shown.number), None)
     if passes_to is not None:
         passes_on(passes_to)
-    what = "Code" if passes_to is None else "What its source says: all"
+    what = "Code" if passes_to is None else "What its source says"
     text(f"{what} of version {shown.number}", tag="h2")
     DiffView(shown.files)
 
