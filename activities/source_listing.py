@@ -7,13 +7,15 @@ from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from mcpbox.domain.errors import SourceFailed
 from mcpbox.domain.external_sources import ExternalSource, Listing
-from mcpbox.domain.upstreams import HttpEndpoint, StdioEndpoint
+from mcpbox.domain.upstreams import Authentication, HttpEndpoint, StdioEndpoint
 from mcpbox.sandbox_client import SandboxClient
 from mcpbox.store.grants import granted
 from mcpbox.store.secrets import get_secret_row
 from mcpbox.store.session import Sessions, transaction
+from mcpbox.upstream.asking import SignInNeeded
 from mcpbox.upstream.reader import Reader, listing_from
 from mcpbox.usecases.bundles import listing_bundle
+from mcpbox.usecases.source_tokens import SourceTokens, ends_soon
 from mcpbox.vault import Vault
 
 _TOOLS: TypeAdapter[list[Tool]] = TypeAdapter(list[Tool])
@@ -23,6 +25,7 @@ class SourceListing:
     def __init__(
         self, sessions: Sessions, vault: Vault, sandbox: SandboxClient, reader: Reader
     ) -> None:
+        self._tokens = SourceTokens(sessions, vault)
         self._sessions = sessions
         self._vault = vault
         self._sandbox = sandbox
@@ -40,6 +43,19 @@ class SourceListing:
         secret = None
         if endpoint.secret_name is not None:
             secret = await self._secret(source, endpoint.secret_name)
+        if secret is None or endpoint.authentication is not Authentication.OAUTH:
+            return await self._asked(source, endpoint, secret)
+        if ends_soon(secret):
+            secret = await self._tokens.renewed(source.id, secret)
+        try:
+            return await self._asked(source, endpoint, secret)
+        except SignInNeeded:
+            secret = await self._tokens.renewed(source.id, secret)
+            return await self._asked(source, endpoint, secret)
+
+    async def _asked(
+        self, source: ExternalSource, endpoint: HttpEndpoint, secret: SecretStr | None
+    ) -> Listing:
         return await self._reader.list_tools(endpoint, secret, allow_private=source.allow_private)
 
     async def _over_stdio(self, source: ExternalSource, endpoint: StdioEndpoint) -> Listing:

@@ -72,7 +72,9 @@ class Gateway:
         self._turns.on_waited = self._call_metrics.waited
         self._rates = Rates(lambda: self.settings)
         self._source_sessions = SourceSessions(parts.check_source)
-        self._passing = Passing(self._source_sessions, timeout_s=parts.source_timeout_s)
+        self._passing = Passing(
+            self._source_sessions, parts.renew_source, timeout_s=parts.source_timeout_s
+        )
         self._calls = Calls(
             self.catalog,
             parts.sandbox,

@@ -131,7 +131,7 @@ class Calls:
             ruling = ruling and may_pass(found)
             if not ruling:
                 flight.end(Refused(f"The run was stopped. {ruling.reason}"))
-            elif flight.tool.reach != found.reach:
+            elif not flight.tool.is_reached_like(found):
                 flight.end(Refused(_REACHED_ANEW))
             elif flight.tool.shares_process and not found.shares_process:
                 flight.end(Refused(_KEPT_APART))
@@ -158,8 +158,7 @@ class Calls:
         _mark(tool, line)
         redactor = self._redactor()
         if redactor is not None and tool.secrets:
-            values = (secret.value.get_secret_value() for secret in tool.secrets.values())
-            redactor = redactor.knowing(values)
+            redactor = redactor.knowing(tool.hidden)
         if redactor is not None and on_output is not None:
             on_output = RedactedOutput(redactor, on_output)
         flight = _Flight(tool, line.principal, anyio.CancelScope())

@@ -11,7 +11,7 @@ from gateway.clients import Authenticate, KnownClients, RecordSeen
 from gateway.definition import UseCases
 from gateway.execution_log import Write
 from gateway.oidc import oidc_admission
-from gateway.passing import CALL_TIMEOUT_S
+from gateway.passing import CALL_TIMEOUT_S, Renew
 from gateway.security import LoadSettings
 from gateway.sources import SourceChecks
 from gateway.tunnel import tunnel_admission
@@ -46,6 +46,7 @@ from mcpbox.usecases.requests import Requests
 from mcpbox.usecases.secrets import Secrets
 from mcpbox.usecases.server_deletion import ServerDeletion
 from mcpbox.usecases.servers import Servers
+from mcpbox.usecases.source_tokens import SourceTokens
 from mcpbox.usecases.tools import Tools
 from mcpbox.vault import Vault
 
@@ -68,6 +69,7 @@ class Parts:
     listen: Listen
     turns: Turns
     check_source: SourceChecks
+    renew_source: Renew
     source_timeout_s: float = CALL_TIMEOUT_S
     """Of each call that is passed on to an external source."""
     admission: Callable[[KnownClients], Admission] = ClientTokens
@@ -88,6 +90,7 @@ def parts_of(settings: Settings) -> Parts:
         settings.temporal_target, settings.temporal_namespace, settings.temporal_keys
     )
     requests = Requests(sessions, gate, ttl=settings.request_ttl)
+    vault = Vault(settings.required_secrets_key)
     sources = Sources(sessions, gate, requests)
     authenticate, admission = _way_in(settings, sessions)
     return Parts(
@@ -108,7 +111,7 @@ def parts_of(settings: Settings) -> Parts:
         authenticate=authenticate,
         admission=admission,
         record_seen=_recording_seen(sessions),
-        load_callables=Callables(sessions, Vault(settings.required_secrets_key)).load,
+        load_callables=Callables(sessions, vault).load,
         write_executions=_writing(sessions),
         load_settings=_loading_settings(sessions),
         listen=lambda on_change, on_connected: Changes(database_url, on_change, on_connected),
@@ -116,6 +119,7 @@ def parts_of(settings: Settings) -> Parts:
         public_hosts=settings.public_hosts,
         panel_url=settings.panel_link.rstrip("/"),
         check_source=sources.check_soon,
+        renew_source=SourceTokens(sessions, vault).renewed,
         source_timeout_s=settings.source_call_s,
         metrics_token=settings.metrics_token,
     )

@@ -1,13 +1,15 @@
 """Passes the calls of an approved tool on to the server that it is a tool of."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from typing import Any, cast
 
 import anyio
 from mcp import MCPError
 from mcp_types import CallToolRequest, CallToolRequestParams, CallToolResult
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from gateway.answers import failure
 from gateway.released import ReleasedTool
@@ -18,12 +20,18 @@ from mcpbox.domain.errors import Refused, SourceFailed
 from mcpbox.domain.hosts import covers
 from mcpbox.domain.ids import SourceId
 from mcpbox.policies.external_sources import may_reach
+from mcpbox.policies.redaction import Redactor
 from mcpbox.policies.ruling import ALLOWED, Ruling
 from mcpbox.sandbox_client import OnOutput
 from mcpbox.upstream.asking import SessionLost, SignInNeeded, asking
+from mcpbox.upstream.tokens import values_in
+from mcpbox.usecases.outputs import RedactedOutput, cut_from
+from mcpbox.usecases.source_tokens import ends_soon
 from sandbox.contract import ErrorKind, RunError, RunResult
 
 CALL_TIMEOUT_S = 60.0
+Renew = Callable[[SourceId, SecretStr], Awaitable[SecretStr]]
+"""The value of a source's secret in place of one that ends. Raises: SourceFailed; Unavailable."""
 REST_S = 15.0
 """How long a source that failed is left alone before one call finds out how it is."""
 _PASSED_ON = ("content", "structuredContent", "isError")
@@ -78,6 +86,7 @@ class Passing:
     def __init__(
         self,
         sessions: SourceSessions,
+        renew: Renew,
         *,
         timeout_s: float = CALL_TIMEOUT_S,
         rest_s: float = REST_S,
@@ -85,6 +94,7 @@ class Passing:
     ) -> None:
         """``timeout_s``: of each call, from the search for a session to its answer."""
         self._sessions = sessions
+        self._renewals = _Renewals(renew)
         self._timeout_s = timeout_s
         self._rest_s = rest_s
         self._clock = clock
@@ -122,9 +132,6 @@ class Passing:
                 tool,
                 SourceFailed(f"It did not answer within {self._timeout_s:g} s.", delivered=True),
             ) from error
-        except SignInNeeded as failure:
-            breaker.answered()
-            raise _told(tool, failure) from failure
         except SourceFailed as failure:
             breaker.failed()
             raise _told(tool, failure) from failure
@@ -146,11 +153,33 @@ class Passing:
         arguments: dict[str, Any],
         on_output: OnOutput | None,
     ) -> RunResult:
+        """Once more where the source says that it did not know whose it was, so did nothing."""
+        proven = await self._renewals.fresh(reach)
         try:
-            return await self._sent_once(tool, reach, arguments, on_output)
+            return await self._passed(tool, proven, arguments, on_output, hidden=proven != reach)
         except SessionLost:
-            # It did not know whom the message was from, so it did nothing with it.
+            return await self._passed(tool, proven, arguments, on_output, hidden=proven != reach)
+        except SignInNeeded:
+            if reach.lasting == reach:
+                raise
+            proven = await self._renewals.renewed(proven)
+            return await self._passed(tool, proven, arguments, on_output, hidden=True)
+
+    async def _passed(
+        self,
+        tool: ReleasedTool,
+        reach: Reach,
+        arguments: dict[str, Any],
+        on_output: OnOutput | None,
+        *,
+        hidden: bool,
+    ) -> RunResult:
+        """``hidden``: its secret is newer than what whoever calls cuts out of answers."""
+        if not hidden or reach.secret is None:
             return await self._sent_once(tool, reach, arguments, on_output)
+        redactor = Redactor(values=values_in(reach.endpoint, reach.secret))
+        told = None if on_output is None else RedactedOutput(redactor, on_output)
+        return cut_from(redactor, await self._sent_once(tool, reach, arguments, told))
 
     async def _sent_once(
         self,
@@ -211,6 +240,35 @@ class Passing:
                 part, rest_s=self._rest_s, clock=self._clock
             )
         return breaker
+
+
+class _Renewals:
+    """Of tokens that end; those of one source one after the other."""
+
+    def __init__(self, renew: Renew) -> None:
+        self._renew = renew
+        self._done: dict[SourceId, tuple[Reach, Reach]] = {}
+        """The newest of each source: in place of which, and what."""
+        self._locks: defaultdict[SourceId, anyio.Lock] = defaultdict(anyio.Lock)
+
+    async def fresh(self, reach: Reach) -> Reach:
+        """Raises: SourceFailed; NotFound; Unavailable."""
+        if reach.lasting == reach or reach.secret is None or not ends_soon(reach.secret):
+            return reach
+        return await self.renewed(reach)
+
+    async def renewed(self, reach: Reach) -> Reach:
+        """Raises: SourceFailed; NotFound; Unavailable."""
+        if reach.secret is None:
+            return reach
+        async with self._locks[reach.source_id]:
+            done = self._done.get(reach.source_id)
+            if done is not None and done[0] == reach:
+                return done[1]
+            secret = await self._renew(reach.source_id, reach.secret)
+            found = replace(reach, secret=secret)
+            self._done[reach.source_id] = reach, found
+            return found
 
 
 def _progress(on_output: OnOutput) -> Callable[..., Any]:

@@ -23,6 +23,7 @@ from mcpbox.domain.tools import Annotations
 from mcpbox.domain.upstreams import HttpEndpoint
 from mcpbox.policies.call import may_list
 from mcpbox.policies.ruling import Ruling
+from mcpbox.upstream.tokens import values_in
 from mcpbox.usecases.bundles import released_bundle
 from sandbox.contract import BoundSecret, Bundle, IsolationMode
 
@@ -61,8 +62,20 @@ class ReleasedTool:
         }
 
     @property
+    def hidden(self) -> tuple[str, ...]:
+        """The values of its secrets, for whoever has to cut them out."""
+        if self.reach is not None and self.reach.secret is not None:
+            return values_in(self.reach.endpoint, self.reach.secret)
+        return tuple(held.value.get_secret_value() for held in self.tool.secrets.values())
+
+    @property
     def name(self) -> str:
         return self.tool.name
+
+    def is_reached_like(self, other: "ReleasedTool") -> bool:
+        if self.reach is None or other.reach is None:
+            return self.reach is other.reach
+        return self.reach.lasting == other.reach.lasting
 
     def require_valid(self, arguments: Mapping[str, Any]) -> None:
         """Raises: Invalid: where and what is wrong; Refused: the schema itself is broken."""

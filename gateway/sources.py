@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import anyio
 import structlog
@@ -19,7 +19,7 @@ from mcpbox.domain.errors import SourceFailed, TooManyAttempts, Unavailable
 from mcpbox.domain.external_sources import Listing
 from mcpbox.domain.ids import Digest, SourceId
 from mcpbox.domain.tools import ToolVersion
-from mcpbox.domain.upstreams import HttpEndpoint
+from mcpbox.domain.upstreams import Authentication, HttpEndpoint
 from mcpbox.upstream.asking import asking
 from mcpbox.upstream.reader import listing_of
 from mcpbox.upstream.session import connected
@@ -45,6 +45,12 @@ class Reach:
     endpoint: HttpEndpoint
     secret: SecretStr | None
     allow_private: bool
+
+    @property
+    def lasting(self) -> "Reach":
+        """The same before and after tokens are renewed, which changes nothing that anybody said."""
+        renewable = self.endpoint.authentication is Authentication.OAUTH
+        return replace(self, secret=None) if renewable else self
 
 
 @dataclass(slots=True, eq=False)
@@ -135,10 +141,13 @@ class SourceSessions:
 
     def keep_only(self, reaches: Collection[Reach]) -> None:
         """End, at once, whatever is open in a way in which nothing may be reached any more."""
-        for reach, kept in tuple(self._kept.items()):
-            if reach not in reaches:
+        lasting = {reach.lasting for reach in reaches}
+        for kept, task in tuple(self._tasks.items()):
+            if kept.reach.lasting not in lasting:
                 self._forget(kept)
-                self._tasks[kept].cancel()
+                task.cancel()
+            elif kept.reach not in reaches:
+                self.retire(kept)
 
     async def close(self) -> None:
         for task in self._tasks.values():

@@ -25,6 +25,7 @@ from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 WAIT_S = 30.0
+_METADATA = "/.well-known/oauth-protected-resource"
 Context = ServerRequestContext[Any]
 Answer = Callable[[Context, CallToolRequestParams], Awaitable[CallToolResult]]
 
@@ -67,6 +68,10 @@ class Source:
         self.calls: list[CallToolRequestParams] = []
         self.token: str | None = None
         """Without which, as bearer token, nothing is answered."""
+        self.issuer: str | None = None
+        """Where people sign in for it, if they do."""
+        self.takes: Callable[[str], bool] | None = None
+        """Which access tokens it takes, in place of one token."""
         self.url = ""
         self.broken = False
         """It takes calls, and breaks off before it answers any."""
@@ -115,7 +120,13 @@ class Source:
         request = Request(scope, receive)
         self.asked.append(request)
         modern = request.headers.get("mcp-protocol-version", "").startswith("2026")
-        if self.token and request.headers.get("authorization") != f"Bearer {self.token}":
+        if request.url.path.startswith(_METADATA):
+            await JSONResponse(self._metadata)(scope, receive, send)
+        elif self.takes is not None and not self.takes(_bearer(request)):
+            where = f"{self.url.removesuffix('/mcp')}{_METADATA}/mcp"
+            headers = {"www-authenticate": f'Bearer resource_metadata="{where}"'}
+            await JSONResponse({"error": "invalid_token"}, 401, headers)(scope, receive, send)
+        elif self.token and request.headers.get("authorization") != f"Bearer {self.token}":
             await JSONResponse({"error": "invalid_token"}, 401)(scope, receive, send)
         elif self._era is not None and modern != (self._era == "2026-07-28"):
             await JSONResponse({"error": "what is that?"}, 400)(scope, receive, send)
@@ -126,6 +137,15 @@ class Source:
             await self._manager.handle_request(scope, _again(body, receive), send)
         else:
             await self._manager.handle_request(scope, receive, send)
+
+    @property
+    def _metadata(self) -> dict[str, Any]:
+        """Source: RFC 9728."""
+        return {
+            "resource": self.url,
+            "authorization_servers": [self.issuer],
+            "scopes_supported": ["mcpbox:call"],
+        }
 
     async def _break_off(self, send: Send) -> None:
         self.broken_off += 1
@@ -148,6 +168,10 @@ class Source:
     async def _call(self, context: Context, params: CallToolRequestParams) -> CallToolResult:
         self.calls.append(params)
         return await self.answer(context, params)
+
+
+def _bearer(request: Request) -> str:
+    return request.headers.get("authorization", "").removeprefix("Bearer ")
 
 
 def _again(body: bytes, receive: Receive) -> Receive:

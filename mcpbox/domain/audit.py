@@ -71,6 +71,7 @@ class Action(StrEnum):
     PROBATION_ENDED = "catalog:probation:ended"
     SOURCE_ADDED = "catalog:source:added"
     SOURCE_PRIVATE_CHANGED = "catalog:source:private_changed"
+    SOURCE_SIGNED_IN = "catalog:source:signed_in"
     SOURCE_CHANGED = "catalog:source:changed"
     MODULE_SET_CHANGED = "catalog:server:module_set_changed"
     AUDIT_ANCHORED = "audit:anchor:made"

@@ -20,6 +20,7 @@ from mcpbox.upstream.asking import (
     note,
 )
 from mcpbox.upstream.pinned import Resolver, connections, resolve
+from mcpbox.upstream.tokens import proof_in
 
 ANSWER_MAX_BYTES = LISTING_MAX_BYTES
 STREAM_MAX_BYTES = 4 * ANSWER_MAX_BYTES
@@ -43,7 +44,7 @@ class SourceTransport(httpx2.AsyncBaseTransport):
     ) -> None:
         """Raises: SourceFailed: the secret is nothing that can be sent."""
         self._url = httpx2.URL(endpoint.url)
-        self._proof = proof_of(endpoint, secret)
+        self._proof = _header_of(endpoint, secret)
         self._pool = connections(allow_private=allow_private, resolver=resolver)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -147,11 +148,11 @@ class SourceTransport(httpx2.AsyncBaseTransport):
             )
 
 
-def proof_of(endpoint: HttpEndpoint, secret: SecretStr | None) -> Mapping[str, str]:
+def _header_of(endpoint: HttpEndpoint, secret: SecretStr | None) -> Mapping[str, str]:
     """The header that proves who asks. Raises: SourceFailed: the value is none of a header."""
     if endpoint.authentication is Authentication.NONE or secret is None:
         return {}
-    value = secret.get_secret_value().strip()
+    value = proof_in(endpoint, secret)
     if not value.isascii() or not value.isprintable():
         raise SourceFailed("The value of its secret cannot be sent in a header; set it again.")
     if endpoint.authentication is Authentication.HEADER and endpoint.header_name:

@@ -44,6 +44,29 @@ class SignedInElsewhere:
 
 
 @contextmanager
+def running_provider(resource: str) -> Generator[str]:
+    """Its issuer, once it answers; it signs people in for ``resource`` unless they say another."""
+    assert (HERE / "node_modules" / ".installed").exists(), "run make test"
+    [port] = free_ports(1)
+    issuer = f"http://127.0.0.1:{port}"
+    process = subprocess.Popen(  # noqa: S603 - our own process
+        [str(_NODE), str(HERE / "provider.mjs")],
+        env={**os.environ, "ISSUER": issuer, "RESOURCE": resource, "CLIENT_SECRET": SECRET},
+        cwd="/",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=dies_with_parent(signal.SIGKILL),
+    )
+    with process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n"
+            yield issuer
+        finally:
+            process.terminate()
+
+
+@contextmanager
 def signed_in_elsewhere(instance: Installed) -> Generator[SignedInElsewhere]:
     """Started; :func:`ready` waits for the gateway."""
     assert (HERE / "node_modules" / ".installed").exists(), "run make test"

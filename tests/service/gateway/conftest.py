@@ -75,7 +75,7 @@ async def connect(world: World, era: str) -> Connect:
                 Rates(SecuritySettings),
                 Turns(),
                 CallMetrics(),
-                Passing(SourceSessions(world.check_source)),
+                Passing(SourceSessions(world.check_source), world.renew_source),
             ),
             announcer=Announcer(),
             version="1",

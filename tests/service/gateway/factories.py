@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -25,6 +26,7 @@ from mcpbox.domain.tools import (
 )
 from mcpbox.domain.upstreams import Authentication, HttpEndpoint
 from mcpbox.upstream.reader import listed_tool
+from mcpbox.upstream.tokens import SignInClient, TokenSet
 from mcpbox.usecases.offers import content_of
 from mcpbox.usecases.tools import content_from
 from tests.mcp_sources import Source
@@ -105,12 +107,17 @@ async def soon(waiting: Awaitable[Any]) -> Any:
 
 
 def a_passing(
-    source: Source, tool: Tool | None = None, *, secret: str | None = None, **changes: Any
+    source: Source,
+    tool: Tool | None = None,
+    *,
+    secret: str | None = None,
+    authentication: Authentication = Authentication.BEARER,
+    **changes: Any,
 ) -> CallableTool:
     """``shop__echo``, say, as it is once somebody approved what the source offers of it."""
     endpoint = HttpEndpoint(
         url=source.url,
-        authentication=Authentication.BEARER if secret else Authentication.NONE,
+        authentication=authentication if secret else Authentication.NONE,
         secret_name="KEY" if secret else None,
     )
     listed = listed_tool(tool or source.tools[0])
@@ -127,3 +134,18 @@ def a_passing(
         "source": SourceAccess(source_id=SourceId(uuid4()), allow_private=True),
     }
     return a_callable(version, **(fields | changes))
+
+
+def a_token_set(access_token: str, *, lasts: timedelta = timedelta(hours=1)) -> TokenSet:
+    client = SignInClient(
+        issuer="https://as.example.com",
+        token_endpoint="https://as.example.com/token",
+        client_id="ours",
+        resource="https://shop.example.com/mcp",
+    )
+    return TokenSet(
+        client=client,
+        access_token=access_token,
+        refresh_token="renew-me-please",
+        expires_at=utc_now() + lasts,
+    )

@@ -45,7 +45,7 @@ class Bench:
             Rates(lambda: world.settings),
             world.turns,
             CallMetrics(),
-            Passing(SourceSessions(world.check_source)),
+            Passing(SourceSessions(world.check_source), world.renew_source),
         )
 
     def _reloaded(self, _: bool) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -28,9 +29,10 @@ from mcpbox.domain.executions import Execution, ExecutionOutcome
 from mcpbox.domain.manifests import Granted
 from mcpbox.domain.people import Principal, PrincipalKind, Scope
 from mcpbox.domain.servers import DesiredState
+from mcpbox.domain.upstreams import Authentication
 from mcpbox.policies.redaction import Redactor
-from tests.mcp_sources import Context, Source, a_tool, running_source
-from tests.service.gateway.factories import a_passing, soon
+from tests.mcp_sources import Context, Source, a_tool, echo, running_source
+from tests.service.gateway.factories import a_passing, a_token_set, soon
 from tests.service.gateway.running import running, text_of
 from tests.service.gateway.use_cases import parts_of
 from tests.service.gateway.world import World
@@ -49,7 +51,7 @@ class Clock:
 class Bench:
     """Calls of ``shop__echo``, which a source answers."""
 
-    def __init__(self, world: World, source: Source) -> None:
+    def __init__(self, world: World, source: Source, *, timeout_s: float = 20.0) -> None:
         self.world = world
         self.source = source
         self.executions = ExecutionLog(world.write_executions)
@@ -58,7 +60,9 @@ class Bench:
         )
         self.clock = Clock()
         self.sessions = SourceSessions(world.check_source)
-        self.passing = Passing(self.sessions, timeout_s=20.0, clock=self.clock)
+        self.passing = Passing(
+            self.sessions, world.renew_source, timeout_s=timeout_s, clock=self.clock
+        )
         self.calls = Calls(
             self.catalog,
             world.sandbox,
@@ -308,12 +312,54 @@ async def test_a_source_that_does_not_answer_is_given_up_and_told(
     world: World, source: Source
 ) -> None:
     world.callables = [a_passing(source)]
-    bench = Bench(world, source)
-    bench.passing = bench.calls._passing = Passing(bench.sessions, timeout_s=0.5)  # pyright: ignore[reportPrivateUsage]
+    bench = Bench(world, source, timeout_s=0.5)
     await bench.catalog.reload()
     call, cancelled = await bench.held_call()
 
     assert "did not answer within 0.5 s" in text_of(await soon(call))
+    await soon(cancelled.wait())
+    await bench.passing.close()
+
+
+@pytest.mark.parametrize("lasts", [timedelta(hours=1), timedelta(seconds=5)])
+async def test_tokens_that_end_or_are_not_taken_are_renewed_and_the_call_runs_once(
+    world: World, source: Source, lasts: timedelta
+) -> None:
+    old, new = a_token_set("an-old-token", lasts=lasts), a_token_set("a-newer-token")
+    secret = old.sealed_form.get_secret_value()
+    world.callables = [a_passing(source, secret=secret, authentication=Authentication.OAUTH)]
+    world.renewable = [new.sealed_form]
+    source.takes = "a-newer-token".__eq__
+    bench = Bench(world, source)
+    await bench.catalog.reload()
+
+    for _ in range(2):
+        assert text_of(await bench.call(text="a-newer-token")) == "[redacted]"
+    assert world.renewals == [old.sealed_form]
+    assert len(source.calls) == 2
+    await bench.passing.close()
+
+
+async def test_renewed_tokens_end_no_call_that_began_with_the_old_ones(
+    world: World, source: Source
+) -> None:
+    old, new = (a_token_set(token).sealed_form for token in ("an-old-token", "a-newer-token"))
+    oauth = Authentication.OAUTH
+    tool = a_passing(source, secret=old.get_secret_value(), authentication=oauth)
+    world.callables = [tool]
+    bench = Bench(world, source)
+    await bench.catalog.reload()
+    call, cancelled = await bench.held_call()
+
+    held = tool.secrets["KEY"].model_copy(update={"value": new})
+    await bench.narrow(secrets={"KEY": held})
+    source.answer = echo
+    assert text_of(await bench.call(text="with the new")) == "with the new"
+    assert not cancelled.is_set()
+    assert not call.done()
+
+    await bench.narrow(secrets={})
+    assert "no value yet" in text_of(await soon(call))
     await soon(cancelled.wait())
     await bench.passing.close()
 

@@ -48,6 +48,7 @@ def parts_of(
         listen=world.listen,
         turns=world.turns,
         check_source=world.check_source,
+        renew_source=world.renew_source,
         public_hosts=public_hosts,
         panel_url="http://panel.example",
         metrics_token=SecretStr(metrics_token) if metrics_token else None,

@@ -149,6 +149,9 @@ class World:
         self.source_checks: list[SourceId] = []
         """Durable ones that were asked for."""
         self.checked = asyncio.Event()
+        self.renewable: list[SecretStr] = []
+        """What tokens of a source are renewed to."""
+        self.renewals: list[SecretStr] = []
         self.postgres_reachable = True
         self.authentications = 0
         self.settings = SecuritySettings()
@@ -160,6 +163,11 @@ class World:
     async def check_source(self, source_id: SourceId) -> None:
         self.source_checks.append(source_id)
         self.checked.set()
+
+    async def renew_source(self, source_id: SourceId, stale: SecretStr) -> SecretStr:
+        self.renewals.append(stale)
+        [renewed] = self.renewable
+        return renewed
 
     def listen(
         self, on_change: Callable[[Topic, str], None], on_connected: Callable[[], None]
