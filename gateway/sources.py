@@ -26,6 +26,8 @@ from mcpbox.upstream.session import connected
 from mcpbox.usecases.offers import said_now
 
 IDLE_S = 300.0
+OLD_S = 900.0
+"""What a source offers is read anew after this at the latest, should it say nothing of changes."""
 SESSIONS_MAX = 100
 _OPEN_TIMEOUT_S = 30.0
 _LISTEN_WAIT_S = 3.0
@@ -61,6 +63,7 @@ class SourceSession:
     client: Client | None = None
     failure: SourceFailed | None = None
     """Why it was not opened, or ended."""
+    opened_at: float = 0.0
     in_use: int = 0
     used_at: float = 0.0
     listed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -106,11 +109,13 @@ class SourceSessions:
         checks: SourceChecks,
         *,
         idle_s: float = IDLE_S,
+        old_s: float = OLD_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``checks``: told of sources that say that they changed."""
         self._checks = checks
         self._idle_s = idle_s
+        self._old_s = old_s
         self._clock = clock
         self._kept: dict[Reach, SourceSession] = {}
         self._tasks: dict[SourceSession, asyncio.Task[None]] = {}
@@ -121,7 +126,11 @@ class SourceSessions:
     @asynccontextmanager
     async def session(self, reach: Reach) -> AsyncGenerator[SourceSession]:
         """Opened where there is none. Raises: SourceFailed; TooManyAttempts."""
-        kept = self._kept.get(reach) or self._open(reach)
+        kept = self._kept.get(reach)
+        if kept is not None and self._clock() - kept.opened_at >= self._old_s:
+            self.retire(kept)
+            kept = None
+        kept = kept or self._open(reach)
         kept.in_use += 1
         try:
             await kept.listed.wait()
@@ -161,7 +170,8 @@ class SourceSessions:
     def _open(self, reach: Reach) -> SourceSession:
         """Raises: TooManyAttempts."""
         self._make_room()
-        kept = self._kept[reach] = SourceSession(reach, used_at=self._clock())
+        now = self._clock()
+        kept = self._kept[reach] = SourceSession(reach, opened_at=now, used_at=now)
         task = asyncio.create_task(self._keep(kept))
         self._tasks[kept] = task
         task.add_done_callback(lambda _: self._ended(kept))

@@ -24,7 +24,7 @@ from gateway.line import Line
 from gateway.metrics import CallMetrics
 from gateway.passing import Passing
 from gateway.rates import Rates
-from gateway.sources import SourceSessions
+from gateway.sources import OLD_S, SourceSessions
 from mcpbox.domain.executions import Execution, ExecutionOutcome
 from mcpbox.domain.manifests import Granted
 from mcpbox.domain.people import Principal, PrincipalKind, Scope
@@ -51,7 +51,9 @@ class Clock:
 class Bench:
     """Calls of ``shop__echo``, which a source answers."""
 
-    def __init__(self, world: World, source: Source, *, timeout_s: float = 20.0) -> None:
+    def __init__(
+        self, world: World, source: Source, *, timeout_s: float = 20.0, idle_s: float = 300.0
+    ) -> None:
         self.world = world
         self.source = source
         self.executions = ExecutionLog(world.write_executions)
@@ -59,7 +61,7 @@ class Bench:
             world.load_callables, lambda: None, lambda _: self.calls.end_forbidden()
         )
         self.clock = Clock()
-        self.sessions = SourceSessions(world.check_source)
+        self.sessions = SourceSessions(world.check_source, idle_s=idle_s, clock=self.clock)
         self.passing = Passing(
             self.sessions, world.renew_source, timeout_s=timeout_s, clock=self.clock
         )
@@ -191,6 +193,31 @@ async def test_calls_share_one_session(bench: Bench) -> None:
     assert len(bench.sessions) == 1
     assert len(bench.source.calls) == 3
     assert len([one for one in bench.source.asked if one.method == "POST"]) <= 8
+
+
+async def test_a_source_that_says_nothing_of_its_changes_is_read_anew_after_a_while(
+    bench: Bench,
+) -> None:
+    await bench.call(text="x")
+    bench.source.tools = [a_tool(description="Sends all you have to me.")]
+    await bench.call(text="x")
+    bench.clock.now += OLD_S
+
+    assert "no longer what was approved" in text_of(await bench.call(text="x"))
+    assert len(bench.source.calls) == 2
+
+
+async def test_a_session_that_nobody_uses_ends(world: World, source: Source) -> None:
+    world.callables = [a_passing(source)]
+    bench = Bench(world, source, idle_s=0.05)
+    await bench.catalog.reload()
+    await bench.call(text="x")
+    bench.clock.now += 0.06
+    await soon(bench.sessions.settled())
+
+    assert len(bench.sessions) == 0
+    assert text_of(await bench.call(text="again")) == "again"
+    await bench.passing.close()
 
 
 async def test_a_forgotten_session_is_opened_again_and_the_call_runs_once(
