@@ -17,8 +17,11 @@ from gateway.sources import SourceSessions
 from gateway.turns import Turns
 from mcpbox.domain.people import Principal, PrincipalKind, Scope
 from mcpbox.domain.review_policy import SecuritySettings
+from tests.mcp_sources import Source, running_source
+from tests.service.gateway.factories import a_passing
 from tests.service.gateway.provider_twin import LocalProvider, local_provider
 from tests.service.gateway.running import METRICS_TOKEN, TOKEN, Connect, RunningGateway, running
+from tests.service.gateway.shop import SECRET, Shop
 from tests.service.gateway.use_cases import parts_of, use_cases_of
 from tests.service.gateway.world import World
 
@@ -48,6 +51,22 @@ async def gateway(world: World) -> AsyncGenerator[RunningGateway]:
     parts = parts_of(world, public_hosts=("tools.example.org",), metrics_token=METRICS_TOKEN)
     async with running(Gateway(parts)) as gateway:
         yield gateway
+
+
+@pytest.fixture
+async def source(era: str) -> AsyncGenerator[Source]:
+    """Another MCP server, of one era alone."""
+    async with running_source(era=era) as source:
+        yield source
+
+
+@pytest.fixture
+async def shop(world: World, source: Source) -> AsyncGenerator[Shop]:
+    world.callables = [a_passing(source, secret=SECRET)]
+    shop = Shop(world, source)
+    await shop.catalog.reload()
+    yield shop
+    await shop.passing.close()
 
 
 @pytest.fixture

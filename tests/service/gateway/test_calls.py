@@ -2,7 +2,6 @@
 
 import asyncio
 from typing import Any
-from uuid import uuid4
 
 import pytest
 import structlog
@@ -17,16 +16,13 @@ from gateway.metrics import CallMetrics
 from gateway.passing import Passing
 from gateway.rates import Rates
 from gateway.sources import SourceSessions
-from mcpbox.domain.calls import SourceAccess
 from mcpbox.domain.errors import NotFound, Refused
 from mcpbox.domain.executions import Execution, ExecutionOutcome, Origin
-from mcpbox.domain.ids import SourceId
 from mcpbox.domain.manifests import Granted, Manifest
 from mcpbox.domain.people import Principal, PrincipalKind, Scope
 from mcpbox.domain.secrets import HeldSecret
 from mcpbox.domain.servers import DesiredState, IsolationMode
-from mcpbox.domain.upstreams import StdioEndpoint, Upstream
-from sandbox.contract import BoundSecret, EgressRecord, ErrorKind, RunError, RunResult, StdioServer
+from sandbox.contract import BoundSecret, EgressRecord, ErrorKind, RunError, RunResult
 from tests.service.gateway.factories import a_callable, a_version, soon
 from tests.service.gateway.running import text_of
 from tests.service.gateway.world import World
@@ -229,29 +225,6 @@ async def test_a_released_tool_is_sent_with_its_receipt_and_its_server(bench: Be
     [(bundle, _)] = bench.world.sandbox.runs
     [tool] = bench.world.callables
     assert (bundle.receipt, bundle.server) == (tool.receipt, str(tool.server_id))
-
-
-async def test_what_a_server_over_stdio_answered_in_the_sandbox_is_passed_on(bench: Bench) -> None:
-    endpoint = StdioEndpoint(module="clock")
-    version = a_version(
-        name="add",
-        code="",
-        manifest=endpoint.manifest,
-        passes_to=Upstream(endpoint=endpoint, tool="Add"),
-    )
-    source = SourceAccess(source_id=SourceId(uuid4()), allow_private=False)
-    granted = Granted(modules=frozenset({"clock"}))
-    bench.world.callables = [a_callable(version, source=source, granted=granted)]
-    bench.world.sandbox.result = RunResult(
-        ok=True,
-        result={"content": [{"type": "text", "text": "three"}], "structuredContent": {"sum": 3}},
-    )
-    await bench.catalog.reload()
-    result = await bench.call(a=1)
-
-    assert (text_of(result), result.structured_content) == ("three", {"sum": 3})
-    [(bundle, _)] = bench.world.sandbox.runs
-    assert bundle.stdio == StdioServer(module="clock", tool="Add")
 
 
 async def test_a_client_without_the_scope_is_refused(bench: Bench) -> None:
