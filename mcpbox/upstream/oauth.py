@@ -267,8 +267,8 @@ def _read(given: dict[str, Any], kind: type[Document]) -> Document | None:
 
 def authority_of(url: str) -> str:
     """``host[:port]``, as secrets are bound to it. Raises: SourceFailed: it is none of a host."""
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         standard = {"https": 443, "http": 80}.get(parts.scheme)
         port = None if parts.port == standard else parts.port
         return HostAccess(host=parts.hostname or "", port=port).authority
@@ -281,5 +281,5 @@ def _text(url: AnyHttpUrl | None) -> str | None:
 
 
 def _origin(url: str) -> tuple[str, str]:
-    parts = urlsplit(url)
-    return parts.scheme, authority_of(url)
+    authority = authority_of(url)
+    return urlsplit(url).scheme, authority
