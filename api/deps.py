@@ -31,6 +31,7 @@ from mcpbox.usecases.secrets import Secrets
 from mcpbox.usecases.server_deletion import ServerDeletion
 from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.source_needs import SourceNeeds
+from mcpbox.usecases.source_sign_in import SourceSignIn
 from mcpbox.usecases.tool_switches import ToolSwitches
 from mcpbox.usecases.tools import Tools
 from mcpbox.usecases.users import Users
@@ -68,6 +69,9 @@ class Parts:
     secrets: Secrets
     sources: Sources
     source_needs: SourceNeeds
+    sign_in: SourceSignIn
+    panel_url: str
+    """What addresses of the panel begin with, as browsers reach it."""
     reviewing: Reviewing
     receipts: Receipts
     executions: Executions

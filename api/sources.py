@@ -3,15 +3,17 @@
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from api.deps import PageDep, PartsDep, PersonDep
 from api.problems import problems
 from mcpbox.domain.base import Page
 from mcpbox.domain.errors import Conflict, Invalid, NotFound, Refused
 from mcpbox.domain.external_sources import ExternalSource, ImportedOffer, SourceDetail, SourceNeed
+from mcpbox.domain.hosts import HOST_MAX_LENGTH
 from mcpbox.domain.ids import SourceId
 from mcpbox.domain.reasons import REASON_MAX_LENGTH
+from mcpbox.domain.secrets import HOSTS_MAX, VALUE_MAX_LENGTH
 from mcpbox.domain.texts import Text
 from mcpbox.domain.tools import NAME_MAX_LENGTH, NAME_PATTERN
 from mcpbox.domain.upstreams import TOOL_NAME_MAX_LENGTH, Endpoint
@@ -32,6 +34,33 @@ class SourceDraft(BaseModel):
 class Asking(BaseModel):
     notes: Annotated[Words, Field(min_length=1)]
     """For the reviewer: what the source is for."""
+    sign_in_hosts: Annotated[
+        list[Annotated[Text, Field(max_length=HOST_MAX_LENGTH)]], Field(max_length=HOSTS_MAX - 1)
+    ] = []
+    """Where people sign in for it, if not at its own host."""
+
+
+class SignIn(BaseModel):
+    """Of a client that somebody registered at the source; left out, one is registered."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    client_id: Annotated[Text, Field(min_length=1, max_length=2000)] | None = None
+    client_secret: Annotated[SecretStr, Field(max_length=VALUE_MAX_LENGTH)] | None = None
+
+
+class SignInAddress(BaseModel):
+    address: str
+
+
+class SignInAnswer(BaseModel):
+    """As the source's authorization server sent them along."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    state: Annotated[Text, Field(min_length=1, max_length=16_384)]
+    code: Annotated[Text, Field(min_length=1, max_length=8192)]
+    iss: Annotated[Text, Field(max_length=2000)] | None = None
 
 
 class Wish(BaseModel):
@@ -79,7 +108,30 @@ async def ask_for_needs(
     person: PersonDep, parts: PartsDep, source_id: SourceId, body: Asking
 ) -> list[SourceNeed]:
     """Ask people for all that is missing, a request for each; for operators and admins."""
-    return await parts.source_needs.ask(person, source_id, notes=body.notes)
+    return await parts.source_needs.ask(
+        person, source_id, notes=body.notes, sign_in_hosts=body.sign_in_hosts
+    )
+
+
+@router.post("/{source_id}/sign-in", responses=problems(NotFound, Refused, Invalid))
+async def begin_sign_in(
+    person: PersonDep, parts: PartsDep, source_id: SourceId, body: SignIn
+) -> SignInAddress:
+    """The address to go to, for a source that asks for OAuth; for operators and admins."""
+    address = await parts.sign_in.begin(
+        person,
+        source_id,
+        f"{parts.panel_url}/connected",
+        client_id=body.client_id,
+        client_secret=body.client_secret,
+    )
+    return SignInAddress(address=address)
+
+
+@router.post("/sign-in", responses=problems(NotFound, Refused, Invalid))
+async def finish_sign_in(person: PersonDep, parts: PartsDep, back: SignInAnswer) -> ExternalSource:
+    """Whoever began it brings what they came back with; the tokens are kept, and never shown."""
+    return await parts.sign_in.finish(person, back.state, back.code, back.iss)
 
 
 @router.post("/{source_id}/check", responses=problems(NotFound))

@@ -39,6 +39,7 @@ from mcpbox.usecases.secrets import Secrets
 from mcpbox.usecases.server_deletion import ServerDeletion
 from mcpbox.usecases.servers import Servers
 from mcpbox.usecases.source_needs import SourceNeeds
+from mcpbox.usecases.source_sign_in import SourceSignIn
 from mcpbox.usecases.tool_switches import ToolSwitches
 from mcpbox.usecases.tools import Tools
 from mcpbox.usecases.users import Users
@@ -110,6 +111,8 @@ def build_parts(settings: Settings) -> Parts:
         releases=Releases(sessions, requests),
         secrets=secrets,
         sources=Sources(sessions, gate, requests),
+        sign_in=SourceSignIn(sessions, secrets, settings.required_secrets_key),
+        panel_url=settings.panel_link.rstrip("/"),
         source_needs=SourceNeeds(sessions, requests, Network(sessions, requests), secrets),
         reviewing=Reviewing(sessions, requests),
         receipts=Receipts(sessions, ReceiptSigner(settings.required_encryption_key)),

@@ -108,6 +108,10 @@ def ask(
     source_id: SourceArgument,
     *,
     notes: Annotated[str, typer.Option(help="For the reviewer: what the source is for.")],
+    sign_in_host: Annotated[
+        list[str] | None,
+        typer.Option(help="Where people sign in, if not at its own host; may be repeated."),
+    ] = None,
     who: As = "admin",
     json: Json = False,
 ) -> None:
@@ -115,7 +119,9 @@ def ask(
 
     async def for_needs(office: "Office") -> list[SourceNeed]:
         person = await office.person(who)
-        return await office.source_needs.ask(person, SourceId(source_id), notes=notes)
+        return await office.source_needs.ask(
+            person, SourceId(source_id), notes=notes, sign_in_hosts=sign_in_host or ()
+        )
 
     needs = _run(for_needs)
     if json:

@@ -17,6 +17,7 @@ from ui.live import Live
 from ui.login import login_routes
 from ui.pages.approvals import approvals_page
 from ui.pages.audit import audit_event_page, audit_page
+from ui.pages.connecting import BACK, connected_page, connecting_routes
 from ui.pages.delegations import delegations_page
 from ui.pages.executions import execution_page, executions_page
 from ui.pages.notifications import notifications_page
@@ -62,6 +63,7 @@ ROUTES = (
     Route("/servers", "Servers", "servers", servers_page),
     Route("/servers/{server_id}", "Server", "servers", server_page),
     Route("/sources", "Sources", "sources", sources_page),
+    Route("/sources/connected", "Connected", "sources", connected_page),
     Route("/sources/{source_id}", "Source", "sources", source_page),
     Route("/tools", "Tools", "tools", tools_page),
     Route("/tools/{tool_id}", "Tool", "tools", tool_page),
@@ -89,6 +91,7 @@ def install(
     nicegui_app.add_static_files(ASSETS, STATIC)
     nicegui_app.colors(primary="#5453d0", negative="#bb2533", dark_page="#0d0d10")
     ui.add_head_html(stylesheets(SHEETS), shared=True)
+    nicegui_app.include_router(connecting_routes())
     nicegui_app.include_router(login_routes(api, sessions, cookie=cookie, secure=secure_cookie))
     for route in ROUTES:
         _add(route, panel)
@@ -114,7 +117,7 @@ def install(
     nicegui_app.add_middleware(
         Guard,
         hosts=allowed_hosts,
-        public=(LOGIN, "/assets/", "/favicon.ico"),
+        public=(LOGIN, BACK, "/assets/", "/favicon.ico"),
         visitor_of=sessions.visitor,
         cookie=cookie,
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import quote
 from uuid import UUID, uuid4
 
@@ -14,12 +14,6 @@ from mcpbox.domain.comments import Comment, CommentDraft
 from mcpbox.domain.decisions import DecisionDraft
 from mcpbox.domain.dry_runs import DryRun, Proposal
 from mcpbox.domain.executions import Execution, Overview
-from mcpbox.domain.external_sources import (
-    ExternalSource,
-    ImportedOffer,
-    SourceDetail,
-    SourceNeed,
-)
 from mcpbox.domain.grants import Grant
 from mcpbox.domain.ids import RequestId
 from mcpbox.domain.narrowing import Switch
@@ -38,15 +32,14 @@ from mcpbox.domain.recovery import Recovery, RecoveryOutcome, ResolveDraft
 from mcpbox.domain.requests import Outcome, RequestDetail, RequestSummary, ReviewAfterwards, State
 from mcpbox.domain.review_policy import PolicyChange, PolicyVersion
 from mcpbox.domain.secrets import Secret
-from mcpbox.domain.servers import IsolationMode, ServerKind, ServerModules, ServerSummary
+from mcpbox.domain.servers import IsolationMode, ServerModules, ServerSummary
 from mcpbox.domain.tools import ToolDetail, ToolSummary, ToolVersion
-from ui.asking import Asking, Query
+from ui.asking import Query
 from ui.problems import ApiProblem
+from ui.sources_rest import SourcesRest
 from ui.visitor import Visitor
 
 _NOT_FOUND = 404
-_LOOKING_S = 60.0
-"""A source that is looked at is another machine, and may be slow."""
 _SWITCHES = {Switch.LIFT: "quarantine/lift"}
 
 
@@ -84,7 +77,7 @@ class Session(BaseModel):
     expires_in: int
 
 
-class Rest(Asking):
+class Rest(SourcesRest):
     """Every method raises :class:`ApiProblem`, :class:`SignedOut` among them, and nothing else."""
 
     async def login(self, username: str, password: str) -> Session:
@@ -267,47 +260,6 @@ class Rest(Asking):
 
     async def revoke_client(self, name: str) -> Client:
         return await self._ask("POST", f"clients/{quote(name, safe='')}/revoke", Client)
-
-    async def sources(self, *, page: int = 1, page_size: int = 50) -> Page[ExternalSource]:
-        query: Query = {"page": page, "page_size": page_size}
-        return await self._ask("GET", "sources", Page[ExternalSource], query)
-
-    async def source(self, source_id: UUID) -> SourceDetail:
-        return await self._ask("GET", f"sources/{source_id}", SourceDetail)
-
-    async def source_needs(self, source_id: UUID) -> list[SourceNeed]:
-        return await self._ask("GET", f"sources/{source_id}/needs", list[SourceNeed])
-
-    async def source_of(self, server: ServerSummary) -> SourceDetail | None:
-        """``None``: its tools are written here."""
-        if server.kind is not ServerKind.EXTERNAL:
-            return None
-        return await self._ask("GET", f"servers/{server.id}/source", SourceDetail)
-
-    async def add_source(
-        self, name: str, description: str, endpoint: dict[str, Any]
-    ) -> SourceDetail:
-        """``endpoint``: as typed, for the API to judge."""
-        body = {"name": name, "description": description, "endpoint": endpoint}
-        return await self._ask("POST", "sources", SourceDetail, body=body)
-
-    async def ask_for_source(self, source_id: UUID, notes: str) -> list[SourceNeed]:
-        path, body = f"sources/{source_id}/needs", {"notes": notes}
-        return await self._ask("POST", path, list[SourceNeed], body=body, patience_s=_LOOKING_S)
-
-    async def check_source(self, source_id: UUID) -> SourceDetail:
-        path = f"sources/{source_id}/check"
-        return await self._ask("POST", path, SourceDetail, patience_s=_LOOKING_S)
-
-    async def import_tools(
-        self, source_id: UUID, names: Sequence[str], notes: str
-    ) -> list[ImportedOffer]:
-        path, body = f"sources/{source_id}/import", {"names": list(names), "notes": notes}
-        return await self._ask("POST", path, list[ImportedOffer], body=body, patience_s=_LOOKING_S)
-
-    async def allow_private(self, source_id: UUID, reason: str, *, allowed: bool) -> SourceDetail:
-        path, body = f"sources/{source_id}/allow-private", {"allowed": allowed, "reason": reason}
-        return await self._ask("POST", path, SourceDetail, body=body)
 
     async def server_modules(self, server_id: UUID) -> ServerModules:
         return await self._ask("GET", f"servers/{server_id}/modules", ServerModules)

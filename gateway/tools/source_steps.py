@@ -19,7 +19,12 @@ def steps_for(source: ExternalSource) -> Iterator[str]:
         if endpoint.secret_name is not None:
             yield (
                 f"Make the place of its secret: mcpbox_create_server_secret with {server}, name "
-                f"{endpoint.secret_name} and hosts [{access.authority}]."
+                f"{endpoint.secret_name} and hosts [{access.authority}]"
+                + (
+                    ", with the host where people sign in for it besides, where that is another."
+                    if endpoint.authentication is Authentication.OAUTH
+                    else "."
+                )
             )
             yield (
                 f"Ask that it may be used: mcpbox_request_secret with name {endpoint.secret_name}."

@@ -1,5 +1,7 @@
 """What people have to grant before an external source is reached, and asking for all of it."""
 
+from collections.abc import Sequence
+
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcpbox.domain.errors import NotFound
@@ -34,20 +36,34 @@ class SourceNeeds:
         _, needs = await self._look(source_id)
         return needs
 
-    async def ask(self, by: Principal, source_id: SourceId, *, notes: str) -> list[SourceNeed]:
+    async def ask(
+        self,
+        by: Principal,
+        source_id: SourceId,
+        *,
+        notes: str,
+        sign_in_hosts: Sequence[str] = (),
+    ) -> list[SourceNeed]:
         """A request for each that is missing; a secret gets its place first.
 
+        ``sign_in_hosts``: where people sign in for the source, if not at its own host: its secret
+        is bound to them too.
         Raises: NotFound; Refused; Conflict: people said no before; Invalid: no notes; Unavailable.
         """
         may_keep_sources(by).require()
         source, needs = await self._look(source_id)
         for need in needs:
             if need.state is NeedState.MISSING:
-                await self._ask(by, source, need, notes)
+                await self._ask(by, source, need, notes, sign_in_hosts)
         return await self.of(source_id)
 
     async def _ask(
-        self, by: Principal, source: ExternalSource, need: SourceNeed, notes: str
+        self,
+        by: Principal,
+        source: ExternalSource,
+        need: SourceNeed,
+        notes: str,
+        sign_in_hosts: Sequence[str],
     ) -> None:
         server_id = source.server_id
         match need.kind:
@@ -60,7 +76,7 @@ class SourceNeeds:
             case GrantKind.SECRET:
                 known = {secret.name for secret in await self._secrets.list(server_id)}
                 if need.value not in known:
-                    hosts = source.endpoint.manifest.hosts
+                    hosts = [*source.endpoint.manifest.hosts, *sign_in_hosts]
                     await self._secrets.create(by, server_id, need.value, hosts)
                 await self._secrets.request(by, server_id, need.value, justification=notes)
 

@@ -15,9 +15,10 @@ from mcpbox.domain.external_sources import (
     SourceNeed,
     SourceState,
 )
-from mcpbox.domain.upstreams import HttpEndpoint
+from mcpbox.domain.upstreams import Authentication, HttpEndpoint
 from ui.confirm import Question, ask_to_confirm
 from ui.frame import Top
+from ui.pages.connecting import connect
 from ui.pages.sheets import attempt
 from ui.parts import attributes, blank, box, button, callout, link, state_badge, text
 from ui.section import Section
@@ -139,6 +140,9 @@ def _needs(visit: Visit, source: SourceDetail, needs: Sequence[SourceNeed]) -> N
     with box("card", "section", aria_label="What it needs"):
         with box("section-head wrap"):
             text("What it needs", "grow", "h2")
+            if _signs_in(source, needs) and visit.visitor.may_keep_secrets:
+                go = visit.steady(partial(connect, visit, source))
+                button("Connect", kind="primary", name="plug", on_click=go).mark("connect")
             if missing and visit.visitor.may_switch:
                 ask = visit.steady(partial(_ask_for_needs, visit, source))
                 button("Ask for it", name="inbox", on_click=ask).mark("ask-needs")
@@ -153,9 +157,18 @@ def _needs(visit: Visit, source: SourceDetail, needs: Sequence[SourceNeed]) -> N
                         if need.request_id is not None:
                             with link(f"/approvals?id={need.request_id}"):
                                 text("Open the request")
-                        elif need.state is NeedState.UNSET:
+                        elif need.state is NeedState.UNSET and not _signs_in(source, needs):
                             with link(f"/servers/{source.server_id}"):
                                 text("Set its value")
+
+
+def _signs_in(source: SourceDetail, needs: Sequence[SourceNeed]) -> bool:
+    """Once all is granted; again, to replace tokens that the source no longer takes."""
+    return (
+        isinstance(source.endpoint, HttpEndpoint)
+        and source.endpoint.authentication is Authentication.OAUTH
+        and all(need.state in (NeedState.MET, NeedState.UNSET) for need in needs)
+    )
 
 
 def _tools(visit: Visit, source: SourceDetail, picked: set[str]) -> None:
