@@ -1,15 +1,17 @@
 """An external source in a real browser: added, granted, looked at, asked for, called, changed."""
 
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.e2e.test_panel import visiting
+from tests.e2e.test_panel import sign_in, visiting
 from tests.instances import Installed
 from tests.mcp_clients import author_on
 from tests.mcp_sources import a_tool, running_source
+from tests.provider.running import running_provider
 from tests.reviewing import Reviewer, eventually
 
 SOON_MS = 20_000
@@ -90,3 +92,46 @@ async def test_a_source_is_added_granted_imported_called_and_hidden_when_it_chan
         await expect(page.get_by_text("which was approved")).to_be_visible()
         for words in ("Says", "secrets"):
             await expect(page.locator(".diff", has_text=words)).to_be_visible()
+
+
+@pytest.mark.timeout(180)
+async def test_a_person_connects_a_source_that_asks_for_oauth_and_comes_back(
+    instance: Installed, browser: Browser, reviewer: Reviewer
+) -> None:
+    async with running_source(a_tool("echo")) as source:
+        with running_provider(source.url) as issuer:
+            source.issuer = issuer
+            source.takes = bool
+            endpoint = {
+                "transport": "streamable_http",
+                "url": source.url,
+                "authentication": "oauth",
+                "secret_name": "SIGN_IN",
+            }
+            draft = {"name": f"shop{uuid4().hex[:8]}", "endpoint": endpoint}
+            added = (await reviewer.api.post("/sources", json=draft)).json()
+            path = f"/sources/{added['id']}"
+            await reviewer.api.post(f"{path}/allow-private", json={"allowed": True})
+            asking = {"notes": "Ours.", "sign_in_hosts": [urlsplit(issuer).netloc]}
+            for need in (await reviewer.api.post(f"{path}/needs", json=asking)).json():
+                await reviewer.approve(need["request_id"])
+
+            context = await browser.new_context()
+            page = await context.new_page()
+            await sign_in(page, instance, instance.admin_password)
+            await page.goto(f"{instance.panel_url}{path}")
+            await page.get_by_role("button", name="Connect").click()
+            await page.get_by_role("button", name="Go there").click()
+            await page.locator("input[name=login]").fill("ana")
+            await page.locator("input[name=password]").fill("anything")
+            await page.locator("[type=submit]").first.click()
+            await page.locator("[type=submit]").first.click()
+            await page.get_by_role("link", name="Go on").click()
+            await expect(page.get_by_text(f"{draft['name']} is connected")).to_be_visible()
+            await page.get_by_role("link", name="To the source").click()
+            await page.get_by_role("button", name="Look now").click()
+            await expect(page.get_by_text("Healthy")).to_be_visible(timeout=SOON_MS)
+            await context.close()
+
+    again = await reviewer.api.post("/sources/sign-in", json={"state": "x", "code": "y"})
+    assert again.status_code == 422
