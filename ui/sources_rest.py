@@ -52,8 +52,11 @@ class SourcesRest(Asking):
         path, body = "sources/sign-in", {"state": state, "code": code, "iss": iss}
         return await self._ask("POST", path, ExternalSource, body=body, patience_s=_LOOKING_S)
 
-    async def ask_for_source(self, source_id: UUID, notes: str) -> list[SourceNeed]:
-        path, body = f"sources/{source_id}/needs", {"notes": notes}
+    async def ask_for_source(
+        self, source_id: UUID, notes: str, sign_in_hosts: Sequence[str]
+    ) -> list[SourceNeed]:
+        path = f"sources/{source_id}/needs"
+        body = {"notes": notes, "sign_in_hosts": list(sign_in_hosts)}
         return await self._ask("POST", path, list[SourceNeed], body=body, patience_s=_LOOKING_S)
 
     async def check_source(self, source_id: UUID) -> SourceDetail:

@@ -112,14 +112,20 @@ async def test_a_person_connects_a_source_that_asks_for_oauth_and_comes_back(
             added = (await reviewer.api.post("/sources", json=draft)).json()
             path = f"/sources/{added['id']}"
             await reviewer.api.post(f"{path}/allow-private", json={"allowed": True})
-            asking = {"notes": "Ours.", "sign_in_hosts": [urlsplit(issuer).netloc]}
-            for need in (await reviewer.api.post(f"{path}/needs", json=asking)).json():
-                await reviewer.approve(need["request_id"])
-
             context = await browser.new_context()
             page = await context.new_page()
             await sign_in(page, instance, instance.admin_password)
             await page.goto(f"{instance.panel_url}{path}")
+            await page.get_by_role("button", name="Ask for it").click()
+            await page.get_by_label("Reason").fill("Ours, for the tests.")
+            await page.get_by_role("button", name="Ask", exact=True).click()
+            await page.get_by_label("Host", exact=True).fill(urlsplit(issuer).netloc)
+            where = page.get_by_role("dialog", name="Where do people sign in")
+            await where.get_by_role("button", name="Ask", exact=True).click()
+            links = page.get_by_role("link", name="Open the request")
+            await expect(links).to_have_count(2, timeout=SOON_MS)
+            for need in await reviewer.get(f"{path}/needs"):
+                await reviewer.approve(need["request_id"])
             await page.get_by_role("button", name="Connect").click()
             await page.get_by_role("button", name="Go there").click()
             await page.locator("input[name=login]").fill("ana")

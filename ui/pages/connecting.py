@@ -6,7 +6,8 @@ from fastapi import APIRouter, Request
 from nicegui import ui
 from starlette.responses import Response
 
-from mcpbox.domain.external_sources import SourceDetail
+from mcpbox.domain.external_sources import ExternalSource, SourceDetail
+from mcpbox.domain.upstreams import Authentication, HttpEndpoint
 from ui.frame import Top
 from ui.pages.sheets import attempt, sheet
 from ui.parts import box, button, callout, link, text
@@ -62,6 +63,31 @@ async def connected_page(visit: Visit, top: Top) -> None:
                 return
         with link("/sources"):
             text("To the sources")
+
+
+def asks_for_sign_in(source: ExternalSource) -> bool:
+    endpoint = source.endpoint
+    return isinstance(endpoint, HttpEndpoint) and endpoint.authentication is Authentication.OAUTH
+
+
+async def ask_where(visit: Visit) -> list[str] | None:
+    """The hosts where people sign in besides the source's own; ``None``: thought better of it."""
+    said = "Its tokens may be sent there and to the source itself, and nowhere else."
+    with sheet(visit, "Where do people sign in for it?", said) as dialog:
+        with box("sheet-body"):
+            text("Host", "label", "div")
+            hosts = ui.input(placeholder="the source's own; or login.example.com")
+            hosts.classes("field").props('outlined dense autocomplete=off aria-label="Host"')
+        with box("sheet-foot"):
+            button("Cancel", on_click=lambda: dialog.submit(None))
+            ask = button("Ask", kind="primary", on_click=lambda: dialog.submit(hosts.value or ""))
+            ask.mark("confirm")
+    answer: str | None = await dialog
+    if not dialog.is_deleted:
+        dialog.delete()
+    if answer is None:
+        return None
+    return [part.strip() for part in answer.split(",") if part.strip()]
 
 
 async def connect(visit: Visit, source: SourceDetail) -> None:

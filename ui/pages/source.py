@@ -15,10 +15,10 @@ from mcpbox.domain.external_sources import (
     SourceNeed,
     SourceState,
 )
-from mcpbox.domain.upstreams import Authentication, HttpEndpoint
+from mcpbox.domain.upstreams import HttpEndpoint
 from ui.confirm import Question, ask_to_confirm
 from ui.frame import Top
-from ui.pages.connecting import connect
+from ui.pages.connecting import ask_where, asks_for_sign_in, connect
 from ui.pages.sheets import attempt
 from ui.parts import attributes, blank, box, button, callout, link, state_badge, text
 from ui.section import Section
@@ -164,11 +164,8 @@ def _needs(visit: Visit, source: SourceDetail, needs: Sequence[SourceNeed]) -> N
 
 def _signs_in(source: SourceDetail, needs: Sequence[SourceNeed]) -> bool:
     """Once all is granted; again, to replace tokens that the source no longer takes."""
-    return (
-        isinstance(source.endpoint, HttpEndpoint)
-        and source.endpoint.authentication is Authentication.OAUTH
-        and all(need.state in (NeedState.MET, NeedState.UNSET) for need in needs)
-    )
+    granted = all(need.state in (NeedState.MET, NeedState.UNSET) for need in needs)
+    return granted and asks_for_sign_in(source)
 
 
 def _tools(visit: Visit, source: SourceDetail, picked: set[str]) -> None:
@@ -247,7 +244,10 @@ async def _ask_for_needs(visit: Visit, source: SourceDetail) -> None:
     notes = await ask_to_confirm(visit, question)
     if notes is None:
         return
-    needs = await attempt(visit, lambda: visit.rest.ask_for_source(source.id, notes))
+    hosts = await ask_where(visit) if asks_for_sign_in(source) else []
+    if hosts is None:
+        return
+    needs = await attempt(visit, lambda: visit.rest.ask_for_source(source.id, notes, hosts))
     if needs is not None:
         asked = sum(need.state is NeedState.ASKED for need in needs)
         visit.tell(f"{plural(asked, 'request')} waits" if asked == 1 else f"{asked} requests wait")
