@@ -63,7 +63,7 @@ ROUTES = (
     Route("/servers", "Servers", "servers", servers_page),
     Route("/servers/{server_id}", "Server", "servers", server_page),
     Route("/sources", "Sources", "sources", sources_page),
-    Route("/sources/connected", "Connected", "sources", connected_page),
+    Route("/sources/connected", "Signing in", "sources", connected_page),
     Route("/sources/{source_id}", "Source", "sources", source_page),
     Route("/tools", "Tools", "tools", tools_page),
     Route("/tools/{tool_id}", "Tool", "tools", tool_page),

@@ -29,7 +29,7 @@ def connecting_routes() -> APIRouter:
         kept = {name: value for name in _KEPT if (value := request.query_params.get(name))}
         return message_page(
             "Back from the source",
-            "Go on in the panel, where the source gets connected to what you began there.",
+            "Go on in the panel to connect it with what you were given there.",
             status=200,
             way=("Go on", f"/sources/connected?{urlencode(kept)}"),
             scheme=request.cookies.get(SCHEME_COOKIE),
@@ -102,10 +102,14 @@ async def connect(visit: Visit, source: SourceDetail) -> None:
                 "p",
             )
             text("Client", "label", "div")
-            client_id = ui.input().classes("field").props("outlined dense autocomplete=off")
+            client_id = (
+                ui.input(placeholder="usually none")
+                .classes("field")
+                .props("outlined dense autocomplete=off")
+            )
             client_id.props('aria-label="Client"')
             text("Its secret", "label", "div")
-            secret = ui.input(password=True).classes("field")
+            secret = ui.input(placeholder="usually none", password=True).classes("field")
             secret.props('outlined dense autocomplete=off aria-label="Its secret"')
         with box("sheet-foot"):
             button("Cancel", on_click=dialog.close)
