@@ -2,23 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError, best_match
-from jsonschema.exceptions import ValidationError as JsonProblem
 from jsonschema.protocols import Validator
 from mcp_types import Tool, ToolAnnotations
-from referencing import Registry
-from referencing.exceptions import Unresolvable
 
+from gateway.arguments import TooMuch, Unusable, compiled, problems_in
 from gateway.sources import Reach
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.calls import CallableTool
 from mcpbox.domain.digests import digest_of
 from mcpbox.domain.errors import Invalid, Refused
 from mcpbox.domain.ids import Digest
-from mcpbox.domain.nesting import ARGUMENTS_MAX_DEPTH, nests_deeper_than
 from mcpbox.domain.tools import Annotations
 from mcpbox.domain.upstreams import HttpEndpoint
 from mcpbox.policies.call import may_list
@@ -26,11 +21,6 @@ from mcpbox.policies.ruling import Ruling
 from mcpbox.upstream.tokens import values_in
 from mcpbox.usecases.bundles import released_bundle
 from sandbox.contract import BoundSecret, Bundle, IsolationMode
-
-_NOTHING_REMOTE: Registry[Any] = Registry()
-"""Given explicitly: the default one would fetch a ``$ref`` over the network."""
-_MAX_TOLD = 5
-_MESSAGE_MAX_CHARS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +71,17 @@ class ReleasedTool:
         """Raises: Invalid: where and what is wrong; Refused: the schema itself is broken."""
         if self.validator is None:
             raise _unusable(self.tool)
-        if nests_deeper_than(ARGUMENTS_MAX_DEPTH, dict(arguments)):
-            raise Invalid(f"{self.name} was not run. Its arguments nest too deeply: be flatter.")
         try:
-            problems = sorted(self.validator.iter_errors(dict(arguments)), key=_place)
-        except Unresolvable as error:
+            problems = problems_in(arguments, self.validator)
+        except Unusable as error:
             raise _unusable(self.tool) from error
+        except TooMuch as error:
+            raise Invalid(
+                f"{self.name} was not run. Its arguments take too long to check: send fewer or "
+                "smaller ones at once."
+            ) from error
         if problems:
-            told = [_explain(problem) for problem in problems[:_MAX_TOLD]]
-            if len(problems) > _MAX_TOLD:
-                told.append(f"and {len(problems) - _MAX_TOLD} more.")
-            raise Invalid(f"{self.name} was not run. " + " ".join(told))
+            raise Invalid(f"{self.name} was not run. " + " ".join(problems))
 
 
 def prepare(tool: CallableTool, prepared: Mapping[Digest, Validator]) -> ReleasedTool:
@@ -101,7 +91,7 @@ def prepare(tool: CallableTool, prepared: Mapping[Digest, Validator]) -> Release
     """
     version = tool.version.model_copy(update={"digest": digest_of(tool.version)})
     tool = tool.model_copy(update={"version": version})
-    validator = prepared.get(version.digest) or _compiled(version.input_schema)
+    validator = prepared.get(version.digest) or compiled(version.input_schema)
     upstream = version.passes_to
     listing = Tool(
         name=tool.name,
@@ -140,17 +130,6 @@ def as_sent(listing: Tool) -> Mapping[str, Any]:
     return listing.model_dump(by_alias=True, mode="json", exclude_none=True)
 
 
-def _compiled(schema: dict[str, Any]) -> Validator | None:
-    """None when it is no schema of an object: one such listing would fail the whole tools/list."""
-    if schema.get("type", "object") != "object":
-        return None
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError:
-        return None
-    return Draft202012Validator(schema, registry=_NOTHING_REMOTE)
-
-
 def _shown(output_schema: dict[str, Any] | None) -> dict[str, Any] | None:
     """Of an object alone: another one would fail the whole tools/list of an older client."""
     if output_schema is None or output_schema.get("type") != "object":
@@ -173,17 +152,3 @@ def _hints(annotations: Annotations) -> ToolAnnotations | None:
         idempotent_hint=annotations.idempotent,
         open_world_hint=annotations.open_world,
     )
-
-
-def _place(problem: JsonProblem) -> str:
-    return "/".join(str(part) for part in problem.absolute_path)
-
-
-def _explain(problem: JsonProblem) -> str:
-    """The deepest reason inside ``anyOf`` and its like; values are cut, they can be large."""
-    reason = cast("JsonProblem", best_match([problem]) or problem)
-    place = _place(reason) or "arguments"
-    message = str(reason.message)
-    if len(message) > _MESSAGE_MAX_CHARS:
-        message = message[:_MESSAGE_MAX_CHARS] + "…"
-    return f"At {place}: {message}."
