@@ -1,5 +1,6 @@
 """What a source offers, as tools of ours: their names, their contents, and where each stands."""
 
+import json
 import re
 from collections.abc import Iterable
 
@@ -15,7 +16,7 @@ from mcpbox.domain.external_sources import (
 from mcpbox.domain.ids import Digest
 from mcpbox.domain.tools import NAME_MAX_LENGTH, Annotations, VersionContent
 from mcpbox.domain.upstreams import TOOL_NAME_MAX_LENGTH, Endpoint, Upstream
-from mcpbox.policies.schemas import require_schema
+from mcpbox.policies.schemas import SCHEMA_MAX_CHARS, require_schema
 
 DESCRIPTION_MAX_LENGTH = 10_000
 _OTHER = re.compile(r"[^a-z0-9]+")
@@ -36,6 +37,8 @@ def content_of(endpoint: Endpoint, tool: ListedTool) -> VersionContent:
     if not 0 < len(tool.name) <= TOOL_NAME_MAX_LENGTH:
         raise Invalid(f"Its name is longer than {TOOL_NAME_MAX_LENGTH} characters.")
     require_schema(tool.input_schema)
+    if len(json.dumps(tool.output_schema)) > SCHEMA_MAX_CHARS:
+        raise Invalid(f"Its output_schema is longer than {SCHEMA_MAX_CHARS} characters of JSON.")
     return VersionContent(
         name=name_of(tool),
         description=tool.description,

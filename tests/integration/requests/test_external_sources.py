@@ -32,6 +32,15 @@ SEARCH = ListedTool(
 )
 LOOKALIKE = SEARCH.model_copy(update={"name": "search_docs", "title": ""})
 BROKEN = SEARCH.model_copy(update={"name": "broken", "input_schema": {"type": "array"}})
+NASTY = SEARCH.model_copy(
+    update={
+        "name": "nasty",
+        "input_schema": {
+            "type": "object",
+            "properties": {"q": {"pattern": "(" * 5000 + ")" * 5000}},
+        },
+    }
+)
 
 
 async def granted_source(office: Office, *tools: ListedTool) -> SourceDetail:
@@ -234,8 +243,11 @@ async def test_a_tool_that_is_gone_is_withdrawn_and_one_that_is_away_is_not(
     away = await office.external.check(source.id)
     assert (away.state, away.failures) == (SourceState.UNREACHABLE, 1)
     assert len(await callable_names(office, source)) == 1
-    gone = await changed(office, source)
-    assert [tool.offer for tool in gone.tools] == [Offer.GONE]
+    gone = await changed(office, source, NASTY)
+    assert {tool.name: tool.offer for tool in gone.tools} == {
+        "nasty": Offer.UNUSABLE,
+        "search_docs": Offer.GONE,
+    }
     assert gone.failures == 0
     assert await callable_names(office, source) == []
     assert len(await requests_about(office, tool_id)) == 1
