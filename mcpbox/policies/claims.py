@@ -151,19 +151,22 @@ def _texts(version: VersionContent) -> Iterator[Finding]:
 
 
 def _told_to_models(version: VersionContent) -> list[_Text]:
-    """Everything that a client hands to its model, descriptions of parameters included."""
+    """Everything that a client hands to its model, descriptions in schemas included."""
     texts = [_Text("The description", version.description)]
-    waiting: list[tuple[str, object]] = [("", version.input_schema)]
+    waiting: list[tuple[str, str, object]] = [("the arguments", "", version.input_schema)]
+    if version.passes_to is not None:
+        texts.append(_Text("The title", version.passes_to.title))
+        waiting.append(("the result", "", version.passes_to.output_schema))
     while waiting:
-        path, value = waiting.pop()
+        whole, path, value = waiting.pop()
         if isinstance(value, list):
-            waiting += [(path, inner) for inner in cast("list[object]", value)]
+            waiting += [(whole, path, inner) for inner in cast("list[object]", value)]
         elif isinstance(value, dict):
             for key, inner in cast("dict[str, Any]", value).items():
                 if key in ("description", "title", "$comment") and isinstance(inner, str):
-                    texts.append(_Text(f"The {key} of {path or 'the arguments'}", inner))
+                    texts.append(_Text(f"The {key} of {path or whole}", inner))
                 else:
-                    waiting.append((path if key in _KEYWORDS else repr(key), inner))
+                    waiting.append((whole, path if key in _KEYWORDS else repr(key), inner))
     return texts
 
 

@@ -6,8 +6,9 @@ import pytest
 
 from mcpbox.domain.evidence import Risk
 from mcpbox.domain.tools import Annotations
+from mcpbox.domain.upstreams import HttpEndpoint, Upstream
 from mcpbox.policies.claims import claim_findings
-from mcpbox.policies.static import read_code
+from mcpbox.policies.static import read_code, read_version
 from tests.factories import some_content
 
 
@@ -86,3 +87,29 @@ def test_a_description_that_hides_orders_is_noticed(description: str, rule: str)
 )
 def test_an_ordinary_description_is_left_in_peace(description: str) -> None:
     assert claims(description=description) == {}
+
+
+@pytest.mark.parametrize(
+    ("told", "place"),
+    [
+        ({"title": "Find\u200b"}, "The title"),
+        (
+            {
+                "output_schema": {
+                    "type": "object",
+                    "properties": {"hits": {"description": "Hits\u200b."}},
+                }
+            },
+            "The description of 'hits'",
+        ),
+    ],
+)
+def test_all_that_a_source_tells_models_is_looked_at(told: dict[str, Any], place: str) -> None:
+    upstream = Upstream(
+        endpoint=HttpEndpoint(url="https://mcp.example.com/mcp"), tool="find", **told
+    )
+    content = some_content(code="", passes_to=upstream)
+    [finding] = claim_findings(content, read_version(content))
+
+    assert (finding.rule, finding.level) == ("invisible-text", Risk.CRITICAL)
+    assert finding.text.startswith(place)
