@@ -5,7 +5,6 @@ import hashlib
 import hmac
 import json
 import smtplib
-import socket
 import ssl
 import time
 from email.message import EmailMessage
@@ -16,9 +15,9 @@ from uuid import UUID
 import httpx
 from pydantic import SecretStr
 
+from mcpbox.addresses import NotPublic, judged_address
 from mcpbox.domain.notices import Notice, TargetKind
 from mcpbox.settings import Settings
-from sandbox.addresses import is_allowed_private, is_public
 
 TIMEOUT_S = 15.0
 DELIVERY_HEADER = "x-mcpbox-delivery"
@@ -153,16 +152,12 @@ async def _post(address: str, body: bytes, headers: dict[str, str], *, private: 
 
 
 async def _resolved(url: httpx.URL, *, private: bool) -> str:
-    loop = asyncio.get_running_loop()
     port = url.port or (443 if url.scheme == "https" else 80)
     try:
-        found = await loop.getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise NotDelivered("The name of the receiver cannot be looked up.") from error
-    addresses = [str(info[4][0]) for info in found]
-    fit = [a for a in addresses if is_public(a) or (private and is_allowed_private(a))]
-    if not fit or len(fit) != len(addresses):
+        return await judged_address(url.host, port, allow_private=private)
+    except NotPublic as error:
         raise NotDelivered(
             "The receiver is on a private network; a target may be only where its admin consents."
-        )
-    return fit[0]
+        ) from error
+    except (OSError, UnicodeError) as error:
+        raise NotDelivered("The name of the receiver cannot be looked up.") from error

@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 import httpcore2
 import httpx2
 
+from mcpbox.addresses import Resolver, resolve
 from mcpbox.domain.errors import SourceFailed
-from mcpbox.upstream.pinned import Resolver, connections, resolve
+from mcpbox.upstream.pinned import connections
 
 _TIMEOUT_S = 10.0
 _ANSWER_MAX_BYTES = 256 * 1024

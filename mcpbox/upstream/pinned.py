@@ -4,26 +4,18 @@ A name is looked up once per connection; certificate, SNI and ``Host`` stay on t
 """
 
 import asyncio
-import socket
 import ssl
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from functools import cache
 from typing import cast
 
 import httpcore2
 
+from mcpbox.addresses import NotPublic, Resolver, judged_address, resolve
 from mcpbox.domain.errors import SourceFailed
-from sandbox.addresses import is_allowed_private, is_public
 
-Resolver = Callable[[str, int], Awaitable[list[str]]]
 _MAX_CONNECTIONS = 64
 _KEEP_ALIVE_S = 60.0
-
-
-async def resolve(host: str, port: int) -> list[str]:
-    """Raises: OSError."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(info[4][0]) for info in found]
 
 
 def connections(
@@ -52,24 +44,23 @@ class PinnedBackend(httpcore2.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
-        """Every address of a name must be fit, so that none can be slipped in between.
-
-        Raises: SourceFailed; ConnectError; ConnectTimeout.
-        """
+        """Raises: SourceFailed; ConnectError; ConnectTimeout."""
         try:
             async with asyncio.timeout(timeout):
-                addresses = await self._resolver(host, port)
+                address = await judged_address(
+                    host, port, allow_private=self._allow_private, resolver=self._resolver
+                )
         except TimeoutError as error:
             raise httpcore2.ConnectTimeout from error
-        except (OSError, UnicodeError) as error:
-            raise SourceFailed("The name of its host cannot be looked up.") from error
-        if not addresses or not all(self._fit(address) for address in addresses):
+        except NotPublic as error:
             raise SourceFailed(
                 "Its host is at an address that is not public; an admin can consent to a private "
                 "one."
-            )
+            ) from error
+        except (OSError, UnicodeError) as error:
+            raise SourceFailed("The name of its host cannot be looked up.") from error
         return await self._backend.connect_tcp(
-            addresses[0], port, timeout, local_address, socket_options
+            address, port, timeout, local_address, socket_options
         )
 
     async def connect_unix_socket(
@@ -82,9 +73,6 @@ class PinnedBackend(httpcore2.AsyncNetworkBackend):
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
-
-    def _fit(self, address: str) -> bool:
-        return is_public(address) or (self._allow_private and is_allowed_private(address))
 
 
 @cache

@@ -7,11 +7,11 @@ from mcp import Client, MCPError
 from mcp_types import Tool
 from pydantic import SecretStr
 
+from mcpbox.addresses import Resolver, resolve
 from mcpbox.domain.errors import SourceFailed
 from mcpbox.domain.external_sources import LISTING_MAX_BYTES, TOOLS_MAX, ListedTool, Listing
 from mcpbox.domain.upstreams import HttpEndpoint
 from mcpbox.upstream.asking import asking
-from mcpbox.upstream.pinned import Resolver, resolve
 from mcpbox.upstream.session import connected
 
 LISTING_TIMEOUT_S = 45.0

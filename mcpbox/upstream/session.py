@@ -11,8 +11,8 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp_types import Implementation
 from pydantic import SecretStr
 
+from mcpbox.addresses import Resolver, resolve
 from mcpbox.domain.upstreams import HttpEndpoint
-from mcpbox.upstream.pinned import Resolver, resolve
 from mcpbox.upstream.transport import ANSWER_MAX_BYTES, SourceTransport
 
 CONNECT_TIMEOUT_S = 10.0

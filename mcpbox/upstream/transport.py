@@ -8,6 +8,7 @@ import httpx2
 from mcp_types import JSONRPCError, jsonrpc_message_adapter
 from pydantic import SecretStr, ValidationError
 
+from mcpbox.addresses import Resolver, resolve
 from mcpbox.domain.errors import SourceFailed
 from mcpbox.domain.external_sources import LISTING_MAX_BYTES
 from mcpbox.domain.upstreams import Authentication, HttpEndpoint
@@ -19,7 +20,7 @@ from mcpbox.upstream.asking import (
     SignInNeeded,
     note,
 )
-from mcpbox.upstream.pinned import Resolver, connections, resolve
+from mcpbox.upstream.pinned import connections
 from mcpbox.upstream.tokens import proof_in
 
 ANSWER_MAX_BYTES = LISTING_MAX_BYTES
