@@ -1,17 +1,18 @@
 """Queries on servers."""
 
 from collections.abc import Collection
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import ColumnElement, ScalarSelect, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from mcpbox.domain.base import Page, PageRequest
+from mcpbox.domain.base import Page, PageRequest, utc_now
 from mcpbox.domain.errors import NotFound
 from mcpbox.domain.ids import ServerId
 from mcpbox.domain.narrowing import Standing
 from mcpbox.domain.requests import TERMINAL
 from mcpbox.domain.servers import DesiredState, IsolationMode, ServerKind, ServerSummary
+from mcpbox.store.changes import Topic, announce
 from mcpbox.store.grants import HOST, MODULE, is_live
 from mcpbox.store.narrowings import narrowing
 from mcpbox.store.tables.grants import GrantRow
@@ -55,6 +56,27 @@ async def get_server_row(session: AsyncSession, server_id: UUID) -> ServerRow:
     row = await session.get(ServerRow, server_id, with_for_update=True)
     if row is None or row.deleted_at is not None:
         raise NotFound("server", server_id)
+    return row
+
+
+async def add_server(
+    session: AsyncSession, *, name: str, description: str, kind: ServerKind, by: str
+) -> ServerRow:
+    """It runs from the beginning. ``by``: label. Raises: IntegrityError: the name is taken."""
+    now = utc_now()
+    row = ServerRow(
+        id=uuid4(),
+        name=name,
+        description=description,
+        kind=kind,
+        desired_state=DesiredState.RUNNING,
+        created_by=by,
+        created_at=now,
+        updated_at=now,
+    )
+    session.add(row)
+    await session.flush()
+    announce(session, Topic.CATALOG, row.id)
     return row
 
 

@@ -198,6 +198,26 @@ def find_version_of(row: VersionRow | None) -> ToolVersion | None:
     return None if row is None else version_of(row)
 
 
+async def add_tool(
+    session: AsyncSession, server_id: UUID, content: VersionContent, by: str
+) -> ToolRow:
+    """With its first version. ``by``: label. Raises: IntegrityError: the name is taken."""
+    now = utc_now()
+    row = ToolRow(
+        id=uuid4(),
+        server_id=server_id,
+        name=content.name,
+        enabled=True,
+        created_by=by,
+        created_at=now,
+        updated_at=now,
+    )
+    session.add(row)
+    await session.flush()
+    await add_version(session, row.id, 1, content, by)
+    return row
+
+
 async def add_version(
     session: AsyncSession, tool_id: UUID, number: int, content: VersionContent, author: str
 ) -> VersionRow:

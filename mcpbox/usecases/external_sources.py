@@ -24,16 +24,14 @@ from mcpbox.domain.external_sources import (
 )
 from mcpbox.domain.ids import ServerId, SourceId, ToolId
 from mcpbox.domain.people import Principal
-from mcpbox.domain.servers import DesiredState, ServerKind
+from mcpbox.domain.servers import ServerKind
 from mcpbox.domain.upstreams import Endpoint
 from mcpbox.policies.external_sources import may_allow_private, may_keep_sources
-from mcpbox.store import external_sources, tools
+from mcpbox.store import external_sources, servers, tools
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.session import Sessions, transaction
 from mcpbox.store.tables.external_sources import SourceRow
-from mcpbox.store.tables.servers import ServerRow
-from mcpbox.store.tables.tools import ToolRow
 from mcpbox.temporal import TemporalGate
 from mcpbox.usecases.names import checked_description, checked_name
 from mcpbox.usecases.offers import content_of, offers
@@ -78,35 +76,30 @@ class Sources:
         Raises: Refused; Invalid; NameTaken.
         """
         may_keep_sources(by).require()
-        now = utc_now()
-        server = ServerRow(
-            id=uuid4(),
-            name=checked_name("server", name),
-            description=checked_description(description),
-            kind=ServerKind.EXTERNAL,
-            desired_state=DesiredState.RUNNING,
-            created_by=by.label,
-            created_at=now,
-            updated_at=now,
-        )
-        row = SourceRow(
-            id=uuid4(),
-            server_id=server.id,
-            endpoint=endpoint.model_dump(mode="json"),
-            allow_private=False,
-            state=SourceState.UNCHECKED,
-            problem="",
-            failures=0,
-            created_by=by.label,
-            created_at=now,
-        )
+        checked_name("server", name)
+        checked_description(description)
         try:
             async with transaction(self._sessions) as session:
-                session.add(server)
-                await session.flush()
+                server = await servers.add_server(
+                    session,
+                    name=name,
+                    description=description,
+                    kind=ServerKind.EXTERNAL,
+                    by=by.label,
+                )
+                row = SourceRow(
+                    id=uuid4(),
+                    server_id=server.id,
+                    endpoint=endpoint.model_dump(mode="json"),
+                    allow_private=False,
+                    state=SourceState.UNCHECKED,
+                    problem="",
+                    failures=0,
+                    created_by=by.label,
+                    created_at=utc_now(),
+                )
                 session.add(row)
                 await session.flush()
-                announce(session, Topic.CATALOG, server.id)
                 await add_event(
                     session,
                     actor=by.label,
@@ -217,25 +210,13 @@ class Sources:
     ) -> ToolId:
         """The tool, with what is offered now as its newest version. Raises: NameTaken."""
         content = content_of(source.endpoint, listed)
-        now = utc_now()
         try:
             async with transaction(self._sessions) as session:
                 if offered.tool_id is not None:
                     await tools.get_tool_row(session, offered.tool_id)
                     await tools.ensure_version(session, offered.tool_id, content, by.label)
                     return offered.tool_id
-                row = ToolRow(
-                    id=uuid4(),
-                    server_id=source.server_id,
-                    name=content.name,
-                    enabled=True,
-                    created_by=by.label,
-                    created_at=now,
-                    updated_at=now,
-                )
-                session.add(row)
-                await session.flush()
-                await tools.add_version(session, row.id, 1, content, by.label)
+                row = await tools.add_tool(session, source.server_id, content, by.label)
                 await add_event(
                     session,
                     actor=by.label,

@@ -1,7 +1,5 @@
 """Servers: list, create, start, stop, quarantine, isolate."""
 
-from uuid import uuid4
-
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -56,22 +54,17 @@ class Servers:
 
         Raises: Invalid; NameTaken.
         """
-        now = utc_now()
-        row = ServerRow(
-            id=uuid4(),
-            name=checked_name("server", name),
-            description=checked_description(description),
-            kind=ServerKind.AUTHORED,
-            desired_state=DesiredState.RUNNING,
-            created_by=by.label,
-            created_at=now,
-            updated_at=now,
-        )
+        checked_name("server", name)
+        checked_description(description)
         try:
             async with transaction(self._sessions) as session:
-                session.add(row)
-                await session.flush()
-                announce(session, Topic.CATALOG, row.id)
+                row = await servers.add_server(
+                    session,
+                    name=name,
+                    description=description,
+                    kind=ServerKind.AUTHORED,
+                    by=by.label,
+                )
                 await add_event(
                     session,
                     actor=by.label,

@@ -1,7 +1,6 @@
 """Tools: list, create, change, delete. A change makes a new version and releases nothing."""
 
 from typing import Any
-from uuid import uuid4
 
 from sqlalchemy.exc import IntegrityError
 
@@ -27,7 +26,6 @@ from mcpbox.store import asked_before, search, servers, tools
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.session import Sessions, transaction
-from mcpbox.store.tables.tools import ToolRow
 from mcpbox.usecases.names import checked_description, checked_name
 from mcpbox.usecases.refusals import refusals_recorded
 from mcpbox.usecases.requests import Requests
@@ -85,22 +83,10 @@ class Tools:
             input_schema=input_schema,
             annotations=annotations or Annotations(),
         )
-        now = utc_now()
-        row = ToolRow(
-            id=uuid4(),
-            server_id=server_id,
-            name=name,
-            enabled=True,
-            created_by=by.label,
-            created_at=now,
-            updated_at=now,
-        )
         try:
             async with transaction(self._sessions) as session:
                 may_write_tools(await servers.get_server(session, server_id)).require()
-                session.add(row)
-                await session.flush()
-                await tools.add_version(session, row.id, 1, content, by.label)
+                row = await tools.add_tool(session, server_id, content, by.label)
                 await add_event(
                     session,
                     actor=by.label,
