@@ -21,8 +21,8 @@ from mcpbox.domain.inputs import inputs_from
 from mcpbox.domain.manifests import Granted, needs_beyond
 from mcpbox.domain.subjects import requirements_in
 from mcpbox.domain.tools import ToolVersion
+from mcpbox.policies import static
 from mcpbox.policies.egress import host_uses
-from mcpbox.policies.static import read_code
 from mcpbox.sandbox_client import SandboxClient
 from mcpbox.settings import Settings
 from mcpbox.store import evidence, executions, probations, tools
@@ -121,7 +121,7 @@ class GatheredEvidence(EvidenceActivities):
             tool = await tools.get_tool(session, subject.tool_id)
             sample = await tools.find_sample(session, version.id)
             held = await granted(session, subject.server_id)
-        if version.passes_to is not None:
+        if not version.in_sandbox:
             await self._keep(given, passing_evidence(version))
             return
         if brought := requirements_in(given.subject):
@@ -135,7 +135,7 @@ class GatheredEvidence(EvidenceActivities):
         async with heartbeating():
             ran = await self._run_all(version, bundle, sample)
             seen = trial_evidence.seen_in(ran)
-            reading = await asyncio.to_thread(read_code, version.code)
+            reading = await asyncio.to_thread(static.read_version, version)
             declared = frozenset(version.manifest.hosts)
             usable = declared.difference(needs_beyond(version.manifest, held.hosts).hosts)
             uses = host_uses(declared, reading.methods, usable, seen)
@@ -187,7 +187,7 @@ class GatheredEvidence(EvidenceActivities):
             await asyncio.wait((running, watching), return_when=asyncio.FIRST_COMPLETED)
             if not running.done():
                 await watching
-            return await running
+            return trial_evidence.as_of_a_tool(await running, bundle)
         finally:
             # The sandbox ends a run that nobody waits for any more.
             running.cancel()

@@ -81,7 +81,9 @@ class RestoredServers(RecoveryActivities):
             problems = [
                 problem
                 for tool in tools
-                if tool.in_sandbox and may_list(tool, now) and (problem := await self._try(tool))
+                if tool.version.in_sandbox
+                and may_list(tool, now)
+                and (problem := await self._try(tool))
             ]
         if problems:
             told = " ".join(problems[:_TOLD])

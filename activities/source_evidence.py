@@ -69,7 +69,7 @@ def probation(version: ToolVersion, ended: Sequence[Probation]) -> Evidence:
 
 
 def passing_evidence(version: ToolVersion) -> list[Evidence]:
-    """Of a version that passes its calls on, instead of a trial."""
+    """Of a version that passes its calls on over the network, instead of a trial."""
     why = "A call of it would be a real one at its source, so none was made."
     return [evidence(check, version, Status.SKIPPED, why) for check in (Check.TRIAL, Check.EGRESS)]
 

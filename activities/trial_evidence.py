@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from activities.source_evidence import evidence
 from activities.words import counted
@@ -10,7 +10,7 @@ from mcpbox.domain.evidence import Check, Evidence, Finding, HostUse, Risk, Stat
 from mcpbox.domain.tools import ToolVersion
 from mcpbox.policies.egress import Seen, egress_findings
 from mcpbox.usecases.development import error_text
-from sandbox.contract import RunResult
+from sandbox.contract import Bundle, ErrorKind, RunError, RunResult
 
 AUTHOR, SYSTEM, RECORDED = "author", "system", "recorded"
 _SHOWN = 300
@@ -20,6 +20,17 @@ class Ran(NamedTuple):
     made_by: str
     arguments: dict[str, Any]
     result: RunResult
+
+
+def as_of_a_tool(result: RunResult, bundle: Bundle) -> RunResult:
+    """A server over stdio says inside its answer that a tool of it failed."""
+    answer = cast("dict[str, Any]", result.result or {}) if bundle.stdio is not None else {}
+    if not answer.get("isError"):
+        return result
+    blocks = cast("list[dict[str, Any]]", answer["content"])
+    told = "\n".join(str(block["text"]) for block in blocks if "text" in block)
+    error = RunError(kind=ErrorKind.RAISED, message=told or "The tool failed without saying why.")
+    return result.model_copy(update={"ok": False, "result": None, "error": error})
 
 
 def seen_in(ran: Iterable[Ran]) -> list[Seen]:

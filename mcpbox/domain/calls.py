@@ -8,7 +8,6 @@ from mcpbox.domain.manifests import Granted
 from mcpbox.domain.secrets import HeldSecret
 from mcpbox.domain.servers import DesiredState, IsolationMode
 from mcpbox.domain.tools import ToolVersion, callable_name
-from mcpbox.domain.upstreams import Transport
 
 
 class ReleaseOrigin(DomainModel):
@@ -49,12 +48,6 @@ class CallableTool(DomainModel):
     isolation: IsolationMode = IsolationMode.CALL
     source: SourceAccess | None = None
     """Of a tool that passes its calls on."""
-
-    @property
-    def in_sandbox(self) -> bool:
-        """Whether calls of it are run there; else they are passed on over the network."""
-        upstream = self.version.passes_to
-        return upstream is None or upstream.endpoint.transport is Transport.STDIO
 
     @property
     def name(self) -> str:

@@ -11,7 +11,7 @@ from mcpbox.domain.ids import Digest, ReleaseId, RequestId, ServerId, ToolId, Ve
 from mcpbox.domain.manifests import Manifest
 from mcpbox.domain.narrowing import Narrowing
 from mcpbox.domain.probation import Probation
-from mcpbox.domain.upstreams import Upstream
+from mcpbox.domain.upstreams import Transport, Upstream
 
 NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
 NAME_MAX_LENGTH = 62
@@ -48,6 +48,12 @@ class VersionContent(DomainModel):
     manifest: Manifest = Manifest()
     passes_to: Upstream | None = None
     """Of a tool of an external source, which has no code: where its calls go."""
+
+    @property
+    def in_sandbox(self) -> bool:
+        """Whether it is run there; else its calls are passed on over the network."""
+        upstream = self.passes_to
+        return upstream is None or upstream.endpoint.transport is Transport.STDIO
 
 
 class ToolVersion(VersionContent):

@@ -32,8 +32,8 @@ def may_reach(
         if module not in held.modules:
             return Ruling(
                 Refused(
-                    f"Its module {module!r} is not granted to the server; ask for it with "
-                    "mcpbox_request_module."
+                    f"Its module {module!r} is not granted to the server; ask for it on the page "
+                    "of the source, or with mcpbox_request_module."
                 )
             )
         return ALLOWED
@@ -48,16 +48,16 @@ def may_reach(
         return Ruling(
             Refused(
                 f"Its host {endpoint.access.authority} is not granted to the server, with the "
-                f"methods and the path it needs ({endpoint.access}); ask for it with "
-                "mcpbox_request_network_access."
+                f"methods and the path it needs ({endpoint.access}); ask for it on the page of the "
+                "source, or with mcpbox_request_network_access."
             )
         )
     name = endpoint.secret_name
     if name is not None and name not in held.secrets:
         return Ruling(
             Refused(
-                f"The server may not use the secret {name!r}; ask for it with "
-                "mcpbox_request_secret."
+                f"The server may not use the secret {name!r}; ask for it on the page of the "
+                "source, or with mcpbox_request_secret."
             )
         )
     if name is not None and name not in held_secrets:

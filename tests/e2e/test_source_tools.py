@@ -135,12 +135,23 @@ async def test_a_module_that_speaks_over_stdio_is_run_in_the_sandbox(
         outcome = await reviewer.approve(asked["request_id"])
         assert outcome["state"] == "applied", outcome
         name = await imported(author, reviewer, source, "count")
+        assert await trial_of(reviewer, name) == "passed"
+        assert await trial_of(reviewer, await imported(author, reviewer, source, "fail")) == (
+            "warning"
+        )
 
         first, second = [await author.client.call_tool(name, {}) for _ in range(2)]
 
         counted = [answer.structured_content["result"] for answer in (first, second)]
         assert [one["calls"] for one in counted] == [1, 1]
         assert counted[0]["args"] == ["--loud"]
+
+
+async def trial_of(reviewer: Reviewer, name: str) -> str:
+    """How the trial went that reviewers of this tool were shown."""
+    found = (await reviewer.get("/requests?page_size=100"))["items"]
+    request = await reviewer.request(next(one["id"] for one in found if one["title"] == name))
+    return next(piece["status"] for piece in request["evidence"] if piece["check"] == "trial")
 
 
 async def _id(author: Author, name: str) -> str:
