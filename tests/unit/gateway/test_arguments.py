@@ -52,8 +52,8 @@ def test_no_regular_expression_of_a_schema_is_run(schema: dict[str, Any]) -> Non
     [
         (takes({"$ref": "#/$defs/d0"}, **{"$defs": doubling()}), "x"),
         (takes({"not": {"$ref": "#/$defs/d0"}}, **{"$defs": doubling("oneOf")}), "x"),
-        (takes({"items": {"anyOf": [False] * 1000}}), [["x" * 50]] * 20_000),
-        (takes({"items": {"anyOf": [{"const": n} for n in range(1000)]}}), [-1] * 20_000),
+        (takes({"items": {"anyOf": [False] * 999 + [True]}}), [["x" * 50]] * 20_000),
+        (takes({"items": {"anyOf": [{"const": n} for n in range(1000)]}}), [999] * 20_000),
     ],
 )
 def test_checking_ends_when_its_time_is_over(
