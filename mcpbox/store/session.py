@@ -4,7 +4,9 @@ from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import (
     AsyncConnection,
@@ -19,6 +21,8 @@ from mcpbox.domain.errors import Invalid, Unavailable
 CONNECT_TIMEOUT_S = 5
 COMMAND_TIMEOUT_S = 8
 """Less than an activity or a client waits: both should still hear which part is silent."""
+_STATEMENTS = 500
+"""Kept prepared on each connection: more than there are, so that none is prepared twice."""
 _LOST = (
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
@@ -41,10 +45,13 @@ def make_sessions(database_url: str, *, pool_size: int = 10) -> Sessions:
         pool_timeout=CONNECT_TIMEOUT_S,
         # The connection that was used last has its statements prepared and its caches warm.
         pool_use_lifo=True,
-        # A restarted server is noticed before a statement is lost on a dead connection.
-        pool_pre_ping=True,
-        connect_args={"timeout": CONNECT_TIMEOUT_S, "command_timeout": COMMAND_TIMEOUT_S},
+        connect_args={
+            "timeout": CONNECT_TIMEOUT_S,
+            "command_timeout": COMMAND_TIMEOUT_S,
+            "prepared_statement_cache_size": _STATEMENTS,
+        },
     )
+    event.listen(engine.sync_engine, "checkout", _require_open)
     return async_sessionmaker(engine, expire_on_commit=False)
 
 
@@ -91,6 +98,17 @@ def _lost_is_unavailable() -> Generator[None]:
         if error.connection_invalidated or any(isinstance(cause, _LOST) for cause in causes):
             raise Unavailable("Postgres") from error
         raise
+
+
+def _require_open(connection: DBAPIConnection, _: object, __: object) -> None:
+    """A restarted server is noticed before a statement is lost on a dead connection.
+
+    SQLAlchemy's own ``pool_pre_ping`` asks the server instead, with three statements each time;
+    that a connection was closed is known here already. Raises: InvalidatePoolError: so were all
+    that are as old, and a new one is made.
+    """
+    if connection.driver_connection.is_closed():
+        raise InvalidatePoolError
 
 
 def plain_url(database_url: str) -> str:
