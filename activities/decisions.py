@@ -8,6 +8,7 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
+from activities.applying import Appliers
 from activities.errors import final_domain_errors
 from activities.telling import tell_of_request
 from mcpbox.domain.audit import Action
@@ -31,20 +32,39 @@ from mcpbox.store.changes import Topic, announce
 from mcpbox.store.session import Sessions, transaction
 from mcpbox.store.tables.requests import CommentRow, DecisionRow, RequestRow
 from mcpbox.vouchers import Vouchers
-from workflows.contracts import DecisionActivities, RecordDecision, RecordRetraction, Standing
+from workflows.contracts import (
+    ApplyRequest,
+    DecisionActivities,
+    Examination,
+    RecordDecision,
+    RecordRetraction,
+    Standing,
+)
 
 _TELLING = (State.DENIED, State.CHANGES_REQUESTED)
 """Decisions that lead to nothing else which is told."""
 
 
 class StoredDecisions(DecisionActivities):
-    def __init__(self, sessions: Sessions, vouchers: Vouchers) -> None:
+    def __init__(self, sessions: Sessions, vouchers: Vouchers, appliers: Appliers) -> None:
         self._sessions = sessions
         self._vouchers = vouchers
+        self._appliers = appliers
 
     @activity.defn
     async def record_decision(self, given: RecordDecision) -> Standing:
-        """Asks the one rule, with the reviewer's roles and the channel as they are in truth."""
+        """Asks the one rule, with the reviewer's roles and the channel as they are in truth.
+
+        What an approval leads to, where that is quick, is done with it or left for later.
+        """
+        try:
+            return await self._record_decision(given, given.applying)
+        except _CannotApplyError:
+            return await self._record_decision(given, None)
+
+    async def _record_decision(
+        self, given: RecordDecision, applying: Examination | None
+    ) -> Standing:
         draft = given.draft
         channel = self._vouchers.channel_of_decision(
             given.voucher, given.request_id, draft, given.reviewer, given.channel
@@ -76,8 +96,20 @@ class StoredDecisions(DecisionActivities):
                     await tell_of_request(session, row, Event.REQUEST_DECIDED)
                 if draft.break_glass:
                     await tell_of_request(session, row, Event.BREAK_GLASS)
-                await _tell_of_decision(session, decision, reviewer)
+                _tell_of_decision(session, decision, reviewer)
+                if applying is not None and row.state == State.APPROVED:
+                    await self._apply(session, row, applying)
                 return standing_of(row)
+
+    async def _apply(self, session: AsyncSession, row: RequestRow, given: Examination) -> None:
+        """Raises: _CannotApplyError: all of it is taken back, with the decision."""
+        if requests.days_of(row, given.subject) is not None:
+            return  # what ends by itself has a timer, and that is no matter of the database
+        try:
+            applying = ApplyRequest(**given.model_dump())
+            await self._appliers[given.subject.kind](session, row, applying)
+        except Exception as error:  # whatever it is: no decision is lost by it
+            raise _CannotApplyError from error
 
     @activity.defn
     async def record_retraction(self, given: RecordRetraction) -> Standing:
@@ -111,7 +143,7 @@ class StoredDecisions(DecisionActivities):
                 _keep_granted(row, votes)
                 row.updated_at = given.retracted_at
                 announce(session, Topic.REQUESTS, given.request_id)
-                await add_event(
+                add_event(
                     session,
                     actor=reviewer.label,
                     action=Action.DECISION_RETRACTED,
@@ -119,6 +151,10 @@ class StoredDecisions(DecisionActivities):
                     facts={"channel": channel},
                 )
                 return standing_of(row)
+
+
+class _CannotApplyError(Exception):
+    """It is approved all the same; the request itself says then what became of it."""
 
 
 def standing_of(row: RequestRow) -> Standing:
@@ -198,7 +234,7 @@ def _keep_decision(session: AsyncSession, decision: Decision) -> None:
     )
 
 
-async def _tell_of_decision(session: AsyncSession, decision: Decision, reviewer: Principal) -> None:
+def _tell_of_decision(session: AsyncSession, decision: Decision, reviewer: Principal) -> None:
     told = f"{decision.verdict}: {decision.reason}" if decision.reason else str(decision.verdict)
     if decision.on_behalf_of:
         told = f"for {decision.on_behalf_of}, {told}"
@@ -207,7 +243,7 @@ async def _tell_of_decision(session: AsyncSession, decision: Decision, reviewer:
     if decision.granted_days is not None:
         told = f"{told} (what it grants ends after {decision.granted_days} days)"
     forced = Action.REQUEST_BREAK_GLASS
-    await add_event(
+    add_event(
         session,
         actor=reviewer.label,
         action=forced if decision.break_glass else Action.DECISION_ADDED,

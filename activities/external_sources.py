@@ -92,12 +92,12 @@ class SourceLooks(SourceActivities):
                 if said is not None and last.active and digest_of(said) == last.release.digest:
                     continue
                 if last.active:
-                    await _withdraw(session, last, said)
+                    _withdraw(session, last, said)
                     withdrawn += 1
                 if said is not None and (asked := await _asked_about(session, source, last, said)):
                     asking.append(asked)
             if changed or withdrawn:
-                await _record(session, row, source, listing, withdrawn)
+                _record(session, row, source, listing, withdrawn)
             announce(session, Topic.SOURCES, source.id)
         return LookedAt(state=SourceState.HEALTHY, withdrawn=withdrawn, asking=tuple(asking))
 
@@ -120,11 +120,11 @@ async def require_offered(session: AsyncSession, version: VersionRow, server_id:
         )
 
 
-async def _withdraw(session: AsyncSession, last: LastRelease, said: VersionContent | None) -> None:
+def _withdraw(session: AsyncSession, last: LastRelease, said: VersionContent | None) -> None:
     """At once: what clients see is from now on not what the source would do (I1)."""
     last.release.active_to = utc_now()
     announce(session, Topic.CATALOG, last.tool.id)
-    await add_event(
+    add_event(
         session,
         actor=SYSTEM.label,
         action=Action.RELEASE_ENDED,
@@ -172,14 +172,14 @@ def _subject_of(source: ExternalSource, version: VersionRow) -> PublishSubject:
     )
 
 
-async def _record(
+def _record(
     session: AsyncSession,
     row: SourceRow,
     source: ExternalSource,
     listing: Listing,
     withdrawn: int,
 ) -> None:
-    await add_event(
+    add_event(
         session,
         actor=SYSTEM.label,
         action=Action.SOURCE_CHANGED,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
@@ -11,7 +12,7 @@ from activities.errors import final_domain_errors
 from activities.receipts import reissue_receipts
 from mcpbox.domain.audit import Action
 from mcpbox.domain.base import utc_now
-from mcpbox.domain.ids import GrantId, ServerId
+from mcpbox.domain.ids import GrantId, RequestId, ServerId
 from mcpbox.domain.people import SYSTEM
 from mcpbox.domain.subjects import Subject
 from mcpbox.receipts import ReceiptSigner
@@ -42,7 +43,7 @@ class TimedGrants(GrantActivities):
                 await session.flush()
                 await reissue_receipts(session, self._signer, ServerId(row.server_id))
                 announce(session, Topic.CATALOG, row.server_id)
-                await add_event(
+                add_event(
                     session,
                     actor=SYSTEM.label,
                     action=Action.GRANT_ENDED,
@@ -56,6 +57,15 @@ def end_of(row: RequestRow, subject: Subject, at: datetime) -> datetime | None:
     """When what the request grants at that time ends; ``None``: when somebody revokes it."""
     days = requests.days_of(row, subject)
     return None if days is None else at + timedelta(days=days)
+
+
+async def ending_of(
+    session: AsyncSession, row: RequestRow, subject: Subject
+) -> dict[GrantId, datetime]:
+    """Of what the request granted, that which ends by itself; most do not."""
+    if requests.days_of(row, subject) is None:
+        return {}
+    return await grants.ending_grants(session, RequestId(row.id))
 
 
 async def start_timers(ending: Mapping[GrantId, datetime]) -> None:

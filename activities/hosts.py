@@ -1,26 +1,22 @@
 """Granting a host: say what it is, and let exactly what people saw be reached."""
 
+from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
+from activities.applying import apply_once, mark_applied
 from activities.errors import final_domain_errors
-from activities.grants import end_of, start_timers
+from activities.grants import end_of
 from activities.host_evidence import host_evidence
 from activities.receipts import reissue_receipts
 from activities.subjects import host
-from activities.telling import tell_of_request
-from mcpbox.domain.audit import Action
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.digests import digest_of_access
 from mcpbox.domain.errors import Conflict
 from mcpbox.domain.ids import Digest
-from mcpbox.domain.notices import Event
-from mcpbox.domain.people import SYSTEM
 from mcpbox.domain.requests import State
 from mcpbox.domain.subjects import HostSubject
 from mcpbox.receipts import ReceiptSigner
 from mcpbox.store import evidence, grants, requests, servers, tools
-from mcpbox.store.audit import add_event
-from mcpbox.store.changes import Topic, announce
 from mcpbox.store.session import Sessions, transaction
 from mcpbox.store.tables.requests import RequestRow
 from workflows.contracts import ApplyRequest, Examination, HostActivities
@@ -44,54 +40,35 @@ class GrantedHosts(HostActivities):
     @activity.defn
     async def apply_host_grant(self, given: ApplyRequest) -> None:
         """Raises: ApplicationError: not retried: it is no longer what was approved."""
+        await apply_once(self._sessions, given, self.apply)
+
+    async def apply(self, session: AsyncSession, row: RequestRow, given: ApplyRequest) -> None:
         subject, now = host(given), utc_now()
-        with final_domain_errors():
-            async with transaction(self._sessions) as session:
-                row = await requests.get_request_row(session, given.request_id)
-                if row.state != State.APPLIED:
-                    await servers.get_server_row(session, row.server_id)
-                    _require_as_approved(row, subject, given.digest)
-                    ends_at = end_of(row, subject, now)
-                    approver = await requests.approvers(session, row.id)
-                    made = await grants.grant(
-                        session,
-                        subject.server_id,
-                        grants.HOST,
-                        [str(subject.access)],
-                        request_id=given.request_id,
-                        granted_by=approver,
-                        at=now,
-                        expires_at=ends_at,
-                    )
-                    row.state = State.APPLIED
-                    row.updated_at = now
-                    await session.flush()
-                    await reissue_receipts(session, self._signer, subject.server_id)
-                    announce(session, Topic.CATALOG, row.server_id)
-                    announce(session, Topic.REQUESTS, given.request_id)
-                    await tell_of_request(session, row, Event.REQUEST_APPLIED)
-                    await add_event(
-                        session,
-                        actor=SYSTEM.label,
-                        action=Action.REQUEST_APPLIED,
-                        subject=requests.subject_of(given.request_id),
-                        detail=subject.label,
-                        facts={
-                            "digest": row.digest,
-                            "host": str(subject.access),
-                            "ends": ends_at.isoformat() if ends_at else None,
-                        },
-                    )
-                    await grants.record_grants(
-                        session,
-                        subject.server_id,
-                        grants.HOST,
-                        made,
-                        request_id=given.request_id,
-                        granted_by=approver,
-                    )
-                ending = await grants.ending_grants(session, given.request_id)
-            await start_timers(ending)
+        await servers.get_server_row(session, row.server_id)
+        _require_as_approved(row, subject, given.digest)
+        ends_at = end_of(row, subject, now)
+        approver = await requests.approvers(session, row.id)
+        made = await grants.grant(
+            session,
+            subject.server_id,
+            grants.HOST,
+            [str(subject.access)],
+            request_id=given.request_id,
+            granted_by=approver,
+            at=now,
+            expires_at=ends_at,
+        )
+        ends = ends_at.isoformat() if ends_at else None
+        await mark_applied(session, row, given, {"host": str(subject.access), "ends": ends})
+        await reissue_receipts(session, self._signer, subject.server_id)
+        grants.record_grants(
+            session,
+            subject.server_id,
+            grants.HOST,
+            made,
+            request_id=given.request_id,
+            granted_by=approver,
+        )
 
 
 def _require_as_approved(row: RequestRow, subject: HostSubject, digest: Digest) -> None:

@@ -71,7 +71,7 @@ async def decide_by_rule(
             return
         notes.append(f"{automatic.rule!r} did not decide it: {ruling.reason}")
     if notes:
-        await add_event(
+        add_event(
             session,
             actor=f"{PrincipalKind.POLICY}:version {row.policy_version}",
             action=Action.REQUEST_LEFT_TO_PEOPLE,
@@ -104,7 +104,7 @@ async def _record(
     # One rule does: it was made by whoever may change how many people it takes.
     row.state, row.state_reason = tally([draft.verdict], quorum=1), draft.reason
     await session.flush()
-    await add_event(
+    add_event(
         session,
         actor=rule.label,
         action=Action.DECISION_ADDED,

@@ -155,7 +155,7 @@ class GrantedModules(ModuleActivities):
         announce(session, Topic.CATALOG, row.server_id)
         announce(session, Topic.REQUESTS, given.request_id)
         await tell_of_request(session, row, Event.REQUEST_APPLIED)
-        await add_event(
+        add_event(
             session,
             actor=SYSTEM.label,
             action=Action.REQUEST_APPLIED,
@@ -163,7 +163,7 @@ class GrantedModules(ModuleActivities):
             detail=subject.label,
             facts={"digest": lock.digest, "requirement": str(subject.requirement)},
         )
-        await grants.record_grants(
+        grants.record_grants(
             session,
             subject.server_id,
             grants.MODULE,
@@ -171,7 +171,7 @@ class GrantedModules(ModuleActivities):
             request_id=given.request_id,
             granted_by=approver,
         )
-        await add_event(
+        add_event(
             session,
             actor=SYSTEM.label,
             action=Action.MODULE_SET_CHANGED,

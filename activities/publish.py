@@ -1,28 +1,26 @@
 """Making a version the released one: exactly what was approved becomes that, or nothing does."""
 
-from collections.abc import Awaitable, Callable
 from uuid import UUID, uuid4
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
+from activities.applying import Apply, apply_once, mark_applied
 from activities.errors import final_domain_errors
 from activities.external_sources import require_offered
-from activities.grants import end_of, start_timers
+from activities.grants import end_of
 from activities.heartbeats import heartbeating
 from activities.module_locks import require_lock, shown_lock
 from activities.receipts import issue_receipt, reissue_receipts
 from activities.release_evidence import release_evidence
 from activities.subjects import publication
-from activities.telling import tell_of_request
 from mcpbox.domain.audit import Action
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.digests import digest_of
 from mcpbox.domain.errors import Conflict
 from mcpbox.domain.manifests import Manifest, needs_beyond
 from mcpbox.domain.modules import WheelLock
-from mcpbox.domain.notices import Event
 from mcpbox.domain.people import SYSTEM
 from mcpbox.domain.releases import ReleasedVersion
 from mcpbox.domain.requests import State
@@ -32,8 +30,7 @@ from mcpbox.receipts import ReceiptSigner
 from mcpbox.sandbox_client import SandboxClient
 from mcpbox.store import evidence, probations, releases, requests, secrets, tools
 from mcpbox.store.audit import add_event
-from mcpbox.store.changes import Topic, announce
-from mcpbox.store.grants import HOST, MODULE, SECRET, ending_grants, grant, granted, record_grants
+from mcpbox.store.grants import HOST, MODULE, SECRET, grant, granted, record_grants
 from mcpbox.store.session import Sessions, transaction
 from mcpbox.store.tables.releases import ReleaseRow
 from mcpbox.store.tables.requests import RequestRow
@@ -45,8 +42,6 @@ from workflows.contracts import (
     PublishActivities,
     ReleaseActivities,
 )
-
-_Require = Callable[[AsyncSession, RequestRow], Awaitable[None]]
 
 
 class ReleasedVersions(PublishActivities, ReleaseActivities):
@@ -61,17 +56,17 @@ class ReleasedVersions(PublishActivities, ReleaseActivities):
 
         Raises: ApplicationError: not retried: it is no longer what was approved.
         """
-        await self._release(given, _require_unrevoked)
+        await self._release(given, self.publish)
 
     @activity.defn
     async def apply_rollback(self, given: ApplyRequest) -> None:
         """As to publish, for a version that was released once. Raises: as above."""
-        await self._release(given, _require_way_back)
+        await self._release(given, self.roll_back)
 
     @activity.defn
     async def apply_restore(self, given: ApplyRequest) -> None:
         """As to publish, for a version that is still revoked. Raises: as above."""
-        await self._release(given, _require_revoked)
+        await self._release(given, self.restore)
 
     @activity.defn
     async def examine_releases(self, given: Examination) -> None:
@@ -82,17 +77,27 @@ class ReleasedVersions(PublishActivities, ReleaseActivities):
                 piece = release_evidence(subject, given.digest, versions)
                 await evidence.keep(session, given.request_id, piece)
 
-    async def _release(self, given: ApplyRequest, require: _Require) -> None:
+    async def publish(self, session: AsyncSession, row: RequestRow, given: ApplyRequest) -> None:
+        version = await _still_as_approved(session, row, given)
+        wanted, _ = await _versions(session, row)
+        may_publish_again(wanted).require()
+        await self._activate(session, row, version, given)
+
+    async def roll_back(self, session: AsyncSession, row: RequestRow, given: ApplyRequest) -> None:
+        version = await _still_as_approved(session, row, given)
+        wanted, _ = await _versions(session, row)
+        may_roll_back_to(wanted).require()
+        await self._activate(session, row, version, given)
+
+    async def restore(self, session: AsyncSession, row: RequestRow, given: ApplyRequest) -> None:
+        version = await _still_as_approved(session, row, given)
+        may_restore(*await _versions(session, row)).require()
+        await self._activate(session, row, version, given)
+
+    async def _release(self, given: ApplyRequest, apply: Apply) -> None:
         with final_domain_errors():
             await self._install(given)
-            async with transaction(self._sessions) as session:
-                row = await requests.get_request_row(session, given.request_id)
-                if row.state != State.APPLIED:
-                    version = await _still_as_approved(session, row, given)
-                    await require(session, row)
-                    await self._activate(session, row, version, given)
-                ending = await ending_grants(session, given.request_id)
-            await start_timers(ending)
+        await apply_once(self._sessions, given, apply)
 
     async def _install(self, given: ApplyRequest) -> None:
         """The packages that the version brings with it, before anything depends on them."""
@@ -163,23 +168,11 @@ class ReleasedVersions(PublishActivities, ReleaseActivities):
         )
         await issue_receipt(session, self._signer, release)
         session.add(release)
-        row.state = State.APPLIED
-        row.updated_at = now
         await session.flush()
         if (terms := await requests.probation_of(session, row.id)) is not None:
             await probations.begin_probation(session, release, terms)
-        announce(session, Topic.CATALOG, row.tool_id)
-        announce(session, Topic.REQUESTS, given.request_id)
-        await tell_of_request(session, row, Event.REQUEST_APPLIED)
-        await add_event(
-            session,
-            actor=SYSTEM.label,
-            action=Action.REQUEST_APPLIED,
-            subject=requests.subject_of(given.request_id),
-            detail=given.subject.label,
-            facts={"digest": row.digest, **requests.granted_in(row).model_dump(mode="json")},
-        )
-        await record_grants(
+        await mark_applied(session, row, given, requests.granted_in(row).model_dump(mode="json"))
+        record_grants(
             session,
             given.subject.server_id,
             HOST,
@@ -187,16 +180,16 @@ class ReleasedVersions(PublishActivities, ReleaseActivities):
             request_id=given.request_id,
             granted_by=approver,
         )
-        await _record_release(session, release, version.number, ended)
+        _record_release(session, release, version.number, ended)
 
 
-async def _record_release(
+def _record_release(
     session: AsyncSession, release: ReleaseRow, number: int, ended: str | None
 ) -> None:
     """``ended``: digest of the one before it, if there was one."""
     subject = f"tool:{release.tool_id}"
     if ended is not None:
-        await add_event(
+        add_event(
             session,
             actor=SYSTEM.label,
             action=Action.RELEASE_ENDED,
@@ -204,7 +197,7 @@ async def _record_release(
             detail=f"version {number} takes its place",
             facts={"digest": ended},
         )
-    await add_event(
+    add_event(
         session,
         actor=SYSTEM.label,
         action=Action.RELEASE_MADE,
@@ -262,20 +255,6 @@ async def _granted_lock(
         )
     digest = await shown_lock(session, row.id)
     return await require_lock(session, row.server_id, requirements, digest)
-
-
-async def _require_unrevoked(session: AsyncSession, row: RequestRow) -> None:
-    wanted, _ = await _versions(session, row)
-    may_publish_again(wanted).require()
-
-
-async def _require_way_back(session: AsyncSession, row: RequestRow) -> None:
-    wanted, _ = await _versions(session, row)
-    may_roll_back_to(wanted).require()
-
-
-async def _require_revoked(session: AsyncSession, row: RequestRow) -> None:
-    may_restore(*await _versions(session, row)).require()
 
 
 async def _versions(

@@ -120,7 +120,7 @@ class ReconciledRequests(ReconciliationActivities):
             row.state_reason = f"{why} before it was applied." if decided else f"{why}."
             row.updated_at = utc_now()
             announce(session, Topic.REQUESTS, request.id)
-            await add_event(
+            add_event(
                 session,
                 actor=OPERATOR,
                 action=Action.REQUEST_CLOSED,

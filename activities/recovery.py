@@ -111,7 +111,7 @@ class RestoredServers(RecoveryActivities):
                 announce(session, Topic.RECOVERY, given.server_id)
                 if given.state is RecoveryState.WAITING:
                     await notices.post(session, _asking(given))
-                await add_event(
+                add_event(
                     session,
                     actor=given.actor,
                     action=_ACTIONS[given.state],
@@ -123,7 +123,7 @@ class RestoredServers(RecoveryActivities):
     async def record_refused_answer(self, given: RecordRefusedAnswer) -> None:
         with final_domain_errors():
             async with transaction(self._sessions) as session:
-                await add_event(
+                add_event(
                     session,
                     actor=f"person:{given.who}",
                     action=Action.RECOVERY_ANSWER_REFUSED,
@@ -154,7 +154,7 @@ async def _stop(session: AsyncSession, given: RecordRecovery) -> None:
     row.desired_state = DesiredState.STOPPED
     row.updated_at = utc_now()
     announce(session, Topic.CATALOG, given.server_id)
-    await add_event(
+    add_event(
         session,
         actor=given.actor,
         action=Action.SERVER_STOPPED,

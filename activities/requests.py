@@ -75,7 +75,7 @@ class StoredRequests(RequestActivities):
                     session.add(round_row(draft.id, 1, draft, given.opened_at))
                     await session.flush()
                     announce(session, Topic.REQUESTS, draft.id)
-                    await add_event(
+                    add_event(
                         session,
                         actor=draft.requester,
                         action=Action.REQUEST_OPENED,
@@ -105,7 +105,7 @@ class StoredRequests(RequestActivities):
                 else:
                     event, number = Event.REQUEST_REMINDED, given.number
                     await tell_of_request(session, row, event, number=number)
-                await add_event(
+                add_event(
                     session,
                     actor=SYSTEM.label,
                     action=action,
@@ -123,7 +123,7 @@ class StoredRequests(RequestActivities):
         with final_domain_errors():
             async with transaction(self._sessions) as session:
                 announce(session, Topic.REQUESTS, given.request_id)
-                await add_event(
+                add_event(
                     session,
                     actor=f"person:{given.reviewer}",
                     action=Action.DECISION_REFUSED,
@@ -146,7 +146,7 @@ class StoredRequests(RequestActivities):
                 announce(session, Topic.REQUESTS, given.request_id)
                 if given.state is State.APPLY_FAILED:
                     await tell_of_request(session, row, Event.REQUEST_FAILED)
-                await add_event(
+                add_event(
                     session,
                     actor=given.actor,
                     action=Action.REQUEST_CLOSED,

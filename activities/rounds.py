@@ -87,7 +87,7 @@ class StoredRounds(RoundActivities):
                 row.quorum = terms.approvals
                 row.expires_at = row.created_at + terms.ttl
                 announce(session, Topic.REQUESTS, given.request_id)
-                await add_event(
+                add_event(
                     session,
                     actor=SYSTEM.label,
                     action=Action.REQUEST_PRESENTED,
@@ -128,7 +128,7 @@ class StoredRounds(RoundActivities):
                 row.updated_at = given.revised_at
                 await session.flush()
                 announce(session, Topic.REQUESTS, given.request_id)
-                await add_event(
+                add_event(
                     session,
                     actor=given.by,
                     action=Action.REQUEST_REVISED,

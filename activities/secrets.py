@@ -5,26 +5,21 @@ from collections.abc import Iterable, Mapping
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
+from activities.applying import apply_once, mark_applied
 from activities.errors import final_domain_errors
-from activities.grants import end_of, start_timers
+from activities.grants import end_of
 from activities.subjects import secret
-from activities.telling import tell_of_request
 from activities.words import counted
-from mcpbox.domain.audit import Action
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.digests import digest_of_binding
 from mcpbox.domain.errors import Conflict
 from mcpbox.domain.evidence import Check, Evidence, Finding, Risk, Status
 from mcpbox.domain.ids import Digest
 from mcpbox.domain.manifests import Manifest
-from mcpbox.domain.notices import Event
-from mcpbox.domain.people import SYSTEM
 from mcpbox.domain.requests import State
 from mcpbox.domain.secrets import Secret
 from mcpbox.domain.subjects import SecretSubject
 from mcpbox.store import evidence, grants, requests, secrets, servers, tools
-from mcpbox.store.audit import add_event
-from mcpbox.store.changes import Topic, announce
 from mcpbox.store.session import Sessions, transaction
 from mcpbox.store.tables.requests import RequestRow
 from workflows.contracts import ApplyRequest, Examination, SecretActivities
@@ -47,39 +42,23 @@ class BoundSecrets(SecretActivities):
     @activity.defn
     async def apply_secret_binding(self, given: ApplyRequest) -> None:
         """Raises: ApplicationError: not retried: it is no longer what was approved."""
+        await apply_once(self._sessions, given, self.apply)
+
+    async def apply(self, session: AsyncSession, row: RequestRow, given: ApplyRequest) -> None:
         subject, now = secret(given), utc_now()
-        with final_domain_errors():
-            async with transaction(self._sessions) as session:
-                row = await requests.get_request_row(session, given.request_id)
-                if row.state != State.APPLIED:
-                    await servers.get_server_row(session, row.server_id)
-                    await _require_as_approved(session, row, subject, given.digest)
-                    await grants.grant(
-                        session,
-                        subject.server_id,
-                        grants.SECRET,
-                        [subject.name],
-                        request_id=given.request_id,
-                        granted_by=await requests.approvers(session, row.id),
-                        at=now,
-                        expires_at=end_of(row, subject, now),
-                    )
-                    row.state = State.APPLIED
-                    row.updated_at = now
-                    await session.flush()
-                    announce(session, Topic.CATALOG, row.server_id)
-                    announce(session, Topic.REQUESTS, given.request_id)
-                    await tell_of_request(session, row, Event.REQUEST_APPLIED)
-                    await add_event(
-                        session,
-                        actor=SYSTEM.label,
-                        action=Action.REQUEST_APPLIED,
-                        subject=requests.subject_of(given.request_id),
-                        detail=subject.label,
-                        facts={"digest": row.digest, "hosts": list(subject.hosts)},
-                    )
-                ending = await grants.ending_grants(session, given.request_id)
-            await start_timers(ending)
+        await servers.get_server_row(session, row.server_id)
+        await _require_as_approved(session, row, subject, given.digest)
+        await grants.grant(
+            session,
+            subject.server_id,
+            grants.SECRET,
+            [subject.name],
+            request_id=given.request_id,
+            granted_by=await requests.approvers(session, row.id),
+            at=now,
+            expires_at=end_of(row, subject, now),
+        )
+        await mark_applied(session, row, given, {"hosts": list(subject.hosts)})
 
 
 async def _require_as_approved(

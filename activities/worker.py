@@ -17,6 +17,7 @@ from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from uvicorn.loops.auto import auto_loop_factory
 
+from activities.applying import Appliers
 from activities.audit import AnchoredAudit, ensure_anchor_schedule
 from activities.decisions import StoredDecisions
 from activities.evidence import GatheredEvidence, Replay
@@ -38,6 +39,7 @@ from activities.secrets import BoundSecrets
 from activities.source_listing import SourceListing
 from mcpbox import logs, tracing
 from mcpbox.anchors import AnchorExport, AnchorSigner
+from mcpbox.domain.subjects import Kind
 from mcpbox.receipts import ReceiptSigner
 from mcpbox.sandbox_client import SandboxClient
 from mcpbox.sending import Sender
@@ -138,20 +140,29 @@ def activities_on(
     vouchers: Vouchers,
     replay: Replay | None = None,
 ) -> list[object]:
+    released = ReleasedVersions(sessions, signer, sandbox)
+    hosts, secrets = GrantedHosts(sessions, signer), BoundSecrets(sessions)
+    appliers: Appliers = {
+        Kind.PUBLISH: released.publish,
+        Kind.ROLLBACK: released.roll_back,
+        Kind.RESTORE: released.restore,
+        Kind.HOST_GRANT: hosts.apply,
+        Kind.SECRET_BINDING: secrets.apply,
+    }
     return [
         StoredRequests(sessions),
         StoredRounds(sessions),
-        StoredDecisions(sessions, vouchers),
+        StoredDecisions(sessions, vouchers, appliers),
         ReconciledRequests(sessions),
         RestoredServers(sessions, sandbox),
         GatheredEvidence(sessions, sandbox, replay),
         StoredProbations(sessions),
-        ReleasedVersions(sessions, signer, sandbox),
+        released,
         GrantedModules(sessions, sandbox, signer, sources),
-        GrantedHosts(sessions, signer),
+        hosts,
         TimedGrants(sessions, signer),
         Retention(sessions),
-        BoundSecrets(sessions),
+        secrets,
     ]
 
 

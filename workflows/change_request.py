@@ -214,6 +214,7 @@ class ChangeRequestWorkflow(RequestLife):
                     channel=channel,
                     voucher=voucher,
                     decided_at=workflow.now(),
+                    applying=self._examination() if self._strategy.applies_at_once else None,
                 ),
             )
             self._enter(standing.state, standing.state_reason)

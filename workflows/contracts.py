@@ -100,6 +100,8 @@ class RecordDecision(DomainModel):
     """As the sender has it; it counts where the voucher holds."""
     voucher: str = ""
     decided_at: datetime
+    applying: Examination | None = None
+    """What an approval is for, where applying it is quick: then it is one with the decision."""
 
 
 class RecordRetraction(DomainModel):

@@ -4,8 +4,9 @@ from collections.abc import AsyncGenerator
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Table, func, insert, select
+from sqlalchemy import ColumnElement, Table, Text, event, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from mcpbox.domain.audit import Action, AuditEvent, AuditFilter
 from mcpbox.domain.audit_chain import GENESIS, ChainedEvent, event_hash
@@ -15,12 +16,11 @@ from mcpbox.domain.requests import HistoryEntry
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.tables.audit import AuditRow
 
-_LOCK_LOG = select(func.pg_advisory_xact_lock(0x6D637061))
-"""One writer at a time, else two rows could follow the same one."""
-_NEWEST_HASH = select(AuditRow.hash).order_by(AuditRow.sequence.desc()).limit(1)
+_LOCKED_HEAD = select(func.audit_head(type_=Text))
+"""The newest hash, once nobody else writes: two rows could follow the same one otherwise."""
 _APPEND = insert(cast("Table", AuditRow.__table__))
-_HEAD = "audit head"
-"""What the session knows of the log's newest hash, once it holds the lock."""
+_ADDED = "audit events"
+"""Of the session's transaction, in order."""
 _BATCH = 2000
 _COLUMNS = (
     AuditRow.sequence,
@@ -35,7 +35,7 @@ _COLUMNS = (
 )
 
 
-async def add_event(
+def add_event(
     session: AsyncSession,
     *,
     actor: str,
@@ -45,35 +45,36 @@ async def add_event(
     facts: dict[str, Any] | None = None,
     at: datetime | None = None,
 ) -> None:
-    """Call it last in a transaction, once or more: it holds the log's lock until the commit.
+    """Written as the last of the transaction: whoever writes holds the log's lock until its end.
 
     ``facts`` are short and JSON; never code, arguments or a secret.
     """
-    await session.flush()
-    previous = session.info.get(_HEAD) or await _locked_head(session)
-    at, facts = at or utc_now(), facts or {}
-    made = event_hash(previous, at, actor, action, subject, detail, facts)
-    await session.execute(
-        _APPEND,
+    added: list[dict[str, Any]] | None = session.info.get(_ADDED)
+    if added is None:
+        added = session.info[_ADDED] = []
+        event.listen(session.sync_session, "before_commit", _append, once=True)
+        announce(session, Topic.AUDIT)
+    added.append(
         {
             "at": at,
             "actor": actor,
             "action": action,
             "subject": subject,
             "detail": detail,
-            "facts": facts,
-            "previous_hash": previous,
-            "hash": made,
-        },
+            "facts": facts or {},
+        }
     )
-    session.info[_HEAD] = made
-    announce(session, Topic.AUDIT)
 
 
-async def _locked_head(session: AsyncSession) -> str:
-    """Two statements: the second must see what was committed while the first one waited."""
-    await session.execute(_LOCK_LOG)
-    return await session.scalar(_NEWEST_HASH) or GENESIS
+def _append(session: Session) -> None:
+    session.flush()  # which may wait for others, so before there is the lock
+    previous = session.scalar(_LOCKED_HEAD) or GENESIS
+    rows: list[dict[str, Any]] = session.info.pop(_ADDED)
+    for row in rows:
+        row["at"] = row["at"] or utc_now()
+        row["hash"] = event_hash(previous, **row)
+        row["previous_hash"], previous = previous, row["hash"]
+    session.execute(_APPEND, rows)
 
 
 async def is_told(

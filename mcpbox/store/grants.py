@@ -196,7 +196,7 @@ async def revoke_all(
     return sorted(f"{kind} {value}" for kind, value in ended)
 
 
-async def record_grants(
+def record_grants(
     session: AsyncSession,
     server_id: ServerId,
     kind: GrantKind,
@@ -205,9 +205,9 @@ async def record_grants(
     request_id: RequestId,
     granted_by: str,
 ) -> None:
-    """In the audit log, so last in a transaction."""
+    """In the audit log."""
     for value in values:
-        await add_event(
+        add_event(
             session,
             actor=SYSTEM.label,
             action=Action.GRANT_ADDED,

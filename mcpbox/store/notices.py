@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import cast
 from uuid import UUID
 
-from sqlalchemy import func, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Table, Text, any_, bindparam, func, literal, or_, select, true, update
+from sqlalchemy.dialects.postgresql import ARRAY, Insert, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcpbox.domain.base import Page, PageRequest, utc_now
@@ -23,36 +24,61 @@ async def post(session: AsyncSession, notice: Notice) -> None:
 
     Safe to repeat; call it in the transaction of what it tells of.
     """
-    now = utc_now()
-    new = await session.scalar(
-        insert(NoticeRow)
-        .values(
-            id=notice.id,
-            event=notice.event,
-            about=notice.about,
-            path=notice.path,
-            created_at=now,
-        )
+    await session.execute(
+        _POST,
+        {
+            "new_id": notice.id,
+            "new_event": notice.event,
+            "new_about": notice.about,
+            "new_path": notice.path,
+            "new_created_at": utc_now(),
+            "people": notice.people,
+            "roles": notice.roles,
+        },
+    )
+    announce(session, Topic.NOTICES)
+
+
+def _post() -> Insert:
+    """One statement: the notice and, if it is new, its way to everybody."""
+    values = ("id", "event", "about", "path", "created_at")
+    new = (
+        insert(cast("Table", NoticeRow.__table__))
+        .values({name: bindparam(f"new_{name}") for name in values})
         .on_conflict_do_nothing()
         .returning(NoticeRow.id)
+        .cte("new")
     )
-    if new is None:
-        return
-    if notice.people or notice.roles:
-        people = await session.scalars(select(UserRow).where(UserRow.active))
-        session.add_all(
-            InboxRow(notice_id=new, user_id=person.id)
-            for person in people
-            if person.username in notice.people or not set(notice.roles).isdisjoint(person.roles)
+    people, roles = (bindparam(name, type_=ARRAY(Text)) for name in ("people", "roles"))
+    readers = (
+        select(new.c.id, UserRow.id)
+        .join_from(new, UserRow, true())
+        .where(
+            UserRow.active,
+            or_(UserRow.username == any_(people), roles.overlap(UserRow.roles)),
         )
-    targets = await session.scalars(select(NoticeTargetRow))
-    session.add_all(
-        DeliveryRow(notice_id=new, target_id=target.id, tries=0, problem="")
-        for target in targets
-        if not target.events or notice.event in target.events
     )
-    await session.flush()
-    announce(session, Topic.NOTICES)
+    to_panel = (
+        insert(cast("Table", InboxRow.__table__))
+        .from_select(["notice_id", "user_id"], readers)
+        .cte("to_panel")
+    )
+    wants = or_(
+        func.cardinality(NoticeTargetRow.events) == 0,
+        bindparam("new_event", type_=Text) == any_(NoticeTargetRow.events),
+    )
+    targets = (
+        select(new.c.id, NoticeTargetRow.id, literal(0), literal(""))
+        .join_from(new, NoticeTargetRow, true())
+        .where(wants)
+    )
+    columns = ["notice_id", "target_id", "tries", "problem"]
+    return (
+        insert(cast("Table", DeliveryRow.__table__)).from_select(columns, targets).add_cte(to_panel)
+    )
+
+
+_POST = _post()
 
 
 async def inbox(session: AsyncSession, username: str, page: PageRequest) -> Page[ReceivedNotice]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, any_, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, any_, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcpbox.domain.errors import NotFound
@@ -56,27 +56,28 @@ async def any_user(session: AsyncSession) -> bool:
 
 
 async def find_reviewer(session: AsyncSession, username: str) -> Principal | None:
-    """The principal of an active user, with the roles it has now."""
-    row = await find_user(session, username)
-    if row is None or not row.active:
-        return None
-    return await with_delegators(session, principal_of(row))
+    """The principal of an active user, with the roles it has now, and whose deputy it is now.
 
-
-async def with_delegators(session: AsyncSession, person: Principal) -> Principal:
-    """The same person, with those whose deputy they are now. A deputy's deputy is nobody's."""
+    A deputy's deputy is nobody's.
+    """
     rows = await session.scalars(
         select(UserRow)
-        .join(DelegationRow, DelegationRow.delegator == UserRow.username)
-        .where(DelegationRow.deputy == person.name, _is_running(), UserRow.active)
+        .where(
+            UserRow.active,
+            or_(UserRow.username == username, UserRow.username.in_(_delegators_of(username))),
+        )
         .order_by(UserRow.username)
-        .distinct()
     )
-    away = tuple(
-        Delegator(name=row.username, roles=frozenset(Role(role) for role in row.roles))
-        for row in rows
-    )
-    return person.model_copy(update={"stands_in_for": away}) if away else person
+    found = {row.username: row for row in rows}
+    row = found.pop(username, None)
+    if row is None:
+        return None
+    away = tuple(Delegator(name=one.username, roles=_roles_of(one)) for one in found.values())
+    return principal_of(row).model_copy(update={"stands_in_for": away})
+
+
+def _delegators_of(deputy: str) -> Select[str]:
+    return select(DelegationRow.delegator).where(DelegationRow.deputy == deputy, _is_running())
 
 
 async def delegations(session: AsyncSession, username: str) -> list[Delegation]:
@@ -166,7 +167,7 @@ def principal_of(row: UserRow) -> Principal:
     return Principal(
         kind=PrincipalKind.PERSON,
         name=row.username,
-        roles=frozenset(Role(role) for role in row.roles),
+        roles=_roles_of(row),
     )
 
 
@@ -174,7 +175,7 @@ def user_of(row: UserRow) -> User:
     return User(
         id=UserId(row.id),
         username=row.username,
-        roles=frozenset(Role(role) for role in row.roles),
+        roles=_roles_of(row),
         active=row.active,
         created_at=row.created_at,
     )
@@ -188,6 +189,10 @@ def delegation_of(row: DelegationRow) -> Delegation:
         until=row.until,
         created_at=row.created_at,
     )
+
+
+def _roles_of(row: UserRow) -> frozenset[Role]:
+    return frozenset(Role(role) for role in row.roles)
 
 
 def _is_running() -> ColumnElement[bool]:

@@ -45,7 +45,7 @@ async def begin_probation(
         .on_conflict_do_nothing()
     )
     announce(session, Topic.PROBATIONS, release.id)
-    await add_event(
+    add_event(
         session,
         actor=SYSTEM.label,
         action=Action.PROBATION_BEGAN,
@@ -95,7 +95,7 @@ async def end_if_over(session: AsyncSession, found: _Found, now: datetime) -> No
     await session.flush()
     announce(session, Topic.PROBATIONS, row.release_id)
     announce(session, Topic.REQUESTS, release.request_id)
-    await add_event(
+    add_event(
         session,
         actor=SYSTEM.label,
         action=Action.PROBATION_ENDED,

@@ -72,7 +72,7 @@ class Audit:
             )
             envelope = self._signer.sign(anchor)
             await anchors.keep_anchor(session, anchor, envelope)
-            await audit.add_event(
+            audit.add_event(
                 session,
                 actor=by.label,
                 action=Action.AUDIT_ANCHORED,

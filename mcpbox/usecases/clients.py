@@ -84,7 +84,7 @@ class Clients:
                 session.add(row)
                 await session.flush()
                 announce(session, Topic.CLIENTS, row.id)
-                await add_event(
+                add_event(
                     session,
                     actor=by.label,
                     action=Action.CLIENT_CREATED,
@@ -126,7 +126,7 @@ class Clients:
             elif row.expires_at is not None and row.expires_at <= now:
                 raise Invalid("Its end has passed; say for how many days the new token is good.")
             announce(session, Topic.CLIENTS, row.id)
-            await add_event(
+            add_event(
                 session,
                 actor=by.label,
                 action=Action.CLIENT_ROTATED,
@@ -144,7 +144,7 @@ class Clients:
             if row.revoked_at is None:
                 row.revoked_at = utc_now()
                 announce(session, Topic.CLIENTS, row.id)
-                await add_event(
+                add_event(
                     session,
                     actor=by.label,
                     action=Action.CLIENT_REVOKED,

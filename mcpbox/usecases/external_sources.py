@@ -100,7 +100,7 @@ class Sources:
                 )
                 session.add(row)
                 await session.flush()
-                await add_event(
+                add_event(
                     session,
                     actor=by.label,
                     action=Action.SOURCE_ADDED,
@@ -176,7 +176,7 @@ class Sources:
                 row.allow_private = allowed
                 announce(session, Topic.CATALOG, row.server_id)
                 consent = "may be private" if allowed else "has to be public"
-                await add_event(
+                add_event(
                     session,
                     actor=by.label,
                     action=Action.SOURCE_PRIVATE_CHANGED,
@@ -217,7 +217,7 @@ class Sources:
                     await tools.ensure_version(session, offered.tool_id, content, by.label)
                     return offered.tool_id
                 row = await tools.add_tool(session, source.server_id, content, by.label)
-                await add_event(
+                add_event(
                     session,
                     actor=by.label,
                     action=Action.TOOL_CREATED,

@@ -39,7 +39,7 @@ class Grants:
             row.revoked_by = by.label
             row.revoke_reason = reason
             announce(session, Topic.CATALOG, row.server_id)
-            await add_event(
+            add_event(
                 session,
                 actor=by.label,
                 action=Action.GRANT_REVOKED,

@@ -54,7 +54,7 @@ class Guests:
                     return
                 session.add(row)
                 await session.flush()
-                await add_event(
+                add_event(
                     session,
                     actor=SYSTEM.label,
                     action=Action.CLIENT_CREATED,

@@ -99,7 +99,7 @@ class Notices:
             async with transaction(self._sessions) as session:
                 session.add(row)
                 await session.flush()
-                await add_event(
+                add_event(
                     session,
                     actor=by.label,
                     action=Action.NOTICE_TARGET_ADDED,
@@ -117,7 +117,7 @@ class Notices:
         async with transaction(self._sessions) as session:
             row = await notices.get_target_row(session, target_id)
             await session.delete(row)
-            await add_event(
+            add_event(
                 session,
                 actor=by.label,
                 action=Action.NOTICE_TARGET_REMOVED,

@@ -62,7 +62,7 @@ class People:
         async with transaction(self._sessions) as session:
             session.add(session_row)
             await session.flush()
-            await add_event(
+            add_event(
                 session,
                 actor=f"person:{username}",
                 action=Action.LOGIN_SUCCEEDED,
@@ -86,7 +86,7 @@ class People:
             row = await people.get_user_row(session, known.username)
             row.password_hash = hashed
             await people.end_sessions(session, row.id, utc_now())
-            await add_event(
+            add_event(
                 session,
                 actor=by.label,
                 action=Action.PASSWORD_CHANGED,
@@ -106,7 +106,7 @@ class People:
             tokens, session_row = _new_session(row)
             session.add(session_row)
             await session.flush()
-            await add_event(
+            add_event(
                 session,
                 actor=person.label,
                 action=Action.LOGIN_SUCCEEDED,
@@ -137,7 +137,7 @@ class People:
                 return
             row, user = found
             await people.end_session(session, row.id, now)
-            await add_event(
+            add_event(
                 session,
                 actor=f"person:{user.username}",
                 action=Action.LOGOUT,
@@ -150,7 +150,10 @@ class People:
             found = await people.find_session(session, token_hash(access_token), utc_now())
             if found is None:
                 raise Unauthenticated("The session has ended; log in again.")
-            return await people.with_delegators(session, people.principal_of(found[1]))
+            person = await people.find_reviewer(session, found[1].username)
+            if person is None:
+                raise Unauthenticated("The session has ended; log in again.")
+            return person
 
     async def _proved(self, username: str, password: SecretStr) -> UserRow:
         """The active person with this password. Raises: Unauthenticated; TooManyAttempts."""
@@ -184,7 +187,7 @@ class People:
 
     async def _record(self, actor: str, action: Action, subject: str) -> None:
         async with transaction(self._sessions) as session:
-            await add_event(session, actor=actor, action=action, subject=subject)
+            add_event(session, actor=actor, action=action, subject=subject)
 
 
 async def ensure_admin(sessions: Sessions, password: SecretStr | None) -> str | None:
@@ -208,7 +211,7 @@ async def ensure_admin(sessions: Sessions, password: SecretStr | None) -> str | 
         )
         session.add(row)
         await session.flush()
-        await add_event(
+        add_event(
             session, actor="system:mcpbox", action=Action.USER_CREATED, subject=f"user:{row.id}"
         )
     return None if password else chosen.get_secret_value()

@@ -23,7 +23,7 @@ async def refusals_recorded(
         yield
     except Refused as refusal:
         async with transaction(sessions) as session:
-            await add_event(
+            add_event(
                 session,
                 actor=by.label,
                 action=Action.SWITCH_REFUSED,

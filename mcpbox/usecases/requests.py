@@ -224,7 +224,7 @@ class Requests:
             session.add(CommentRow(**comment.model_dump()))
             await session.flush()
             announce(session, Topic.REQUESTS, request_id)
-            await add_event(
+            add_event(
                 session,
                 actor=by.label,
                 action=Action.REQUEST_COMMENTED,
@@ -329,7 +329,7 @@ class Requests:
     ) -> None:
         async with transaction(self._sessions) as session:
             announce(session, Topic.REQUESTS, request_id)
-            await add_event(
+            add_event(
                 session,
                 actor=by.label,
                 action=Action.DECISION_REFUSED,

@@ -66,7 +66,7 @@ class ReviewPolicies:
                     reason=change.reason,
                 )
                 announce(session, Topic.POLICY, made.version)
-                await add_event(
+                add_event(
                     session,
                     actor=by.label,
                     action=Action.POLICY_CHANGED,

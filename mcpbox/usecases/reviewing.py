@@ -63,7 +63,7 @@ class Reviewing:
             row = await requests.get_request_row(session, request_id)
             row.assignee = to
             announce(session, Topic.REQUESTS, request_id)
-            await add_event(
+            add_event(
                 session,
                 actor=by.label,
                 action=Action.REQUEST_ASSIGNED,
@@ -94,7 +94,7 @@ class Reviewing:
             ).require()
             row.review_afterwards = ReviewAfterwards.REVIEWED
             announce(session, Topic.REQUESTS, request_id)
-            await add_event(
+            add_event(
                 session,
                 actor=by.label,
                 action=Action.REQUEST_REVIEWED_AFTERWARDS,
@@ -129,7 +129,7 @@ class Reviewing:
             await people.end_delegations(session, by.name, now)
             session.add(row)
             await session.flush()
-            await add_event(
+            add_event(
                 session,
                 actor=by.label,
                 action=Action.DELEGATION_ADDED,
@@ -143,7 +143,7 @@ class Reviewing:
         async with transaction(self._sessions) as session:
             ended = await people.end_delegations(session, by.name, utc_now())
             for delegation in ended:
-                await add_event(
+                add_event(
                     session,
                     actor=by.label,
                     action=Action.DELEGATION_ENDED,

@@ -66,7 +66,7 @@ class Secrets:
                 await servers.get_server(session, server_id)
                 session.add(row)
                 await session.flush()
-                await add_event(
+                add_event(
                     session,
                     actor=by.label,
                     action=Action.SECRET_CREATED,
@@ -131,7 +131,7 @@ class Secrets:
             row.set_at = utc_now()
             await session.flush()
             announce(session, Topic.CATALOG, server_id)
-            await add_event(
+            add_event(
                 session,
                 actor=by.label,
                 action=Action.SECRET_SET,
@@ -161,7 +161,7 @@ class Secrets:
             )
             await session.delete(row)
             announce(session, Topic.CATALOG, server_id)
-            await add_event(
+            add_event(
                 session,
                 actor=by.label,
                 action=Action.SECRET_DELETED,

@@ -45,7 +45,7 @@ class ServerDeletion:
             row.desired_state = DesiredState.STOPPED
             waiting = await asked_before.open_workflows_of_server(session, server_id)
             announce(session, Topic.CATALOG, server_id)
-            await add_event(
+            add_event(
                 session,
                 actor=by.label,
                 action=Action.SERVER_DELETED,

@@ -65,7 +65,7 @@ class Servers:
                     kind=ServerKind.AUTHORED,
                     by=by.label,
                 )
-                await add_event(
+                add_event(
                     session,
                     actor=by.label,
                     action=Action.SERVER_CREATED,
@@ -88,7 +88,7 @@ class Servers:
             if row.desired_state != DesiredState.RUNNING:
                 row.desired_state = DesiredState.RUNNING
                 row.stopped_at = row.stopped_by = row.stop_reason = None
-                await _record(session, by, row, Action.SERVER_STARTED, reason)
+                _record(session, by, row, Action.SERVER_STARTED, reason)
         return await self.get(server_id)
 
     async def stop(self, by: Principal, server_id: ServerId, reason: str = "") -> ServerSummary:
@@ -103,7 +103,7 @@ class Servers:
             may_switch(by, Switch.STOP, standing, reason).require()
             if row.desired_state != DesiredState.STOPPED or outranks(by, standing.off):
                 _switch_off(row, by, reason)
-                await _record(session, by, row, Action.SERVER_STOPPED, reason)
+                _record(session, by, row, Action.SERVER_STOPPED, reason)
         return await self.get(server_id)
 
     async def quarantine(self, by: Principal, server_id: ServerId, reason: str) -> ServerSummary:
@@ -122,7 +122,7 @@ class Servers:
                 row.quarantine_reason = reason
                 if outranks(by, standing.off):
                     _switch_off(row, by, reason)
-                await _record(session, by, row, Action.SERVER_QUARANTINED, reason)
+                _record(session, by, row, Action.SERVER_QUARANTINED, reason)
         return await self.get(server_id)
 
     async def lift_quarantine(
@@ -134,7 +134,7 @@ class Servers:
             row = await servers.get_server_row(session, server_id)
             may_switch(by, Switch.LIFT, servers.standing_of(row), reason).require()
             row.quarantined_at = row.quarantined_by = row.quarantine_reason = None
-            await _record(session, by, row, Action.SERVER_QUARANTINE_LIFTED, reason)
+            _record(session, by, row, Action.SERVER_QUARANTINE_LIFTED, reason)
         return await self.get(server_id)
 
     async def set_isolation(
@@ -151,7 +151,7 @@ class Servers:
                 before, row.isolation = row.isolation, mode
                 row.updated_at = utc_now()
                 announce(session, Topic.CATALOG, server_id)
-                await add_event(
+                add_event(
                     session,
                     actor=by.label,
                     action=Action.SERVER_ISOLATION_CHANGED,
@@ -168,12 +168,12 @@ def _switch_off(row: ServerRow, by: Principal, reason: str) -> None:
     row.stop_reason = reason
 
 
-async def _record(
+def _record(
     session: AsyncSession, by: Principal, row: ServerRow, action: Action, reason: str
 ) -> None:
     row.updated_at = utc_now()
     announce(session, Topic.CATALOG, row.id)
-    await add_event(
+    add_event(
         session,
         actor=by.label,
         action=action,

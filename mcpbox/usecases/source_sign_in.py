@@ -108,7 +108,7 @@ class SourceSignIn:
             by, source.server_id, _secret_name(endpoint), tokens.sealed_form
         )
         async with transaction(self._sessions) as session:
-            await add_event(
+            add_event(
                 session,
                 actor=by.label,
                 action=Action.SOURCE_SIGNED_IN,

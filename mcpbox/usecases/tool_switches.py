@@ -31,7 +31,7 @@ class ToolSwitches:
         recorded = refusals_recorded(self._sessions, by, Switch.DISABLE, f"tool:{tool_id}")
         async with recorded, transaction(self._sessions) as session:
             row = await tools.get_tool_row(session, tool_id)
-            await set_enabled(session, by, row, enabled=False, reason=reason)
+            set_enabled(session, by, row, enabled=False, reason=reason)
         return await self._now(tool_id)
 
     async def enable(self, by: Principal, tool_id: ToolId, reason: str = "") -> ToolDetail:
@@ -39,7 +39,7 @@ class ToolSwitches:
         recorded = refusals_recorded(self._sessions, by, Switch.ENABLE, f"tool:{tool_id}")
         async with recorded, transaction(self._sessions) as session:
             row = await tools.get_tool_row(session, tool_id)
-            await set_enabled(session, by, row, enabled=True, reason=reason)
+            set_enabled(session, by, row, enabled=True, reason=reason)
         return await self._now(tool_id)
 
     async def revoke(self, by: Principal, tool_id: ToolId, reason: str) -> ToolDetail:
@@ -60,7 +60,7 @@ class ToolSwitches:
             release.revoked_by = by.label
             release.revoke_reason = reason
             facts = {"version": version.number, "digest": release.digest}
-            await _record(session, by, row, Action.RELEASE_REVOKED, reason, facts)
+            _record(session, by, row, Action.RELEASE_REVOKED, reason, facts)
         return await self._now(tool_id)
 
     async def quarantine(self, by: Principal, tool_id: ToolId, reason: str) -> ToolDetail:
@@ -80,7 +80,7 @@ class ToolSwitches:
                 row.quarantine_reason = reason
                 if outranks(by, standing.off):
                     _switch_off(row, by, reason)
-                await _record(session, by, row, Action.TOOL_QUARANTINED, reason)
+                _record(session, by, row, Action.TOOL_QUARANTINED, reason)
         return await self._now(tool_id)
 
     async def lift_quarantine(self, by: Principal, tool_id: ToolId, reason: str) -> ToolDetail:
@@ -90,7 +90,7 @@ class ToolSwitches:
             row = await tools.get_tool_row(session, tool_id)
             may_switch(by, Switch.LIFT, tools.standing_of(row), reason).require()
             row.quarantined_at = row.quarantined_by = row.quarantine_reason = None
-            await _record(session, by, row, Action.TOOL_QUARANTINE_LIFTED, reason)
+            _record(session, by, row, Action.TOOL_QUARANTINE_LIFTED, reason)
         return await self._now(tool_id)
 
     async def _now(self, tool_id: ToolId) -> ToolDetail:
@@ -98,7 +98,7 @@ class ToolSwitches:
             return await tools.get_tool(session, tool_id)
 
 
-async def set_enabled(
+def set_enabled(
     session: AsyncSession, by: Principal, row: ToolRow, *, enabled: bool, reason: str = ""
 ) -> None:
     """Raises: Refused; Conflict: quarantined."""
@@ -107,10 +107,10 @@ async def set_enabled(
     if enabled and not row.enabled:
         row.enabled = True
         row.disabled_at = row.disabled_by = row.disable_reason = None
-        await _record(session, by, row, Action.TOOL_ENABLED, reason)
+        _record(session, by, row, Action.TOOL_ENABLED, reason)
     elif not enabled and (row.enabled or outranks(by, standing.off)):
         _switch_off(row, by, reason)
-        await _record(session, by, row, Action.TOOL_DISABLED, reason)
+        _record(session, by, row, Action.TOOL_DISABLED, reason)
 
 
 def _switch_off(row: ToolRow, by: Principal, reason: str) -> None:
@@ -120,7 +120,7 @@ def _switch_off(row: ToolRow, by: Principal, reason: str) -> None:
     row.disable_reason = reason
 
 
-async def _record(
+def _record(
     session: AsyncSession,
     by: Principal,
     row: ToolRow,
@@ -130,7 +130,7 @@ async def _record(
 ) -> None:
     row.updated_at = utc_now()
     announce(session, Topic.CATALOG, row.id)
-    await add_event(
+    add_event(
         session,
         actor=by.label,
         action=action,

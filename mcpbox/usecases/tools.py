@@ -87,7 +87,7 @@ class Tools:
             async with transaction(self._sessions) as session:
                 may_write_tools(await servers.get_server(session, server_id)).require()
                 row = await tools.add_tool(session, server_id, content, by.label)
-                await add_event(
+                add_event(
                     session,
                     actor=by.label,
                     action=Action.TOOL_CREATED,
@@ -138,10 +138,10 @@ class Tools:
                 row.name = content.name
                 row.updated_at = utc_now()
                 if enabled is not None:
-                    await set_enabled(session, by, row, enabled=enabled)
+                    set_enabled(session, by, row, enabled=enabled)
                 if digest_of(content) != before.digest:
                     await tools.add_version(session, tool_id, before.number + 1, content, by.label)
-                    await add_event(
+                    add_event(
                         session,
                         actor=by.label,
                         action=Action.TOOL_UPDATED,
@@ -165,7 +165,7 @@ class Tools:
             await tools.delete_tools(session, [tool_id], at=utc_now())
             announce(session, Topic.CATALOG, tool_id)
             waiting = await asked_before.open_workflows(session, tool_id)
-            await add_event(
+            add_event(
                 session,
                 actor=by.label,
                 action=Action.TOOL_DELETED,

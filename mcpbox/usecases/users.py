@@ -68,7 +68,7 @@ class Users:
                 session.add(row)
                 await session.flush()
                 announce(session, Topic.CLIENTS)  # whose identity was refused may come in now
-                await _tell(session, by, Action.USER_CREATED, row, ", ".join(given))
+                _tell(session, by, Action.USER_CREATED, row, ", ".join(given))
         except IntegrityError as error:
             raise NameTaken("user", username) from error
         return NewPassword(user=people.user_of(row), password=made)
@@ -85,7 +85,7 @@ class Users:
                 before = ", ".join(sorted(row.roles))
                 row.roles = given
                 told = f"{before} -> {', '.join(given)}"
-                await _tell(session, by, Action.USER_ROLES_CHANGED, row, told)
+                _tell(session, by, Action.USER_ROLES_CHANGED, row, told)
             return people.user_of(row)
 
     async def deactivate(self, by: Principal, username: str) -> User:
@@ -99,7 +99,7 @@ class Users:
                 row.active = False
                 await people.end_sessions(session, row.id, utc_now())
                 announce(session, Topic.CLIENTS)
-                await _tell(session, by, Action.USER_DEACTIVATED, row)
+                _tell(session, by, Action.USER_DEACTIVATED, row)
             return people.user_of(row)
 
     async def activate(self, by: Principal, username: str) -> User:
@@ -109,7 +109,7 @@ class Users:
             if not row.active:
                 row.active = True
                 announce(session, Topic.CLIENTS)
-                await _tell(session, by, Action.USER_ACTIVATED, row)
+                _tell(session, by, Action.USER_ACTIVATED, row)
             return people.user_of(row)
 
     async def reset_password(
@@ -122,7 +122,7 @@ class Users:
             row = await _changeable(session, by, username)
             row.password_hash = hashed
             await people.end_sessions(session, row.id, utc_now())
-            await _tell(session, by, Action.PASSWORD_RESET, row)
+            _tell(session, by, Action.PASSWORD_RESET, row)
             return NewPassword(user=people.user_of(row), password=made)
 
 
@@ -173,11 +173,11 @@ async def _changeable(
     return row
 
 
-async def _tell(
+def _tell(
     session: AsyncSession, by: Principal, action: Action, row: UserRow, detail: str = ""
 ) -> None:
     announce(session, Topic.PEOPLE, row.id)
-    await add_event(
+    add_event(
         session,
         actor=by.label,
         action=action,

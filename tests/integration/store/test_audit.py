@@ -16,7 +16,7 @@ async def write(database: Database, subject: str, number: int, *, events: int = 
     """So many events in one transaction."""
     async with transaction(database.sessions) as session:
         for _ in range(events):
-            await add_event(
+            add_event(
                 session,
                 actor="person:ana",
                 action=Action.TOOL_UPDATED,

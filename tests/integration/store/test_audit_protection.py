@@ -43,7 +43,7 @@ async def application(instance: Installed, database: Database) -> AsyncGenerator
 async def write(sessions: Sessions, count: int = 1) -> None:
     for number in range(count):
         async with transaction(sessions) as session:
-            await add_event(
+            add_event(
                 session,
                 actor="person:ana",
                 action=Action.TOOL_UPDATED,
