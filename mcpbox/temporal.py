@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, SecretStr
 from temporalio.client import (
     Client,
+    WithStartWorkflowOperation,
     WorkflowFailureError,
     WorkflowHandle,
     WorkflowUpdateFailedError,
@@ -105,33 +106,56 @@ class TemporalGate:
         self,
         workflow: str,
         draft: BaseModel,
+        first: Message,
         *,
         workflow_id: str,
         summary: str,
         search_attributes: TypedSearchAttributes,
-    ) -> None:
-        """Starting a workflow id again, running or closed, changes nothing.
+        patience: timedelta,
+    ) -> bool:
+        """Whether it runs; starting a workflow id again, running or closed, changes nothing.
 
+        It answers ``first``, an update, for as long as the patience lasts: one way there and back.
         Raises: Unavailable: nothing was started.
         """
         client = await self.client()
+        starting: dict[str, Any] = {
+            "id": workflow_id,
+            "task_queue": TASK_QUEUE,
+            "id_conflict_policy": WorkflowIDConflictPolicy.USE_EXISTING,
+            "id_reuse_policy": WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            "static_summary": summary,
+            "search_attributes": search_attributes,
+        }
         try:
-            await client.start_workflow(
-                workflow,
-                draft,
-                id=workflow_id,
-                task_queue=TASK_QUEUE,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                static_summary=summary,
-                search_attributes=search_attributes,
-                rpc_timeout=_RPC_TIMEOUT,
+            await client.execute_update_with_start_workflow(
+                first,
+                start_workflow_operation=WithStartWorkflowOperation(workflow, draft, **starting),
+                rpc_timeout=patience,
             )
+        except WorkflowUpdateRPCTimeoutOrCancelledError:
+            # No worker answers now, and nobody knows whether it was started.
+            return await self._started(client, workflow, draft, starting)
         except WorkflowAlreadyStartedError:
-            return
+            return False
+        except RPCError as error:
+            _raise_if_lost(error)
+            if error.status is RPCStatusCode.NOT_FOUND:  # it ended between the two
+                return False
+            raise
+        return True
+
+    async def _started(
+        self, client: Client, workflow: str, draft: BaseModel, starting: dict[str, Any]
+    ) -> bool:
+        try:
+            await client.start_workflow(workflow, draft, **starting, rpc_timeout=_RPC_TIMEOUT)
+        except WorkflowAlreadyStartedError:
+            return False
         except RPCError as error:
             _raise_if_lost(error)
             raise
+        return True
 
     async def begin(
         self, workflow: str, given: BaseModel, *, workflow_id: str, summary: str

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -349,23 +348,16 @@ class Requests:
         ]
         if isinstance(subject, VersionSubject):
             attributes.append(SearchAttributePair(temporal.TOOL, subject.tool_name))
-        await self._gate.start(
+        return await self._gate.start(
             temporal.CHANGE_REQUEST,
             draft,
+            Message.OPENED,
             workflow_id=workflow_id,
             summary=subject.label,
             search_attributes=TypedSearchAttributes(attributes),
+            # The ask is durable without it; it lets the asker read at once what they wrote.
+            patience=_OPENING_PATIENCE,
         )
-
-        # The ask is durable now; this only lets the asker read at once what they wrote.
-        with suppress(WorkerSilent):
-            try:
-                await self._gate.update(
-                    workflow_id, Message.OPENED, None, Outcome, patience=_OPENING_PATIENCE
-                )
-            except NotFound:
-                return False
-        return True
 
     async def _ask(
         self,
