@@ -14,20 +14,21 @@ from temporalio.client import (
     WorkflowExecutionDescription,
     WorkflowExecutionStatus,
     WorkflowHistoryEventFilterType,
+    WorkflowQueryFailedError,
 )
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.errors import final_domain_errors
 from mcpbox.domain.audit import Action
 from mcpbox.domain.base import utc_now
-from mcpbox.domain.requests import State, request_id_of
+from mcpbox.domain.requests import Outcome, State, request_id_of
 from mcpbox.domain.texts import made_keepable
 from mcpbox.store import reconciliation, requests
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.reconciliation import OpenRequest
 from mcpbox.store.session import Sessions, transaction
-from mcpbox.temporal import CHANGE_REQUEST
+from mcpbox.temporal import CHANGE_REQUEST, Message
 from workflows.reconciliation import Look, ReconciliationActivities, Seen
 
 OPERATOR = "system:temporal"
@@ -37,6 +38,7 @@ _BY_FORCE = ("Terminated", "Failed", "TimedOut", "Canceled", "ContinuedAsNew")
 """Ends that a request does not write down itself."""
 LAG = timedelta(minutes=1)
 """How late Temporal's list may be, and how old a difference must be before it counts."""
+_PATIENCE = timedelta(seconds=5)
 _TASK_ENDS = (
     EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED,
     EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED,
@@ -62,14 +64,23 @@ class ReconciledRequests(ReconciliationActivities):
             closed = await self._close(client, await self._ended_by_force(client, given.since))
             differs = await self._differs(client)
             restarted = 0
+            async with transaction(self._sessions) as session:
+                decided = await reconciliation.approved_since(session, now - LAG)
             if differs and given.differed:
                 # Not only a request that was on its way from one to the other.
                 running = await _started_at(client)
                 closed += await self._close(client, await self._without_workflow(running, now))
                 restarted = await self._restart(client, await self._without_row(running, now))
-        if closed or restarted:
-            log.warning("requests.reconciled", closed=closed, restarted=restarted)
-        return Seen(until=now - LAG, differed=differs, closed=closed, restarted=restarted)
+                async with transaction(self._sessions) as session:
+                    decided += await reconciliation.ended_among(session, running.keys(), now - LAG)
+            found = {
+                "closed": closed,
+                "restarted": restarted,
+                "caught_up": await _catch_up(client, decided),
+            }
+        if any(found.values()):
+            log.warning("requests.reconciled", **found)
+        return Seen(until=now - LAG, differed=differs, **found)
 
     async def _ended_by_force(self, client: Client, since: datetime | None) -> list[OpenRequest]:
         query = f"{_TYPE} AND ExecutionStatus IN ({', '.join(map(repr, _BY_FORCE))})"
@@ -146,6 +157,22 @@ class ReconciledRequests(ReconciliationActivities):
             )
             count += 1
         return count
+
+
+async def _catch_up(client: Client, workflow_ids: Iterable[str]) -> int:
+    """Server and worker ended between the record of a decision and its place in the history."""
+    count = 0
+    for workflow_id in workflow_ids:
+        handle = client.get_workflow_handle(workflow_id)
+        try:
+            known = await handle.query("outcome", result_type=Outcome, rpc_timeout=_PATIENCE)
+            if known.state is State.GATHERING or known.state.decidable:
+                await handle.signal(Message.CATCH_UP, rpc_timeout=_PATIENCE)
+                count += 1
+        except (RPCError, WorkflowQueryFailedError) as error:
+            # It has ended since, or is stuck; the others are not to wait for it.
+            log.warning("requests.not_caught_up", workflow_id=workflow_id, reason=str(error))
+    return count
 
 
 async def _started_at(client: Client) -> dict[str, datetime]:

@@ -22,6 +22,7 @@ from mcpbox.store.session import Sessions, transaction
 from mcpbox.store.tables.requests import RequestRow
 from workflows.contracts import (
     CloseRequest,
+    LookUp,
     OpenedRequest,
     OpenRequest,
     RecordRefusal,
@@ -154,6 +155,12 @@ class StoredRequests(RequestActivities):
                     detail=f"{given.state}: {given.state_reason}",
                 )
                 return standing_of(row)
+
+    @activity.defn
+    async def look_up(self, given: LookUp) -> Standing:
+        with final_domain_errors():
+            async with transaction(self._sessions) as session:
+                return standing_of(await requests.get_request_row(session, given.request_id))
 
 
 async def _revised(session: AsyncSession, request_id: RequestId) -> RevisedRequest | None:

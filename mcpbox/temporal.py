@@ -68,6 +68,7 @@ class Message(StrEnum):
     REVISE = "revise"
     RETRACT = "retract"
     SUPERSEDE = "supersede"
+    CATCH_UP = "catch_up"
     RESOLVE = "resolve"
     AGAIN = "again"
     LOOK = "look"

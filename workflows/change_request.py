@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RawValue
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
@@ -23,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from mcpbox.temporal import Message
     from workflows.contracts import (
         DecisionActivities,
+        LookUp,
         RecordDecision,
         RecordRefusal,
         RecordRetraction,
@@ -31,7 +32,7 @@ with workflow.unsafe.imports_passed_through():
         RoundActivities,
         StartRequest,
     )
-    from workflows.doing import patiently
+    from workflows.doing import patiently, refused_by_name
     from workflows.kinds import strategy_of
     from workflows.operator_input import OperatorDecision, why_malformed
     from workflows.request_life import RequestLife, superseded_by
@@ -192,6 +193,17 @@ class ChangeRequestWorkflow(RequestLife):
         name = made_keepable(newer[:200])
         self._end(State.SUPERSEDED, superseded_by(name), SYSTEM.label)
 
+    @workflow.signal(
+        name=Message.CATCH_UP, description="Sent when its record is ahead of it: see there."
+    )
+    async def catch_up(self, _: Any = None) -> None:
+        async with self._changing:
+            if self._waiting():
+                look = LookUp(request_id=self._draft.id)
+                standing = await patiently(RequestActivities.look_up, look)
+                if standing.state is not State.GATHERING:
+                    self._enter(standing.state, standing.state_reason)
+
     @workflow.query(name="outcome", description="Where the request stands.")
     def outcome(self) -> Outcome:
         return self._so_far()
@@ -205,18 +217,19 @@ class ChangeRequestWorkflow(RequestLife):
         async with self._changing:
             self._require_waiting()
             # The same rule again, with the reviewer's roles as the database has them.
-            standing = await self._recording(
-                DecisionActivities.record_decision,
-                RecordDecision(
-                    request_id=self._draft.id,
-                    draft=draft,
-                    reviewer=reviewer,
-                    channel=channel,
-                    voucher=voucher,
-                    decided_at=workflow.now(),
-                    applying=self._examination() if self._strategy.applies_at_once else None,
-                ),
-            )
+            with refused_by_name():
+                standing = await self._have_done(
+                    DecisionActivities.record_decision,
+                    RecordDecision(
+                        request_id=self._draft.id,
+                        draft=draft,
+                        reviewer=reviewer,
+                        channel=channel,
+                        voucher=voucher,
+                        decided_at=workflow.now(),
+                        applying=self._examination() if self._strategy.applies_at_once else None,
+                    ),
+                )
             self._enter(standing.state, standing.state_reason)
         return await self._when_settled()
 
@@ -232,13 +245,8 @@ class ChangeRequestWorkflow(RequestLife):
         self, recording: Callable[[Any, Recorded], Awaitable[Answer]], given: Recorded
     ) -> Answer:
         """Raises: ApplicationError: what the database refused, by the name of the domain error."""
-        try:
+        with refused_by_name():
             return await patiently(recording, given)
-        except ActivityError as error:
-            cause = error.cause
-            if isinstance(cause, ApplicationError):
-                raise ApplicationError(cause.message, type=cause.type) from error
-            raise
 
     async def _when_settled(self) -> Outcome:
         """The final outcome, unless the request goes on waiting."""

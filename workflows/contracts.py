@@ -150,6 +150,10 @@ class ApplyRequest(Examination):
     pass
 
 
+class LookUp(DomainModel):
+    request_id: RequestId
+
+
 class CloseRequest(DomainModel):
     request_id: RequestId
     state: State
@@ -195,6 +199,11 @@ class RequestActivities(ABC):
     @abstractmethod
     async def close_request(self, given: CloseRequest) -> Standing:
         """Where it stands then: what has ended before stays as it is (I2)."""
+
+    @activity.defn
+    @abstractmethod
+    async def look_up(self, given: LookUp) -> Standing:
+        """Where it stands by the record."""
 
 
 class RoundActivities(ABC):

@@ -1,6 +1,7 @@
 """How a workflow has something done: within its own task where that is quick, else patiently."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, NamedTuple, TypeVar
 
@@ -52,8 +53,8 @@ async def patiently(
 async def at_once(doing: Doing[Given, Answer], given: Given) -> Answer:
     """One try of a single transaction, which spares a way through the server and back.
 
-    Only for what the history leads to already: what the workflow task has received, such as a
-    decision, is lost with it, and what was written because of that would stay. See ADR 0032.
+    What the workflow task has received is lost with it, should server and worker end at once, and
+    what was written because of it stays: for what finds its way back from there. See ADR 0032.
 
     Raises: FailureError: the cause itself, which no :class:`ActivityError` goes around here.
     """
@@ -63,6 +64,18 @@ async def at_once(doing: Doing[Given, Answer], given: Given) -> Answer:
         start_to_close_timeout=_AT_ONCE,
         retry_policy=RetryPolicy(maximum_attempts=1),
     )
+
+
+@contextmanager
+def refused_by_name() -> Generator[None]:
+    """Raises: ApplicationError: what the database refused, by the name of the domain error."""
+    try:
+        yield
+    except FailureError as error:
+        cause = error.cause if isinstance(error, ActivityError) else error
+        if isinstance(cause, ApplicationError):
+            raise ApplicationError(cause.message, type=cause.type) from error
+        raise
 
 
 def final_cause(error: FailureError) -> ApplicationError | None:

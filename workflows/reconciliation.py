@@ -31,13 +31,18 @@ class Seen(DomainModel):
     """Requests that were shown as open and whose workflows had ended."""
     restarted: int = 0
     """Running workflows that had no row, and were taken back to their beginning."""
+    caught_up: int = 0
+    """Workflows that did not know of what their rows say was decided."""
 
 
 class ReconciliationActivities(ABC):
     @activity.defn
     @abstractmethod
     async def reconcile(self, given: Look) -> Seen:
-        """One list of what was closed since, and two counts; more only where these disagree."""
+        """Lists of what was closed since and of what should have ended, and two counts.
+
+        More only where these disagree.
+        """
 
 
 @workflow.defn(name=RECONCILE)

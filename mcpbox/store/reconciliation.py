@@ -50,5 +50,31 @@ async def known_among(session: AsyncSession, workflow_ids: Collection[str]) -> s
     return set(await session.scalars(found))
 
 
+async def approved_since(session: AsyncSession, before: datetime) -> list[str]:
+    """Workflow ids of what was approved before that, and took no effect yet; oldest first."""
+    rows = await session.scalars(
+        select(RequestRow.workflow_id)
+        .where(RequestRow.state == State.APPROVED, RequestRow.updated_at < before)
+        .order_by(RequestRow.created_at)
+    )
+    return list(rows)
+
+
+async def ended_among(
+    session: AsyncSession, workflow_ids: Collection[str], before: datetime
+) -> list[str]:
+    """Those of these workflows whose requests ended before that; oldest first."""
+    rows = await session.scalars(
+        select(RequestRow.workflow_id)
+        .where(
+            RequestRow.workflow_id.in_(workflow_ids),
+            RequestRow.state.in_(TERMINAL),
+            RequestRow.updated_at < before,
+        )
+        .order_by(RequestRow.created_at)
+    )
+    return list(rows)
+
+
 def _open(row: RequestRow) -> OpenRequest:
     return OpenRequest(id=RequestId(row.id), workflow_id=row.workflow_id, state=State(row.state))

@@ -42,6 +42,7 @@ def test_every_way_a_request_can_end_is_recorded() -> None:
         "applied_by_signal",
         "apply_failed",
         "bundle_applied",
+        "caught_up",
         "denied",
         "expired",
         "goes_on_anew",

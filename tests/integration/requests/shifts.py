@@ -9,6 +9,7 @@ from temporalio import activity
 from temporalio.client import Client
 from temporalio.client import Interceptor as ClientInterceptor
 from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
 from temporalio.worker import (
     ActivityInboundInterceptor,
     ExecuteActivityInput,
@@ -16,11 +17,19 @@ from temporalio.worker import (
     Worker,
 )
 
+from activities.decisions import StoredDecisions
 from activities.worker import activities_on, build_worker
+from mcpbox.domain.base import utc_now
+from mcpbox.domain.decisions import Channel
+from mcpbox.domain.requests import RequestSummary
+from mcpbox.domain.verdicts import Verdict
 from mcpbox.sandbox_client import SandboxClient
+from mcpbox.store.requests import subject_in
 from mcpbox.store.session import Sessions
-from tests.integration.requests.conftest import VOUCHERS, Office
+from mcpbox.store.tables.requests import RequestRow
+from tests.integration.requests.conftest import ADA, VOUCHERS, Office, a_decision
 from tests.receipts import SIGNER
+from workflows.contracts import Examination, RecordDecision
 
 
 def own_queue(monkeypatch: pytest.MonkeyPatch) -> str:
@@ -89,3 +98,26 @@ class _Losing(ActivityInboundInterceptor):
         answer = await super().execute_activity(input)
         self._clumsy.lose()
         return answer
+
+
+async def recorded_unheard(
+    office: Office, request: RequestSummary, verdict: Verdict, *, applying: bool
+) -> None:
+    """A decision, by a worker that died with the server before either could tell the workflow."""
+    async with office.database.sessions.begin() as session:
+        subject = subject_in(await session.get_one(RequestRow, request.id))
+    given = RecordDecision(
+        request_id=request.id,
+        draft=a_decision(request, verdict),
+        reviewer=ADA.name,
+        channel=Channel.TEMPORAL,
+        decided_at=utc_now(),
+        applying=Examination(request_id=request.id, subject=subject, digest=request.digest)
+        if applying
+        else None,
+    )
+    activities = activities_on(
+        office.database.sessions, office.sandbox, SIGNER, office.sources, VOUCHERS
+    )
+    decisions = next(one for one in activities if isinstance(one, StoredDecisions))
+    await ActivityEnvironment(office.env.client).run(decisions.record_decision, given)

@@ -30,7 +30,7 @@ from mcpbox.store.tables.tools import VersionRow
 from mcpbox.temporal import Message
 from tests.integration.requests import hosts_asked, test_timers
 from tests.integration.requests.conftest import ADA, ANA, AUTHOR, VIC, Office, a_decision
-from tests.integration.requests.shifts import own_queue, shift
+from tests.integration.requests.shifts import own_queue, recorded_unheard, shift
 from tests.integration.requests.test_crash_points import Mortal, host_grant, module_grant
 from tests.integration.requests.test_growth import runs_of
 from tests.integration.requests.test_policy import policy_in_force
@@ -49,6 +49,13 @@ OTHER_AUTHOR = AUTHOR.model_copy(update={"name": "desktop"})
 async def applied(office: Office) -> RequestSummary:
     request = await office.asked(sample_arguments={"a": 1})
     await office.decide(request)
+    return request
+
+
+async def caught_up(office: Office) -> RequestSummary:
+    request = await office.asked()
+    await recorded_unheard(office, request, Verdict.APPROVE, applying=False)
+    await office.workflow(request).signal(Message.CATCH_UP)
     return request
 
 
@@ -263,24 +270,25 @@ async def lapsed(office: Office) -> RequestSummary:
 
 PATHS: list[Callable[[Office], Awaitable[RequestSummary]]] = [
     applied,
+    applied_at_the_second_try,
     applied_by_signal,
     apply_failed,
     bundle_applied,
     cancelled,
+    caught_up,
     denied,
     expired,
-    applied_at_the_second_try,
+    forced,
     host_granted,
     lapsed,
     malformed_signals,
     module_granted,
     reminded_and_escalated,
     restored,
-    rolled_back,
-    secret_bound,
-    forced,
     retracted_and_applied,
     revised_and_applied,
+    rolled_back,
+    secret_bound,
     superseded_after_changes_requested,
     vetoed,
     withdrawn,

@@ -18,6 +18,7 @@ from mcpbox.store.tables.releases import ReleaseRow
 from mcpbox.store.tables.requests import RequestRow, RoundRow
 from mcpbox.temporal import TASK_QUEUE, Message
 from tests.integration.requests.conftest import AUTHOR, Office, a_decision
+from tests.integration.requests.shifts import recorded_unheard
 from tests.integration.requests.test_operator_input import waiting_again
 from tests.reviewing import eventually
 from workflows.reconciliation import RECONCILE, Look, Seen
@@ -212,3 +213,38 @@ async def test_a_running_request_that_is_on_no_record_is_taken_up_again(
     assert seen.restarted == 1
     await waiting_again(office, request)
     assert (await office.decide(request)).state is State.APPLIED
+
+
+@pytest.mark.parametrize(
+    ("verdict", "applied_with_it", "state"),
+    [
+        (Verdict.APPROVE, False, State.APPLIED),
+        (Verdict.APPROVE, True, State.APPLIED),
+        (Verdict.DENY, False, State.DENIED),
+    ],
+)
+async def test_a_decision_that_only_its_record_knows_takes_effect_all_the_same(
+    office: Office,
+    monkeypatch: pytest.MonkeyPatch,
+    verdict: Verdict,
+    applied_with_it: bool,
+    state: State,
+) -> None:
+    """As it is when worker and server end between its transaction and its place in the history."""
+    request = await office.asked()
+    await recorded_unheard(office, request, verdict, applying=applied_with_it)
+    knows = await office.workflow(request).query("outcome", result_type=Outcome)
+    assert knows.state is State.AWAITING_DECISION
+    mine = f" AND WorkflowId = '{request.workflow_id}'"
+    monkeypatch.setattr(reconciliation, "RUNNING", reconciliation.RUNNING + mine)
+    monkeypatch.setattr(reconciliation, "LAG", reconciliation.LAG * 0)
+    looking = reconciliation.ReconciledRequests(office.database.sessions)
+
+    seen = await ActivityEnvironment(office.env.client).run(looking.reconcile, Look(differed=True))
+
+    assert seen.caught_up == 1
+    ended = await office.workflow(request).result()
+    assert ended["state"] == state
+    after = await office.requests.get(request.id)
+    assert (after.state, len(after.decisions)) == (state, 1)
+    assert await releases(office, request) == (state is State.APPLIED)
