@@ -29,13 +29,16 @@ class GrantedHosts(HostActivities):
 
     @activity.defn
     async def examine_host(self, given: Examination) -> None:
-        subject = host(given)
         with final_domain_errors():
             async with transaction(self._sessions) as session:
-                manifests = await tools.newest_manifests(session, subject.server_id)
-                held = await grants.granted(session, subject.server_id)
-                piece = host_evidence(subject, given.digest, manifests, held.hosts)
-                await evidence.keep(session, given.request_id, piece)
+                await self.examine(session, given)
+
+    async def examine(self, session: AsyncSession, given: Examination) -> None:
+        subject = host(given)
+        manifests = await tools.newest_manifests(session, subject.server_id)
+        held = await grants.granted(session, subject.server_id)
+        piece = host_evidence(subject, given.digest, manifests, held.hosts)
+        await evidence.keep(session, given.request_id, piece)
 
     @activity.defn
     async def apply_host_grant(self, given: ApplyRequest) -> None:

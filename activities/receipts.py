@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcpbox.domain.digests import digest_of
@@ -22,6 +22,15 @@ from mcpbox.store.tables.tools import ToolRow, VersionRow
 from mcpbox.usecases.bundles import source_of_version
 from sandbox.contract import GrantedUntil, Receipt
 
+_ACTIVE = (
+    select(ReleaseRow)
+    .join(ToolRow, ToolRow.id == ReleaseRow.tool_id)
+    .where(
+        ToolRow.server_id == bindparam("server_id"),
+        ReleaseRow.active_to.is_(None),
+        ReleaseRow.receipt.is_not(None),
+    )
+)
 log = structlog.get_logger()
 
 
@@ -56,15 +65,7 @@ async def reissue_receipts(
     Who can only write rows gains nothing by it: what was approved is read from the signed receipt,
     never from the rows, and one that does not hold, or is for other code, is left as it is.
     """
-    releases = await session.scalars(
-        select(ReleaseRow)
-        .join(ToolRow, ToolRow.id == ReleaseRow.tool_id)
-        .where(
-            ToolRow.server_id == server_id,
-            ReleaseRow.active_to.is_(None),
-            ReleaseRow.receipt.is_not(None),
-        )
-    )
+    releases = await session.scalars(_ACTIVE, {"server_id": server_id})
     for release in releases:
         approved = _opened(signer, release)
         version = await session.get_one(VersionRow, release.version_id)

@@ -1,12 +1,16 @@
 """The projection of change requests. Every activity may run twice: ids come from the caller."""
 
+from collections.abc import Awaitable, Callable, Mapping
+from typing import cast
+
+from sqlalchemy import Table
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from activities.decisions import standing_of
 from activities.errors import final_domain_errors
-from activities.rounds import people_behind, publication_of, round_row
+from activities.rounds import people_behind, present, publication_of, round_row
 from activities.telling import tell_of_request
 from mcpbox.domain.audit import Action
 from mcpbox.domain.base import utc_now
@@ -15,6 +19,7 @@ from mcpbox.domain.manifests import Needs
 from mcpbox.domain.notices import Event
 from mcpbox.domain.people import SYSTEM
 from mcpbox.domain.requests import State
+from mcpbox.domain.subjects import Kind
 from mcpbox.store import asked_before, requests, review_policies
 from mcpbox.store.audit import add_event, is_told
 from mcpbox.store.changes import Topic, announce
@@ -22,9 +27,12 @@ from mcpbox.store.session import Sessions, transaction
 from mcpbox.store.tables.requests import RequestRow
 from workflows.contracts import (
     CloseRequest,
+    Examination,
     LookUp,
     OpenedRequest,
     OpenRequest,
+    PresentedRequest,
+    PresentRequest,
     RecordRefusal,
     Remind,
     RequestActivities,
@@ -32,59 +40,59 @@ from workflows.contracts import (
     Standing,
 )
 
+Examiners = Mapping[Kind, Callable[[AsyncSession, Examination], Awaitable[None]]]
+"""Of the kinds whose evidence takes no more than a look into the database."""
+_INSERT = (
+    insert(cast("Table", RequestRow.__table__)).on_conflict_do_nothing().returning(RequestRow.id)
+)
+
 
 class StoredRequests(RequestActivities):
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, examiners: Examiners) -> None:
         self._sessions = sessions
+        self._examiners = examiners
 
     @activity.defn
     async def open_request(self, given: OpenRequest) -> OpenedRequest:
-        draft, subject = given.draft, given.draft.subject
+        """What a look into the database shows is presented with it, or left for later."""
         with final_domain_errors():
-            async with transaction(self._sessions) as session:
-                inserted = await session.scalar(
-                    insert(RequestRow)
-                    .values(
-                        id=draft.id,
-                        workflow_id=given.workflow_id,
-                        kind=subject.kind,
-                        state=State.GATHERING,
-                        state_reason="",
-                        server_id=subject.server_id,
-                        subject=subject.model_dump(mode="json"),
-                        **await publication_of(session, subject),
-                        digest=draft.digest,
-                        requester=draft.requester,
-                        notes=draft.notes,
-                        quorum=draft.quorum,
-                        needs=Needs().model_dump(mode="json"),
-                        policy_version=(
-                            await review_policies.current_version(session)
-                            if draft.terms is None
-                            else draft.terms.policy_version
-                        ),
-                        **await people_behind(session, subject, draft.requester),
-                        created_at=given.opened_at,
-                        updated_at=given.opened_at,
-                        expires_at=given.opened_at + draft.ttl,
-                    )
-                    .on_conflict_do_nothing()
-                    .returning(RequestRow.id)
-                )
-                older = await asked_before.older_workflows(session, subject, besides=draft.id)
-                if inserted is not None:
-                    session.add(round_row(draft.id, 1, draft, given.opened_at))
-                    await session.flush()
-                    announce(session, Topic.REQUESTS, draft.id)
-                    add_event(
-                        session,
-                        actor=draft.requester,
-                        action=Action.REQUEST_OPENED,
-                        subject=requests.subject_of(draft.id),
-                        detail=f"{subject.label}, {draft.digest}",
-                    )
-                revised = None if inserted is not None else await _revised(session, draft.id)
-        return OpenedRequest(older_workflow_ids=tuple(older), revised=revised)
+            try:
+                async with transaction(self._sessions) as session:
+                    return await self._open(session, given, given.presenting)
+            except _CannotPresentError:
+                async with transaction(self._sessions) as session:
+                    return await self._open(session, given, None)
+
+    async def _open(
+        self, session: AsyncSession, given: OpenRequest, presenting: PresentRequest | None
+    ) -> OpenedRequest:
+        draft, subject = given.draft, given.draft.subject
+        inserted = await _insert(session, given)
+        older = await asked_before.older_workflows(session, subject, besides=draft.id)
+        if not inserted:
+            revised = await _revised(session, draft.id)
+            return OpenedRequest(older_workflow_ids=tuple(older), revised=revised)
+        session.add(round_row(draft.id, 1, draft, given.opened_at))
+        await session.flush()
+        announce(session, Topic.REQUESTS, draft.id)
+        add_event(
+            session,
+            actor=draft.requester,
+            action=Action.REQUEST_OPENED,
+            subject=requests.subject_of(draft.id),
+            detail=f"{subject.label}, {draft.digest}",
+        )
+        presented = None if presenting is None else await self._present(session, presenting)
+        return OpenedRequest(older_workflow_ids=tuple(older), presented=presented)
+
+    async def _present(self, session: AsyncSession, given: PresentRequest) -> PresentedRequest:
+        """Raises: _CannotPresentError: all of it is taken back, with the request."""
+        try:
+            await self._examiners[given.subject.kind](session, given)
+            row = await requests.get_request_row(session, given.request_id)
+            return await present(session, row, given)
+        except Exception as error:  # whatever it is: what was asked is not lost by it
+            raise _CannotPresentError from error
 
     @activity.defn
     async def remind(self, given: Remind) -> None:
@@ -161,6 +169,44 @@ class StoredRequests(RequestActivities):
         with final_domain_errors():
             async with transaction(self._sessions) as session:
                 return standing_of(await requests.get_request_row(session, given.request_id))
+
+
+class _CannotPresentError(Exception):
+    """It was asked all the same; the checks are then tried one by one."""
+
+
+async def _insert(session: AsyncSession, given: OpenRequest) -> bool:
+    """``False``: it is there already, from an earlier try or before a reset."""
+    draft, subject = given.draft, given.draft.subject
+    policy_version = (
+        await review_policies.current_version(session)
+        if draft.terms is None
+        else draft.terms.policy_version
+    )
+    inserted = await session.scalar(
+        _INSERT,
+        {
+            "id": draft.id,
+            "workflow_id": given.workflow_id,
+            "kind": subject.kind,
+            "state": State.GATHERING,
+            "state_reason": "",
+            "server_id": subject.server_id,
+            "subject": subject.model_dump(mode="json"),
+            **await publication_of(session, subject),
+            "digest": draft.digest,
+            "requester": draft.requester,
+            "notes": draft.notes,
+            "quorum": draft.quorum,
+            "needs": Needs().model_dump(mode="json"),
+            "policy_version": policy_version,
+            **await people_behind(session, subject, draft.requester),
+            "created_at": given.opened_at,
+            "updated_at": given.opened_at,
+            "expires_at": given.opened_at + draft.ttl,
+        },
+    )
+    return inserted is not None
 
 
 async def _revised(session: AsyncSession, request_id: RequestId) -> RevisedRequest | None:

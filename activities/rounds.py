@@ -48,57 +48,10 @@ class StoredRounds(RoundActivities):
 
     @activity.defn
     async def present_request(self, given: PresentRequest) -> PresentedRequest:
-        """Judges the evidence and opens the request to people, or vetoes it; a rule may decide."""
-        now = utc_now()
         with final_domain_errors():
             async with transaction(self._sessions) as session:
                 row = await requests.get_request_row(session, given.request_id)
-                found = await self._complete_evidence(session, given)
-                recorded = State(row.state)
-                if recorded.terminal or recorded in (State.APPROVED, State.APPLYING):
-                    # Reset by an operator: what was decided stays decided, and is applied once.
-                    return _presented(row, found)
-                needs = Needs()
-                if row.version_id is not None:
-                    needs = await needs_of(session, row.version_id, row.server_id)
-                    brought = requirements_in(given.subject)
-                    needs = needs.model_copy(
-                        update={
-                            "modules": tuple(one.module for one in brought),
-                            "secrets": await _askable_secrets(session, row),
-                        }
-                    )
-                else:
-                    row.digest = _decided_about(found) or row.digest
-                veto = await _veto(session, row, found)
-                state, reason = State.VETOED if veto else State.AWAITING_DECISION, veto
-                if recorded is State.CHANGES_REQUESTED and not veto:
-                    # Reset likewise: the vote that led there still counts.
-                    state, reason = recorded, row.state_reason
-                risk = score_of(found).level
-                row.needs = needs.model_dump(mode="json")
-                row.risk = risk
-                row.state = state
-                row.state_reason = reason
-                row.updated_at = now
-                terms, automatic = await judge(session, row, found, risk=risk, at=now)
-                terms = given.terms or terms
-                row.terms = terms.model_dump(mode="json")
-                row.quorum = terms.approvals
-                row.expires_at = row.created_at + terms.ttl
-                announce(session, Topic.REQUESTS, given.request_id)
-                add_event(
-                    session,
-                    actor=SYSTEM.label,
-                    action=Action.REQUEST_PRESENTED,
-                    subject=requests.subject_of(given.request_id),
-                    detail=f"{state}, risk {risk}",
-                )
-                if not veto:
-                    await decide_by_rule(session, row, found, automatic, at=now)
-                if row.state == State.AWAITING_DECISION:
-                    await tell_of_request(session, row, Event.REQUEST_WAITING)
-                return _presented(row, found)
+                return await present(session, row, given)
 
     @activity.defn
     async def record_revision(self, given: RecordRevision) -> None:
@@ -136,24 +89,79 @@ class StoredRounds(RoundActivities):
                     detail=f"round {given.round}: {subject.label}, {given.digest}",
                 )
 
-    async def _complete_evidence(
-        self, session: AsyncSession, given: PresentRequest
-    ) -> list[Evidence]:
-        found = await requests.evidence_of(session, given.request_id)
-        missing = set(given.expected) - {piece.check for piece in found}
-        for check in missing:
-            await evidence.keep(
-                session,
-                given.request_id,
-                Evidence(
-                    check=check,
-                    digest=given.digest,
-                    status=Status.MISSING,
-                    summary="The check could not be run; this says nothing about the code.",
-                    checked_at=utc_now(),
-                ),
-            )
-        return await requests.evidence_of(session, given.request_id) if missing else found
+
+async def present(
+    session: AsyncSession, row: RequestRow, given: PresentRequest
+) -> PresentedRequest:
+    """Judges the evidence and opens the request, whose row is locked, to people, or vetoes it.
+
+    A rule may decide it.
+    """
+    now = utc_now()
+    found = await _complete_evidence(session, given)
+    recorded = State(row.state)
+    if recorded.terminal or recorded in (State.APPROVED, State.APPLYING):
+        # Reset by an operator: what was decided stays decided, and is applied once.
+        return _presented(row, found)
+    needs = Needs()
+    if row.version_id is not None:
+        needs = await needs_of(session, row.version_id, row.server_id)
+        brought = requirements_in(given.subject)
+        needs = needs.model_copy(
+            update={
+                "modules": tuple(one.module for one in brought),
+                "secrets": await _askable_secrets(session, row),
+            }
+        )
+    else:
+        row.digest = _decided_about(found) or row.digest
+    veto = await _veto(session, row, found)
+    state, reason = State.VETOED if veto else State.AWAITING_DECISION, veto
+    if recorded is State.CHANGES_REQUESTED and not veto:
+        # Reset likewise: the vote that led there still counts.
+        state, reason = recorded, row.state_reason
+    risk = score_of(found).level
+    row.needs = needs.model_dump(mode="json")
+    row.risk = risk
+    row.state = state
+    row.state_reason = reason
+    row.updated_at = now
+    terms, automatic = await judge(session, row, found, risk=risk, at=now)
+    terms = given.terms or terms
+    row.terms = terms.model_dump(mode="json")
+    row.quorum = terms.approvals
+    row.expires_at = row.created_at + terms.ttl
+    announce(session, Topic.REQUESTS, given.request_id)
+    add_event(
+        session,
+        actor=SYSTEM.label,
+        action=Action.REQUEST_PRESENTED,
+        subject=requests.subject_of(given.request_id),
+        detail=f"{state}, risk {risk}",
+    )
+    if not veto:
+        await decide_by_rule(session, row, found, automatic, at=now)
+    if row.state == State.AWAITING_DECISION:
+        await tell_of_request(session, row, Event.REQUEST_WAITING)
+    return _presented(row, found)
+
+
+async def _complete_evidence(session: AsyncSession, given: PresentRequest) -> list[Evidence]:
+    found = await requests.evidence_of(session, given.request_id)
+    missing = set(given.expected) - {piece.check for piece in found}
+    for check in missing:
+        await evidence.keep(
+            session,
+            given.request_id,
+            Evidence(
+                check=check,
+                digest=given.digest,
+                status=Status.MISSING,
+                summary="The check could not be run; this says nothing about the code.",
+                checked_at=utc_now(),
+            ),
+        )
+    return await requests.evidence_of(session, given.request_id) if missing else found
 
 
 class Asked(Protocol):

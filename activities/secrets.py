@@ -31,13 +31,16 @@ class BoundSecrets(SecretActivities):
 
     @activity.defn
     async def examine_secret(self, given: Examination) -> None:
-        subject = secret(given)
         with final_domain_errors():
             async with transaction(self._sessions) as session:
-                manifests = await tools.newest_manifests(session, subject.server_id)
-                now = await secrets.get_secret(session, subject.server_id, subject.name)
-                piece = _evidence(subject, given.digest, now, manifests)
-                await evidence.keep(session, given.request_id, piece)
+                await self.examine(session, given)
+
+    async def examine(self, session: AsyncSession, given: Examination) -> None:
+        subject = secret(given)
+        manifests = await tools.newest_manifests(session, subject.server_id)
+        now = await secrets.get_secret(session, subject.server_id, subject.name)
+        piece = _evidence(subject, given.digest, now, manifests)
+        await evidence.keep(session, given.request_id, piece)
 
     @activity.defn
     async def apply_secret_binding(self, given: ApplyRequest) -> None:

@@ -31,7 +31,7 @@ from activities.probation_watch import ProbationWatch
 from activities.publish import ReleasedVersions
 from activities.reconciliation import ReconciledRequests
 from activities.recovery import RestoredServers
-from activities.requests import StoredRequests
+from activities.requests import Examiners, StoredRequests
 from activities.retention import Retention, ensure_retention
 from activities.rounds import StoredRounds
 from activities.schedules import ensure_schedules
@@ -149,8 +149,9 @@ def activities_on(
         Kind.HOST_GRANT: hosts.apply,
         Kind.SECRET_BINDING: secrets.apply,
     }
+    examiners: Examiners = {Kind.HOST_GRANT: hosts.examine, Kind.SECRET_BINDING: secrets.examine}
     return [
-        StoredRequests(sessions),
+        StoredRequests(sessions, examiners),
         StoredRounds(sessions),
         StoredDecisions(sessions, vouchers, appliers),
         ReconciledRequests(sessions),

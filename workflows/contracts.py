@@ -19,25 +19,6 @@ from mcpbox.domain.review import ReviewTerms
 from mcpbox.domain.subjects import Subject
 
 
-class OpenRequest(DomainModel):
-    draft: RequestDraft
-    workflow_id: str
-    opened_at: datetime
-
-
-class RevisedRequest(DomainModel):
-    round: int
-    subject: Subject
-    digest: Digest
-
-
-class OpenedRequest(DomainModel):
-    older_workflow_ids: tuple[str, ...] = ()
-    """Open requests about the same tool, which this one supersedes; oldest first."""
-    revised: RevisedRequest | None = None
-    """What it had come to before an operator reset it; ``None``: it asks for what it began with."""
-
-
 class Examination(DomainModel):
     request_id: RequestId
     subject: Subject
@@ -69,6 +50,29 @@ class PresentedRequest(DomainModel):
     authors: frozenset[str] = frozenset()
     owners: frozenset[str] = frozenset()
     needs: Needs = Needs()
+
+
+class OpenRequest(DomainModel):
+    draft: RequestDraft
+    workflow_id: str
+    opened_at: datetime
+    presenting: PresentRequest | None = None
+    """Where its evidence takes no more than a look into the database: at once, if it can be."""
+
+
+class RevisedRequest(DomainModel):
+    round: int
+    subject: Subject
+    digest: Digest
+
+
+class OpenedRequest(DomainModel):
+    older_workflow_ids: tuple[str, ...] = ()
+    """Open requests about the same tool, which this one supersedes; oldest first."""
+    revised: RevisedRequest | None = None
+    """What it had come to before an operator reset it; ``None``: it asks for what it began with."""
+    presented: PresentedRequest | None = None
+    """``None``: its evidence is still to be gathered."""
 
 
 class Carried(DomainModel):

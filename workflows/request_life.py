@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
         CloseRequest,
         Examination,
         OpenRequest,
-        PresentRequest,
+        PresentedRequest,
         Remind,
         RequestActivities,
         RoundActivities,
@@ -68,17 +68,22 @@ class RequestLife(RequestState):
         return self._outcome
 
     async def _open(self) -> None:
+        self._presenting = self._strategy.examines_at_once
         opened = await self._have_done(
             RequestActivities.open_request,
             OpenRequest(
                 draft=self._draft,
                 workflow_id=workflow.info().workflow_id,
                 opened_at=self._opened_at,
+                presenting=self._to_present() if self._presenting else None,
             ),
         )
         self._recorded = True
         if opened.revised is not None:
             self._take_up_round(opened.revised)
+        if opened.presented is not None:
+            self._take_up_presented(opened.presented)
+        self._presenting = False
         for workflow_id in opened.older_workflow_ids:
             older = workflow.get_external_workflow_handle(workflow_id)
             try:
@@ -105,18 +110,15 @@ class RequestLife(RequestState):
             checks.cancel()
             return
         self._presenting = True
-        presented = await self._have_done(
-            RoundActivities.present_request,
-            PresentRequest(
-                **examination.model_dump(),
-                expected=self._strategy.expected,
-                terms=self._frozen_terms(),
-            ),
+        self._take_up_presented(
+            await self._have_done(RoundActivities.present_request, self._to_present())
         )
+        self._presenting = False
+
+    def _take_up_presented(self, presented: PresentedRequest) -> None:
         self._presented = presented
         self._digest = presented.digest or self._digest
         self._enter(presented.state, presented.state_reason)
-        self._presenting = False
 
     async def _check(
         self, check: Callable[[Any, Examination], Awaitable[None]], examination: Examination

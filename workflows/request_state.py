@@ -18,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
         CloseRequest,
         Examination,
         PresentedRequest,
+        PresentRequest,
         RevisedRequest,
         StartRequest,
     )
@@ -150,6 +151,13 @@ class RequestState:
 
     def _examination(self) -> Examination:
         return Examination(request_id=self._draft.id, subject=self._subject, digest=self._digest)
+
+    def _to_present(self) -> PresentRequest:
+        return PresentRequest(
+            **self._examination().model_dump(),
+            expected=self._strategy.expected,
+            terms=self._frozen_terms(),
+        )
 
     def _show(self) -> None:
         """Search attributes and details make the Temporal Web UI an audit tool."""

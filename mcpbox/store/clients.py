@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import ARRAY, Text, any_, bindparam, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcpbox.domain.ids import ClientId
@@ -11,12 +11,17 @@ from mcpbox.domain.people import Client, Scope
 from mcpbox.store.tables.clients import ClientRow
 from mcpbox.store.tables.people import UserRow
 
+_BY_NAME = select(ClientRow).where(ClientRow.name == bindparam("name"))
+_OWNERS = select(ClientRow.owner).where(
+    ClientRow.name == any_(bindparam("names", type_=ARRAY(Text)))
+)
+
 
 async def find_client(
     session: AsyncSession, name: str, *, for_update: bool = False
 ) -> ClientRow | None:
-    found = select(ClientRow).where(ClientRow.name == name)
-    return await session.scalar(found.with_for_update() if for_update else found)
+    found = _BY_NAME.with_for_update() if for_update else _BY_NAME
+    return await session.scalar(found, {"name": name})
 
 
 async def find_client_by_token(session: AsyncSession, token_hash: str) -> Client | None:
@@ -50,8 +55,7 @@ async def clients(session: AsyncSession) -> list[Client]:
 
 async def owners_of(session: AsyncSession, names: Iterable[str]) -> set[str]:
     """User names of those who own any of these clients."""
-    found = select(ClientRow.owner).where(ClientRow.name.in_(list(names)))
-    return set(await session.scalars(found))
+    return set(await session.scalars(_OWNERS, {"names": list(names)}))
 
 
 async def mark_seen(session: AsyncSession, client_ids: Iterable[ClientId], at: datetime) -> None:

@@ -3,9 +3,21 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
+from typing import cast
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -36,9 +48,15 @@ def is_live() -> ColumnElement[bool]:
     )
 
 
+_GRANT = (
+    insert(cast("Table", GrantRow.__table__)).on_conflict_do_nothing().returning(GrantRow.value)
+)
+_LIVE = select(GrantRow).where(GrantRow.server_id == bindparam("server_id"), is_live())
+
+
 async def granted(session: AsyncSession, server_id: UUID) -> Granted:
     server = await session.get_one(ServerRow, server_id)
-    rows = await session.scalars(select(GrantRow).where(GrantRow.server_id == server_id, is_live()))
+    rows = await session.scalars(_LIVE, {"server_id": server_id})
     return granted_from(server, list(rows))
 
 
@@ -164,19 +182,17 @@ async def grant(
             .values(revoked_at=at, revoked_by=SYSTEM.label, revoke_reason=_REPLACED)
         )
         new = await session.scalar(
-            insert(GrantRow)
-            .values(
-                id=uuid4(),
-                server_id=server_id,
-                kind=kind,
-                value=value,
-                request_id=request_id,
-                granted_by=granted_by,
-                created_at=at,
-                expires_at=expires_at,
-            )
-            .on_conflict_do_nothing()
-            .returning(GrantRow.value)
+            _GRANT,
+            {
+                "id": uuid4(),
+                "server_id": server_id,
+                "kind": kind,
+                "value": value,
+                "request_id": request_id,
+                "granted_by": granted_by,
+                "created_at": at,
+                "expires_at": expires_at,
+            },
         )
         if new is not None:
             made.append(new)

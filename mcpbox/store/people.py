@@ -4,13 +4,31 @@ from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, any_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, any_, bindparam, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcpbox.domain.errors import NotFound
 from mcpbox.domain.ids import DelegationId, UserId
 from mcpbox.domain.people import Delegation, Delegator, Principal, PrincipalKind, Role, User
 from mcpbox.store.tables.people import DelegationRow, SessionRow, UserRow
+
+
+def _is_running() -> ColumnElement[bool]:
+    return and_(DelegationRow.ended_at.is_(None), DelegationRow.until > func.now())
+
+
+_DELEGATORS = select(DelegationRow.delegator).where(
+    DelegationRow.deputy == bindparam("username"), _is_running()
+)
+_REVIEWER = (
+    select(UserRow)
+    .where(
+        UserRow.active,
+        or_(UserRow.username == bindparam("username"), UserRow.username.in_(_DELEGATORS)),
+    )
+    .order_by(UserRow.username)
+)
+"""And whose deputy they are."""
 
 
 async def find_user(session: AsyncSession, username: str) -> UserRow | None:
@@ -60,24 +78,13 @@ async def find_reviewer(session: AsyncSession, username: str) -> Principal | Non
 
     A deputy's deputy is nobody's.
     """
-    rows = await session.scalars(
-        select(UserRow)
-        .where(
-            UserRow.active,
-            or_(UserRow.username == username, UserRow.username.in_(_delegators_of(username))),
-        )
-        .order_by(UserRow.username)
-    )
+    rows = await session.scalars(_REVIEWER, {"username": username})
     found = {row.username: row for row in rows}
     row = found.pop(username, None)
     if row is None:
         return None
     away = tuple(Delegator(name=one.username, roles=_roles_of(one)) for one in found.values())
     return principal_of(row).model_copy(update={"stands_in_for": away})
-
-
-def _delegators_of(deputy: str) -> Select[str]:
-    return select(DelegationRow.delegator).where(DelegationRow.deputy == deputy, _is_running())
 
 
 async def delegations(session: AsyncSession, username: str) -> list[Delegation]:
@@ -193,7 +200,3 @@ def delegation_of(row: DelegationRow) -> Delegation:
 
 def _roles_of(row: UserRow) -> frozenset[Role]:
     return frozenset(Role(role) for role in row.roles)
-
-
-def _is_running() -> ColumnElement[bool]:
-    return and_(DelegationRow.ended_at.is_(None), DelegationRow.until > func.now())

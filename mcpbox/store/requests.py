@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -55,6 +55,19 @@ from mcpbox.store.tools import find_version_of
 
 Released = aliased(VersionRow, name="released_version")
 _SUBJECT: TypeAdapter[Subject] = TypeAdapter(Subject)
+# Built once: making a statement takes longer than the server takes for it.
+_LOCKED = (
+    select(RequestRow)
+    .where(RequestRow.id == bindparam("request_id"))
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
+_DECISIONS = (
+    select(DecisionRow)
+    .where(DecisionRow.request_id == bindparam("request_id"))
+    .order_by(DecisionRow.decided_at)
+)
+_EVIDENCE = select(EvidenceRow).where(EvidenceRow.request_id == bindparam("request_id"))
 _Found = tuple[RequestRow, str, VersionRow | None, VersionRow | None]
 
 
@@ -135,7 +148,7 @@ async def find_request_row(session: AsyncSession, request_id: UUID) -> RequestRo
 
 async def get_request_row(session: AsyncSession, request_id: UUID) -> RequestRow:
     """Locked for update. Raises: NotFound."""
-    row = await session.get(RequestRow, request_id, with_for_update=True)
+    row = await session.scalar(_LOCKED, {"request_id": request_id})
     if row is None:
         raise NotFound("request", request_id)
     return row
@@ -154,11 +167,7 @@ def granted_in(row: RequestRow) -> Needs:
 
 async def decisions_of(session: AsyncSession, request_id: UUID) -> list[Decision]:
     """Oldest first."""
-    rows = await session.scalars(
-        select(DecisionRow)
-        .where(DecisionRow.request_id == request_id)
-        .order_by(DecisionRow.decided_at)
-    )
+    rows = await session.scalars(_DECISIONS, {"request_id": request_id})
     return [
         Decision(
             id=DecisionId(row.id),
@@ -243,7 +252,7 @@ async def probation_of(session: AsyncSession, request_id: UUID) -> ProbationTerm
 
 async def evidence_of(session: AsyncSession, request_id: UUID) -> list[Evidence]:
     """In the order of :class:`Check`."""
-    rows = await session.scalars(select(EvidenceRow).where(EvidenceRow.request_id == request_id))
+    rows = await session.scalars(_EVIDENCE, {"request_id": request_id})
     order = list(Check)
     return sorted(
         (

@@ -26,6 +26,7 @@ BUILT_IN = PolicyVersion(
     changed_at=None,
     reason="Built in: the strictest.",
 )
+_CURRENT_VERSION = select(func.max(PolicyRow.version))
 
 
 async def current_policy(session: AsyncSession) -> PolicyVersion:
@@ -35,7 +36,7 @@ async def current_policy(session: AsyncSession) -> PolicyVersion:
 
 async def current_version(session: AsyncSession) -> int:
     """What a request that opens now is judged by later."""
-    return await session.scalar(select(func.max(PolicyRow.version))) or 0
+    return await session.scalar(_CURRENT_VERSION) or 0
 
 
 async def security_settings(session: AsyncSession) -> SecuritySettings:

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, ScalarSelect, Select, func, select
+from sqlalchemy import ColumnElement, ScalarSelect, Select, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcpbox.domain.base import Page, PageRequest, utc_now
@@ -20,6 +20,13 @@ from mcpbox.store.tables.releases import ReleaseRow
 from mcpbox.store.tables.requests import RequestRow
 from mcpbox.store.tables.servers import ServerRow
 from mcpbox.store.tables.tools import ToolRow
+
+_LOCKED = (
+    select(ServerRow)
+    .where(ServerRow.id == bindparam("server_id"))
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
 
 
 async def known_names(session: AsyncSession, names: Collection[str]) -> set[str]:
@@ -53,7 +60,7 @@ async def get_server(session: AsyncSession, server_id: UUID) -> ServerSummary:
 
 async def get_server_row(session: AsyncSession, server_id: UUID) -> ServerRow:
     """Locked for update. Raises: NotFound: also for a deleted one."""
-    row = await session.get(ServerRow, server_id, with_for_update=True)
+    row = await session.scalar(_LOCKED, {"server_id": server_id})
     if row is None or row.deleted_at is not None:
         raise NotFound("server", server_id)
     return row

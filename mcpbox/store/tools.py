@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import Select, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -120,22 +120,31 @@ async def versions(session: AsyncSession, tool_id: UUID) -> list[ToolVersion]:
     return [version_of(row) for row in rows]
 
 
-async def newest_manifests(session: AsyncSession, server_id: UUID) -> dict[str, Manifest]:
-    """``{tool name: manifest of its newest version}``, of the living tools of a server."""
+def _newest_manifests() -> Select[str, dict[str, Any]]:
     newest = (
         select(VersionRow.tool_id, func.max(VersionRow.number).label("number"))
+        .join(ToolRow, ToolRow.id == VersionRow.tool_id)
+        .where(ToolRow.server_id == bindparam("server_id"))
         .group_by(VersionRow.tool_id)
         .subquery()
     )
-    rows = await session.execute(
+    return (
         select(ToolRow.name, VersionRow.manifest)
         .join(VersionRow, VersionRow.tool_id == ToolRow.id)
         .join(
             newest,
             (newest.c.tool_id == VersionRow.tool_id) & (newest.c.number == VersionRow.number),
         )
-        .where(ToolRow.server_id == server_id, ToolRow.deleted_at.is_(None))
+        .where(ToolRow.deleted_at.is_(None))
     )
+
+
+_NEWEST_MANIFESTS = _newest_manifests()
+
+
+async def newest_manifests(session: AsyncSession, server_id: UUID) -> dict[str, Manifest]:
+    """``{tool name: manifest of its newest version}``, of the living tools of a server."""
+    rows = await session.execute(_NEWEST_MANIFESTS, {"server_id": server_id})
     return {name: Manifest.model_validate(manifest) for name, manifest in rows}
 
 

@@ -32,7 +32,7 @@ async def inbox(office: Office, person: Principal) -> list[ReceivedNotice]:
 
 async def test_deciders_are_reminded_each_time_and_once_each_time(office: Office) -> None:
     request = await office.asked()
-    activities = StoredRequests(office.database.sessions)
+    activities = StoredRequests(office.database.sessions, {})
 
     for number in (1, 1, 2):
         due_at = request.created_at + timedelta(days=number)
@@ -50,7 +50,7 @@ async def test_deciders_are_reminded_each_time_and_once_each_time(office: Office
 async def test_an_escalation_reaches_whom_the_terms_name_and_nobody_else(office: Office) -> None:
     request = await office.asked()
 
-    await StoredRequests(office.database.sessions).remind(
+    await StoredRequests(office.database.sessions, {}).remind(
         Remind(
             request_id=request.id,
             number=0,
