@@ -17,6 +17,8 @@ from mcpbox.temporal import PROBATION, TASK_QUEUE, Message
 from workflows.contracts import ProbationInput
 
 _RETRY_S = 1.0
+_SETTLING_S = 0.1
+"""Changes come in bunches, right after what made them, which has to go on first."""
 log = structlog.get_logger()
 
 
@@ -46,6 +48,7 @@ class ProbationWatch:
     async def _attend(self) -> None:
         while True:
             await self._changed.wait()
+            await asyncio.sleep(_SETTLING_S)
             self._changed.clear()
             try:
                 await self.attend_once()

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -128,22 +129,27 @@ class TemporalGate:
             "static_summary": summary,
             "search_attributes": search_attributes,
         }
+        operation: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
+            workflow, draft, **starting
+        )
         try:
             await client.execute_update_with_start_workflow(
-                first,
-                start_workflow_operation=WithStartWorkflowOperation(workflow, draft, **starting),
-                rpc_timeout=patience,
+                first, start_workflow_operation=operation, rpc_timeout=patience
             )
-        except WorkflowUpdateRPCTimeoutOrCancelledError:
-            # No worker answers now, and nobody knows whether it was started.
-            return await self._started(client, workflow, draft, starting)
-        except WorkflowAlreadyStartedError:
-            return False
-        except RPCError as error:
-            _raise_if_lost(error)
-            if error.status is RPCStatusCode.NOT_FOUND:  # it ended between the two
-                return False
-            raise
+        except (
+            WorkflowUpdateRPCTimeoutOrCancelledError,
+            WorkflowAlreadyStartedError,
+            RPCError,
+        ) as error:
+            with suppress(Exception):  # it was told of the error too, and has to be asked for it
+                await operation.workflow_handle()
+            if isinstance(error, WorkflowUpdateRPCTimeoutOrCancelledError):
+                # No worker answers now, and nobody knows whether it was started.
+                return await self._started(client, workflow, draft, starting)
+            if isinstance(error, RPCError) and error.status is not RPCStatusCode.NOT_FOUND:
+                _raise_if_lost(error)
+                raise
+            return False  # it has ended, or did between the two
         return True
 
     async def _started(
