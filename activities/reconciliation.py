@@ -64,19 +64,18 @@ class ReconciledRequests(ReconciliationActivities):
             closed = await self._close(client, await self._ended_by_force(client, given.since))
             differs = await self._differs(client)
             restarted = 0
-            async with transaction(self._sessions) as session:
-                decided = await reconciliation.approved_since(session, now - LAG)
+            ended: list[str] = []
             if differs and given.differed:
                 # Not only a request that was on its way from one to the other.
                 running = await _started_at(client)
                 closed += await self._close(client, await self._without_workflow(running, now))
                 restarted = await self._restart(client, await self._without_row(running, now))
                 async with transaction(self._sessions) as session:
-                    decided += await reconciliation.ended_among(session, running.keys(), now - LAG)
+                    ended = await reconciliation.ended_among(session, running.keys(), now - LAG)
             found = {
                 "closed": closed,
                 "restarted": restarted,
-                "caught_up": await _catch_up(client, decided),
+                "caught_up": await _catch_up(client, ended),
             }
         if any(found.values()):
             log.warning("requests.reconciled", **found)

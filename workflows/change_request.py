@@ -18,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from mcpbox.domain.ids import DecisionId
     from mcpbox.domain.people import SYSTEM
     from mcpbox.domain.requests import Outcome, State
+    from mcpbox.domain.subjects import GrantSubject
     from mcpbox.domain.texts import made_keepable
     from mcpbox.policies.review import may_decide, may_retract, may_revise, may_withdraw
     from mcpbox.temporal import Message
@@ -201,7 +202,8 @@ class ChangeRequestWorkflow(RequestLife):
             if self._waiting():
                 look = LookUp(request_id=self._draft.id)
                 standing = await patiently(RequestActivities.look_up, look)
-                if standing.state is not State.GATHERING:
+                # An end alone: nothing is applied because a row says that it was approved.
+                if standing.state.terminal:
                     self._enter(standing.state, standing.state_reason)
 
     @workflow.query(name="outcome", description="Where the request stands.")
@@ -217,21 +219,28 @@ class ChangeRequestWorkflow(RequestLife):
         async with self._changing:
             self._require_waiting()
             # The same rule again, with the reviewer's roles as the database has them.
+            given = RecordDecision(
+                request_id=self._draft.id,
+                draft=draft,
+                reviewer=reviewer,
+                channel=channel,
+                voucher=voucher,
+                decided_at=workflow.now(),
+            )
             with refused_by_name():
-                standing = await self._have_done(
-                    DecisionActivities.record_decision,
-                    RecordDecision(
-                        request_id=self._draft.id,
-                        draft=draft,
-                        reviewer=reviewer,
-                        channel=channel,
-                        voucher=voucher,
-                        decided_at=workflow.now(),
-                        applying=self._examination() if self._strategy.applies_at_once else None,
-                    ),
-                )
+                if self._ends_with(draft):
+                    given = given.model_copy(update={"applying": self._examination()})
+                    standing = await self._have_done(DecisionActivities.record_decision, given)
+                else:
+                    standing = await patiently(DecisionActivities.record_decision, given)
             self._enter(standing.state, standing.state_reason)
         return await self._when_settled()
+
+    def _ends_with(self, draft: DecisionDraft) -> bool:
+        """One transaction decides it and does what that leads to; see ADR 0040."""
+        asked = self._subject.days if isinstance(self._subject, GrantSubject) else None
+        lasts = asked is None and draft.granted_days is None
+        return lasts and self._strategy.applies_at_once and self._terms().approvals == 1
 
     def _require_waiting(self) -> None:
         """Another change may have come first. Raises: ApplicationError."""

@@ -32,17 +32,14 @@ class Seen(DomainModel):
     restarted: int = 0
     """Running workflows that had no row, and were taken back to their beginning."""
     caught_up: int = 0
-    """Workflows that did not know of what their rows say was decided."""
+    """Workflows that did not know how they had ended."""
 
 
 class ReconciliationActivities(ABC):
     @activity.defn
     @abstractmethod
     async def reconcile(self, given: Look) -> Seen:
-        """Lists of what was closed since and of what should have ended, and two counts.
-
-        More only where these disagree.
-        """
+        """One list of what was closed since, and two counts; more only where these disagree."""
 
 
 @workflow.defn(name=RECONCILE)

@@ -50,16 +50,6 @@ async def known_among(session: AsyncSession, workflow_ids: Collection[str]) -> s
     return set(await session.scalars(found))
 
 
-async def approved_since(session: AsyncSession, before: datetime) -> list[str]:
-    """Workflow ids of what was approved before that, and took no effect yet; oldest first."""
-    rows = await session.scalars(
-        select(RequestRow.workflow_id)
-        .where(RequestRow.state == State.APPROVED, RequestRow.updated_at < before)
-        .order_by(RequestRow.created_at)
-    )
-    return list(rows)
-
-
 async def ended_among(
     session: AsyncSession, workflow_ids: Collection[str], before: datetime
 ) -> list[str]:

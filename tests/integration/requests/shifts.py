@@ -100,9 +100,7 @@ class _Losing(ActivityInboundInterceptor):
         return answer
 
 
-async def recorded_unheard(
-    office: Office, request: RequestSummary, verdict: Verdict, *, applying: bool
-) -> None:
+async def recorded_unheard(office: Office, request: RequestSummary, verdict: Verdict) -> None:
     """A decision, by a worker that died with the server before either could tell the workflow."""
     async with office.database.sessions.begin() as session:
         subject = subject_in(await session.get_one(RequestRow, request.id))
@@ -112,9 +110,7 @@ async def recorded_unheard(
         reviewer=ADA.name,
         channel=Channel.TEMPORAL,
         decided_at=utc_now(),
-        applying=Examination(request_id=request.id, subject=subject, digest=request.digest)
-        if applying
-        else None,
+        applying=Examination(request_id=request.id, subject=subject, digest=request.digest),
     )
     activities = activities_on(
         office.database.sessions, office.sandbox, SIGNER, office.sources, VOUCHERS

@@ -54,7 +54,7 @@ async def applied(office: Office) -> RequestSummary:
 
 async def caught_up(office: Office) -> RequestSummary:
     request = await office.asked()
-    await recorded_unheard(office, request, Verdict.APPROVE, applying=False)
+    await recorded_unheard(office, request, Verdict.APPROVE)
     await office.workflow(request).signal(Message.CATCH_UP)
     return request
 

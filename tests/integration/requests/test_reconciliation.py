@@ -23,6 +23,8 @@ from tests.integration.requests.test_operator_input import waiting_again
 from tests.reviewing import eventually
 from workflows.reconciliation import RECONCILE, Look, Seen
 
+_TASK_COMPLETED = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+
 
 async def look(office: Office) -> Seen:
     return await office.env.client.execute_workflow(
@@ -216,23 +218,14 @@ async def test_a_running_request_that_is_on_no_record_is_taken_up_again(
 
 
 @pytest.mark.parametrize(
-    ("verdict", "applied_with_it", "state"),
-    [
-        (Verdict.APPROVE, False, State.APPLIED),
-        (Verdict.APPROVE, True, State.APPLIED),
-        (Verdict.DENY, False, State.DENIED),
-    ],
+    ("verdict", "state"), [(Verdict.APPROVE, State.APPLIED), (Verdict.DENY, State.DENIED)]
 )
-async def test_a_decision_that_only_its_record_knows_takes_effect_all_the_same(
-    office: Office,
-    monkeypatch: pytest.MonkeyPatch,
-    verdict: Verdict,
-    applied_with_it: bool,
-    state: State,
+async def test_a_request_whose_end_only_its_record_knows_ends_all_the_same(
+    office: Office, monkeypatch: pytest.MonkeyPatch, verdict: Verdict, state: State
 ) -> None:
     """As it is when worker and server end between its transaction and its place in the history."""
     request = await office.asked()
-    await recorded_unheard(office, request, verdict, applying=applied_with_it)
+    await recorded_unheard(office, request, verdict)
     knows = await office.workflow(request).query("outcome", result_type=Outcome)
     assert knows.state is State.AWAITING_DECISION
     mine = f" AND WorkflowId = '{request.workflow_id}'"
@@ -248,3 +241,23 @@ async def test_a_decision_that_only_its_record_knows_takes_effect_all_the_same(
     after = await office.requests.get(request.id)
     assert (after.state, len(after.decisions)) == (state, 1)
     assert await releases(office, request) == (state is State.APPLIED)
+
+
+async def test_a_row_that_says_approved_leads_to_nothing_by_itself(office: Office) -> None:
+    """Whoever can only write rows gains nothing by it."""
+    request = await office.asked()
+    async with office.database.sessions.begin() as session:
+        row = await session.get_one(RequestRow, request.id)
+        row.state = State.APPROVED
+    await office.workflow(request).signal(Message.CATCH_UP)
+
+    async def looked_up() -> bool:
+        history = await office.workflow(request).fetch_history()
+        last = history.events[-1].event_type
+        return "look_up" in str(history.events) and last == _TASK_COMPLETED
+
+    await eventually(looked_up)
+    knows = await office.workflow(request).query("outcome", result_type=Outcome)
+
+    assert knows.state is State.AWAITING_DECISION
+    assert await releases(office, request) == 0
