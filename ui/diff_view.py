@@ -1,6 +1,6 @@
 """The diff as an element of a page."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal
 
 from nicegui.element import Element
@@ -16,9 +16,19 @@ class DiffView(Element, component="static/diff_view.js", default_classes="diff")
     """Read-only; the browser builds it from tokens, without any HTML string."""
 
     def __init__(
-        self, files: Sequence[FileDiff], *, notes: Notes | None = None, mode: Mode = "split"
+        self,
+        files: Sequence[FileDiff],
+        *,
+        notes: Notes | None = None,
+        mode: Mode = "split",
+        remarks_on: str = "",
+        on_remark: Callable[[int], Awaitable[None]] | None = None,
     ) -> None:
+        """``remarks_on``: path of the file whose new lines can be picked for a remark."""
         super().__init__()
+        if on_remark is not None:
+            self.props["open"] = remarks_on
+            self.on("remark", lambda event: on_remark(int(event.args)))
         notes = notes or {}
         self.props["files"] = [
             file.as_props(frozenset(note.line for note in notes.get(file.path, ()) if note.line))

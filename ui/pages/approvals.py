@@ -164,7 +164,7 @@ class _Approvals:
         if key in ("j", "k"):
             await self._walk(1 if key == "j" else -1)
         elif key in _VERDICT_KEYS:
-            await self._decide(_VERDICT_KEYS[key])
+            await self._decide(_VERDICT_KEYS[key], None)
         elif key == "?":
             await self._help()
 
@@ -177,7 +177,8 @@ class _Approvals:
         if there != self._selected:
             await self._pick(there)
 
-    async def _decide(self, verdict: Verdict) -> None:
+    async def _decide(self, verdict: Verdict, line: int | None) -> None:
+        """``line``: of the code, which the visitor wants to say something about."""
         request = self._view.request
         if self._busy or request is None or self._view.why_not:
             return
@@ -186,7 +187,7 @@ class _Approvals:
         place = next((n for n, row in enumerate(self._rows) if row.id == request.id), 0)
         self._busy = True
         try:
-            decided = await ask_for_decision(self._visit, request, verdict)
+            decided = await ask_for_decision(self._visit, request, verdict, line)
         finally:
             self._busy = False
         if not decided or self._visit.client.is_deleted:

@@ -79,11 +79,16 @@ _NAMED = {
 }
 
 
-async def ask_for_decision(visit: Visit, request: RequestDetail, verdict: Verdict) -> bool:
-    """Ask and send; whether the API was asked, be it that it refused."""
+async def ask_for_decision(
+    visit: Visit, request: RequestDetail, verdict: Verdict, line: int | None = None
+) -> bool:
+    """Ask and send; whether the API was asked, be it that it refused.
+
+    ``line``: of the code, which the visitor wants to say something about.
+    """
     # Not inside the shown request, which may be built anew while the visitor types.
     with visit.client.content:
-        draft = await _ask(request, verdict)
+        draft = await _ask(request, verdict, line)
     if draft is None:
         return False
     try:
@@ -96,7 +101,9 @@ async def ask_for_decision(visit: Visit, request: RequestDetail, verdict: Verdic
     return True
 
 
-async def _ask(request: RequestDetail, verdict: Verdict) -> DecisionDraft | None:
+async def _ask(
+    request: RequestDetail, verdict: Verdict, at_line: int | None
+) -> DecisionDraft | None:
     """What the visitor decides, or ``None`` when the visitor thought better of it or left."""
     manner = _MANNERS[verdict]
     expected = _name_in(request)
@@ -116,10 +123,10 @@ async def _ask(request: RequestDetail, verdict: Verdict) -> DecisionDraft | None
                 if needs_typed_name(request.risk):
                     typed = typed_name(expected, f"Name of the {_NAMED[request.kind]}")
             reason = _reason(manner, needed=_needs_reason(request, verdict))
-            (typed or reason).props("autofocus")
             remarks = _Remarks(request.proposed.code if request.proposed else "")
             if verdict is Verdict.REQUEST_CHANGES and request.proposed:
-                remarks.show()
+                remarks.show(at_line)
+            (remarks.first or typed or reason).props("autofocus")
             wrong = text("", "form-error", "p", role="alert")
         with box("sheet-foot"):
             button("Cancel", on_click=lambda: dialog.submit(None))
@@ -189,10 +196,17 @@ class _Remarks:
         self._rows: list[tuple[ui.input, ui.input]] = []
         self._lines = len(lines_of(code))
 
-    def show(self) -> None:
+    def show(self, at_line: int | None) -> None:
         text("At lines of the code", "label", "div")
         self._place = box("remarks")
-        button("Add a remark", kind="ghost add", on_click=self._add).mark("add-remark")
+        button("Add a remark", kind="ghost add", on_click=lambda: self._add()).mark("add-remark")
+        if at_line is not None:
+            self._add(at_line)
+
+    @property
+    def first(self) -> ui.input | None:
+        """Where to write what is to be said at a line that is known."""
+        return self._rows[0][1] if self._rows else None
 
     def validate(self) -> bool:
         """Whether each has a line and a text, or neither; the fields say what is missing."""
@@ -211,11 +225,13 @@ class _Remarks:
             if line.value
         )
 
-    def _add(self) -> None:
+    def _add(self, at_line: int | None = None) -> None:
         if len(self._rows) == LINE_COMMENTS_MAX:
             return
         with self._place, box("remark"):
-            line = ui.input(placeholder="Line").classes("field mono").mark("remark-line")
+            number = "" if at_line is None else str(at_line)
+            line = ui.input(placeholder="Line", value=number).mark("remark-line")
+            line.classes("field mono")
             said = ui.input(placeholder="What about it").classes("field").mark("remark-text")
         for element, label in ((line, "Line"), (said, "Remark")):
             element.props("outlined dense autocomplete=off no-error-icon hide-bottom-space")

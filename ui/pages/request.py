@@ -13,7 +13,7 @@ from mcpbox.domain.requests import RequestDetail, ReviewAfterwards
 from mcpbox.domain.verdicts import Verdict
 from mcpbox.policies.powers import Powers, powers_of
 from mcpbox.policies.review import facts_of, in_whose_right, may_vote
-from ui.changes import changed_files, compared_with, hidden_characters, notes_of
+from ui.changes import changed_files, code_path, compared_with, hidden_characters, notes_of
 from ui.diff import FileDiff
 from ui.diff_view import DiffView, Mode
 from ui.pages.evidence import show_evidence, show_headline
@@ -65,7 +65,7 @@ class RequestView:
     def __init__(
         self,
         visit: Visit,
-        decide: Callable[[Verdict], Awaitable[None]],
+        decide: Callable[[Verdict, int | None], Awaitable[None]],
         go_back: Callable[[], None],
     ) -> None:
         self._visit = visit
@@ -193,7 +193,7 @@ class RequestView:
         for verdict, kind, name, key in _ACTIONS:
             label = VERDICTS[verdict]
             element = button(
-                label, kind=kind, name=name, key=key, on_click=partial(self._decide, verdict)
+                label, kind=kind, name=name, key=key, on_click=partial(self._decide, verdict, None)
             )
             element.mark(verdict)
             if self.why_not:
@@ -270,7 +270,16 @@ class RequestView:
         if not self._files:
             blank("file-code-2", "Nothing differs", "It is what runs now.")
             return
-        self._diff = DiffView(self._files, notes=notes_of(request), mode=self._layout(request))
+        self._diff = DiffView(
+            self._files,
+            notes=notes_of(request),
+            mode=self._layout(request),
+            remarks_on=code_path(request),
+            on_remark=self._remark if request.proposed and not self.why_not else None,
+        )
+
+    async def _remark(self, line: int) -> None:
+        await self._decide(Verdict.REQUEST_CHANGES, line)
 
     def _rounds(self, request: RequestDetail) -> None:
         """The interdiff: what changed since reviewers last looked."""

@@ -14,15 +14,9 @@ const code = (row, side) => {
   return h("td", { class: ["code", stateOf(row, side)] }, [h("code", spans(text))]);
 };
 
-const number = (row, side, line) => h("td", { class: ["num", stateOf(row, side)], "data-n": line ?? "" });
-
-const cells = (row, side) =>
-  row[side] === null
-    ? [h("td", { class: "num void" }), h("td", { class: "code void" })]
-    : [h("td", { class: ["num", stateOf(row, side)], "data-n": row[side] }), code(row, side)];
-
 export default {
-  props: { files: Array, notes: Object, mode: String },
+  emits: ["remark"],
+  props: { files: Array, notes: Object, mode: String, open: String },
   data: () => ({ opened: {}, folded: {} }),
   methods: {
     // A file without a second side has nothing to put beside it.
@@ -45,20 +39,38 @@ export default {
       );
       return [h("tr", { class: "note" }, [h("td", { colspan: this.columns(file).length }, boxes)])];
     },
+    number(file, row, side, line) {
+      const takesRemarks = side === RIGHT && line !== null && file.path === this.open;
+      // Not in the order of the Tab key: a button for each line would stand in everybody's way.
+      const remark = takesRemarks && {
+        type: "button",
+        class: "remark-here",
+        tabindex: -1,
+        title: "Ask for a change here",
+        "aria-label": `Ask for a change at line ${line}`,
+        onClick: () => this.$emit("remark", line),
+      };
+      return h("td", { class: ["num", stateOf(row, side)], "data-n": line ?? "" }, remark ? [h("button", remark)] : []);
+    },
+    cells(file, row, side) {
+      return row[side] === null
+        ? [h("td", { class: "num void" }), h("td", { class: "code void" })]
+        : [this.number(file, row, side, row[side]), code(row, side)];
+    },
     single(file, side, row) {
       const mode = this.modeOf(file);
       const numbers =
         mode === "plain"
-          ? [number(row, side, row[side])]
+          ? [this.number(file, row, side, row[side])]
           : [
-              number(row, side, side === LEFT || row[KIND] === "same" ? row[LEFT] : null),
-              number(row, side, side === RIGHT ? row[RIGHT] : null),
+              this.number(file, row, LEFT, side === LEFT || row[KIND] === "same" ? row[LEFT] : null),
+              this.number(file, row, RIGHT, side === RIGHT ? row[RIGHT] : null),
             ];
       return h("tr", [...numbers, code(row, side)]);
     },
     rows(file, rows) {
       if (this.modeOf(file) === "split")
-        return rows.flatMap((row) => [h("tr", [...cells(row, LEFT), ...cells(row, RIGHT)]), ...this.notesAt(file, row)]);
+        return rows.flatMap((row) => [h("tr", [...this.cells(file, row, LEFT), ...this.cells(file, row, RIGHT)]), ...this.notesAt(file, row)]);
       const lines = [];
       for (let at = 0; at < rows.length; ) {
         let end = at;

@@ -167,6 +167,7 @@ async def main(url):
 
     async def both(_: Asked, writer: asyncio.StreamWriter) -> None:
         await waiting.wait()
+        await asyncio.sleep(0.2)  # the third is to come while they are under way
         writer.write(response(b""))
 
     result = await egress.run(code, origin.authority, url=origin.does("/", both))
