@@ -195,7 +195,7 @@ class ChangeRequestWorkflow(RequestLife):
         self._end(State.SUPERSEDED, superseded_by(name), SYSTEM.label)
 
     @workflow.signal(
-        name=Message.CATCH_UP, description="Sent when its record is ahead of it: see there."
+        name=Message.CATCH_UP, description="Sent where its record alone says that it has ended."
     )
     async def catch_up(self, _: Any = None) -> None:
         async with self._changing:
