@@ -21,10 +21,10 @@ from mcpbox.store.session import Sessions, transaction
 from mcpbox.store.tables.requests import RequestRow
 from workflows.contracts import ApplyRequest
 
-Apply = Callable[[AsyncSession, RequestRow, ApplyRequest], Awaitable[None]]
+Apply = Callable[[AsyncSession, RequestRow, ApplyRequest, str], Awaitable[None]]
 """Makes true what the row, which is locked, was approved for, and marks it as applied.
 
-Raises: Conflict: it is no longer what was approved.
+The last argument names the approvers. Raises: Conflict: it is no longer what was approved.
 """
 Appliers = Mapping[Kind, Apply]
 """Of the kinds that need nothing but the database."""
@@ -36,7 +36,8 @@ async def apply_once(sessions: Sessions, given: ApplyRequest, apply: Apply) -> N
         async with transaction(sessions) as session:
             row = await requests.get_request_row(session, given.request_id)
             if row.state != State.APPLIED:
-                await apply(session, row, given)
+                approver = requests.approvers(row, await requests.decisions_of(session, row.id))
+                await apply(session, row, given, approver)
             ending = await ending_of(session, row, given.subject)
         await start_timers(ending)
 

@@ -98,16 +98,19 @@ class StoredDecisions(DecisionActivities):
                     await tell_of_request(session, row, Event.BREAK_GLASS)
                 _tell_of_decision(session, decision, reviewer)
                 if applying is not None and row.state == State.APPROVED:
-                    await self._apply(session, row, applying)
+                    approver = requests.approvers(row, [*decided, decision])
+                    await self._apply(session, row, applying, approver)
                 return standing_of(row)
 
-    async def _apply(self, session: AsyncSession, row: RequestRow, given: Examination) -> None:
+    async def _apply(
+        self, session: AsyncSession, row: RequestRow, given: Examination, approver: str
+    ) -> None:
         """Raises: _CannotApplyError: all of it is taken back, with the decision."""
         if requests.days_of(row, given.subject) is not None:
             return  # what ends by itself has a timer, and that is no matter of the database
         try:
             applying = ApplyRequest(**given.model_dump())
-            await self._appliers[given.subject.kind](session, row, applying)
+            await self._appliers[given.subject.kind](session, row, applying, approver)
         except Exception as error:  # whatever it is: no decision is lost by it
             raise _CannotApplyError from error
 

@@ -45,12 +45,13 @@ class GrantedHosts(HostActivities):
         """Raises: ApplicationError: not retried: it is no longer what was approved."""
         await apply_once(self._sessions, given, self.apply)
 
-    async def apply(self, session: AsyncSession, row: RequestRow, given: ApplyRequest) -> None:
+    async def apply(
+        self, session: AsyncSession, row: RequestRow, given: ApplyRequest, approver: str
+    ) -> None:
         subject, now = host(given), utc_now()
         await servers.get_server_row(session, row.server_id)
         _require_as_approved(row, subject, given.digest)
         ends_at = end_of(row, subject, now)
-        approver = await requests.approvers(session, row.id)
         made = await grants.grant(
             session,
             subject.server_id,

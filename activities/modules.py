@@ -137,7 +137,8 @@ class GrantedModules(ModuleActivities):
         server = await session.get_one(ServerRow, row.server_id)
         server.module_set = lock.digest
         server.updated_at = now
-        approver = await requests.approvers(session, row.id)
+        decided = await requests.decisions_of(session, row.id)
+        approver = requests.approvers(row, decided)
         made = await grants.grant(
             session,
             subject.server_id,

@@ -77,22 +77,28 @@ class ReleasedVersions(PublishActivities, ReleaseActivities):
                 piece = release_evidence(subject, given.digest, versions)
                 await evidence.keep(session, given.request_id, piece)
 
-    async def publish(self, session: AsyncSession, row: RequestRow, given: ApplyRequest) -> None:
+    async def publish(
+        self, session: AsyncSession, row: RequestRow, given: ApplyRequest, approver: str
+    ) -> None:
         version = await _still_as_approved(session, row, given)
         wanted, _ = await _versions(session, row)
         may_publish_again(wanted).require()
-        await self._activate(session, row, version, given)
+        await self._activate(session, row, version, given, approver)
 
-    async def roll_back(self, session: AsyncSession, row: RequestRow, given: ApplyRequest) -> None:
+    async def roll_back(
+        self, session: AsyncSession, row: RequestRow, given: ApplyRequest, approver: str
+    ) -> None:
         version = await _still_as_approved(session, row, given)
         wanted, _ = await _versions(session, row)
         may_roll_back_to(wanted).require()
-        await self._activate(session, row, version, given)
+        await self._activate(session, row, version, given, approver)
 
-    async def restore(self, session: AsyncSession, row: RequestRow, given: ApplyRequest) -> None:
+    async def restore(
+        self, session: AsyncSession, row: RequestRow, given: ApplyRequest, approver: str
+    ) -> None:
         version = await _still_as_approved(session, row, given)
         may_restore(*await _versions(session, row)).require()
-        await self._activate(session, row, version, given)
+        await self._activate(session, row, version, given, approver)
 
     async def _release(self, given: ApplyRequest, apply: Apply) -> None:
         with final_domain_errors():
@@ -111,10 +117,14 @@ class ReleasedVersions(PublishActivities, ReleaseActivities):
                 await self._sandbox.install(lock.digest)
 
     async def _activate(
-        self, session: AsyncSession, row: RequestRow, version: VersionRow, given: ApplyRequest
+        self,
+        session: AsyncSession,
+        row: RequestRow,
+        version: VersionRow,
+        given: ApplyRequest,
+        approver: str,
     ) -> None:
         now = utc_now()
-        approver = await requests.approvers(session, row.id)
         hosts = await grant(
             session,
             given.subject.server_id,

@@ -19,7 +19,7 @@ from mcpbox.domain.manifests import Manifest
 from mcpbox.domain.requests import State
 from mcpbox.domain.secrets import Secret
 from mcpbox.domain.subjects import SecretSubject
-from mcpbox.store import evidence, grants, requests, secrets, servers, tools
+from mcpbox.store import evidence, grants, secrets, servers, tools
 from mcpbox.store.session import Sessions, transaction
 from mcpbox.store.tables.requests import RequestRow
 from workflows.contracts import ApplyRequest, Examination, SecretActivities
@@ -47,7 +47,9 @@ class BoundSecrets(SecretActivities):
         """Raises: ApplicationError: not retried: it is no longer what was approved."""
         await apply_once(self._sessions, given, self.apply)
 
-    async def apply(self, session: AsyncSession, row: RequestRow, given: ApplyRequest) -> None:
+    async def apply(
+        self, session: AsyncSession, row: RequestRow, given: ApplyRequest, approver: str
+    ) -> None:
         subject, now = secret(given), utc_now()
         await servers.get_server_row(session, row.server_id)
         await _require_as_approved(session, row, subject, given.digest)
@@ -57,7 +59,7 @@ class BoundSecrets(SecretActivities):
             grants.SECRET,
             [subject.name],
             request_id=given.request_id,
-            granted_by=await requests.approvers(session, row.id),
+            granted_by=approver,
             at=now,
             expires_at=end_of(row, subject, now),
         )

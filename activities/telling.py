@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from pydantic import TypeAdapter
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcpbox.domain.ids import ReleaseId
@@ -16,6 +16,7 @@ from mcpbox.store.tables.clients import ClientRow
 from mcpbox.store.tables.requests import RequestRow
 
 _SUBJECT: TypeAdapter[Subject] = TypeAdapter(Subject)
+_OWNER = select(ClientRow.owner).where(ClientRow.name == bindparam("name"))
 _FOR_DECIDERS = (Event.REQUEST_WAITING, Event.REQUEST_REMINDED)
 
 
@@ -77,5 +78,5 @@ async def _asker(session: AsyncSession, requester: str) -> tuple[str, ...]:
     kind, _, name = requester.partition(":")
     if kind != PrincipalKind.CLIENT:
         return (name,)
-    owner = await session.scalar(select(ClientRow.owner).where(ClientRow.name == name))
+    owner = await session.scalar(_OWNER, {"name": name})
     return (owner,) if owner else ()

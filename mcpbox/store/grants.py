@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import (
     ColumnElement,
+    DateTime,
     Select,
     Table,
     and_,
@@ -15,7 +16,6 @@ from sqlalchemy import (
     func,
     or_,
     select,
-    true,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert
@@ -48,9 +48,27 @@ def is_live() -> ColumnElement[bool]:
     )
 
 
+_UNTIL = bindparam("until", type_=DateTime(timezone=True))
 _GRANT = (
     insert(cast("Table", GrantRow.__table__)).on_conflict_do_nothing().returning(GrantRow.value)
 )
+_REPLACE = (
+    update(cast("Table", GrantRow.__table__))
+    .where(
+        GrantRow.server_id == bindparam("of_server"),
+        GrantRow.kind == bindparam("of_kind"),
+        GrantRow.value == bindparam("of_value"),
+        GrantRow.revoked_at.is_(None),
+        GrantRow.expires_at.is_not(None),
+        or_(
+            GrantRow.expires_at <= bindparam("now"),
+            _UNTIL.is_(None),
+            GrantRow.expires_at < _UNTIL,
+        ),
+    )
+    .values(revoked_at=bindparam("now"), revoked_by=SYSTEM.label, revoke_reason=_REPLACED)
+)
+"""What ends already, or earlier than what takes its place."""
 _LIVE = select(GrantRow).where(GrantRow.server_id == bindparam("server_id"), is_live())
 
 
@@ -167,19 +185,16 @@ async def grant(
 ) -> list[str]:
     """Those that were not granted yet; for as long or longer, a grant is left as it is."""
     made: list[str] = []
-    shorter = true() if expires_at is None else GrantRow.expires_at < expires_at
     for value in values:
         await session.execute(
-            update(GrantRow)
-            .where(
-                GrantRow.server_id == server_id,
-                GrantRow.kind == kind,
-                GrantRow.value == value,
-                GrantRow.revoked_at.is_(None),
-                GrantRow.expires_at.is_not(None),
-                or_(GrantRow.expires_at <= at, shorter),
-            )
-            .values(revoked_at=at, revoked_by=SYSTEM.label, revoke_reason=_REPLACED)
+            _REPLACE,
+            {
+                "of_server": server_id,
+                "of_kind": kind,
+                "of_value": value,
+                "now": at,
+                "until": expires_at,
+            },
         )
         new = await session.scalar(
             _GRANT,

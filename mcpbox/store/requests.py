@@ -56,12 +56,8 @@ from mcpbox.store.tools import find_version_of
 Released = aliased(VersionRow, name="released_version")
 _SUBJECT: TypeAdapter[Subject] = TypeAdapter(Subject)
 # Built once: making a statement takes longer than the server takes for it.
-_LOCKED = (
-    select(RequestRow)
-    .where(RequestRow.id == bindparam("request_id"))
-    .with_for_update()
-    .execution_options(populate_existing=True)
-)
+_ONE = select(RequestRow).where(RequestRow.id == bindparam("request_id"))
+_LOCKED = _ONE.with_for_update().execution_options(populate_existing=True)
 _DECISIONS = (
     select(DecisionRow)
     .where(DecisionRow.request_id == bindparam("request_id"))
@@ -143,7 +139,7 @@ async def find_request(session: AsyncSession, request_id: UUID) -> RequestSummar
 
 
 async def find_request_row(session: AsyncSession, request_id: UUID) -> RequestRow | None:
-    return await session.get(RequestRow, request_id)
+    return await session.scalar(_ONE, {"request_id": request_id})
 
 
 async def get_request_row(session: AsyncSession, request_id: UUID) -> RequestRow:
@@ -235,10 +231,9 @@ async def rounds_of(session: AsyncSession, request_id: UUID) -> tuple[Round, ...
     )
 
 
-async def approvers(session: AsyncSession, request_id: UUID) -> str:
+def approvers(row: RequestRow, decided: Sequence[Decision]) -> str:
     """Names of those whose newest vote approves, in the order they decided."""
-    row = await session.get_one(RequestRow, request_id)
-    votes = standing_votes(await decisions_of(session, request_id), row.round)
+    votes = standing_votes(decided, row.round)
     return ", ".join(vote.reviewer for vote in votes if vote.verdict is Verdict.APPROVE)
 
 
