@@ -8,13 +8,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from activities import module_evidence
+from activities.applying import mark_applied
 from activities.errors import final_domain_errors
 from activities.grants import end_of, start_timers
 from activities.heartbeats import heartbeating
 from activities.module_locks import require_lock, wanted_modules
 from activities.receipts import reissue_receipts
 from activities.subjects import module
-from activities.telling import tell_of_request
 from mcpbox.domain.audit import Action
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.errors import Conflict, Invalid, Refused
@@ -26,7 +26,6 @@ from mcpbox.domain.modules import (
     WheelLock,
     require_offered,
 )
-from mcpbox.domain.notices import Event
 from mcpbox.domain.people import SYSTEM
 from mcpbox.domain.requests import State
 from mcpbox.domain.subjects import ModuleSubject, requirements_in
@@ -39,7 +38,6 @@ from mcpbox.sandbox_client import SandboxClient
 from mcpbox.settings import Settings
 from mcpbox.store import evidence, grants, modules, requests, servers
 from mcpbox.store.audit import add_event
-from mcpbox.store.changes import Topic, announce
 from mcpbox.store.session import Sessions, transaction
 from mcpbox.store.tables.requests import RequestRow
 from mcpbox.store.tables.servers import ServerRow
@@ -149,21 +147,9 @@ class GrantedModules(ModuleActivities):
             at=now,
             expires_at=end_of(row, subject, now),
         )
-        row.state = State.APPLIED
-        row.updated_at = now
+        await mark_applied(session, row, given, {"requirement": str(subject.requirement)})
         await session.flush()
         await reissue_receipts(session, self._signer, subject.server_id)
-        announce(session, Topic.CATALOG, row.server_id)
-        announce(session, Topic.REQUESTS, given.request_id)
-        await tell_of_request(session, row, Event.REQUEST_APPLIED)
-        add_event(
-            session,
-            actor=SYSTEM.label,
-            action=Action.REQUEST_APPLIED,
-            subject=requests.subject_of(given.request_id),
-            detail=subject.label,
-            facts={"digest": lock.digest, "requirement": str(subject.requirement)},
-        )
         grants.record_grants(
             session,
             subject.server_id,
