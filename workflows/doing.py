@@ -72,13 +72,18 @@ def refused_by_name() -> Generator[None]:
     try:
         yield
     except FailureError as error:
-        cause = error.cause if isinstance(error, ActivityError) else error
-        if isinstance(cause, ApplicationError):
+        if cause := _told_by(error):
             raise ApplicationError(cause.message, type=cause.type) from error
         raise
 
 
 def final_cause(error: FailureError) -> ApplicationError | None:
     """Why trying again would change nothing; ``None``: it might."""
+    cause = _told_by(error)
+    return cause if cause is not None and cause.non_retryable else None
+
+
+def _told_by(error: FailureError) -> ApplicationError | None:
+    """A local activity raises it itself, an ordinary one within an error of its own."""
     cause = error.cause if isinstance(error, ActivityError) else error
-    return cause if isinstance(cause, ApplicationError) and cause.non_retryable else None
+    return cause if isinstance(cause, ApplicationError) else None
