@@ -1,9 +1,11 @@
 """The diff as an element of a page."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Literal
 
 from nicegui.element import Element
+from nicegui.events import GenericEventArguments
 
 from mcpbox.domain.evidence import Finding
 from ui.diff import FileDiff
@@ -28,7 +30,7 @@ class DiffView(Element, component="static/diff_view.js", default_classes="diff")
         super().__init__()
         if on_remark is not None:
             self.props["open"] = remarks_on
-            self.on("remark", lambda event: on_remark(int(event.args)))
+            self.on("remark", partial(at_line, on_remark))
         notes = notes or {}
         self.props["files"] = [
             file.as_props(frozenset(note.line for note in notes.get(file.path, ()) if note.line))
@@ -41,3 +43,11 @@ class DiffView(Element, component="static/diff_view.js", default_classes="diff")
 
     def show_as(self, mode: Mode) -> None:
         self.props["mode"] = mode
+
+
+async def at_line(
+    on_remark: Callable[[int], Awaitable[None]], event: GenericEventArguments
+) -> None:
+    """A browser can send whatever it likes; what is no line is nothing."""
+    if isinstance(event.args, int):
+        await on_remark(event.args)

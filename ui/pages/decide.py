@@ -200,7 +200,7 @@ class _Remarks:
         text("At lines of the code", "label", "div")
         self._place = box("remarks")
         button("Add a remark", kind="ghost add", on_click=lambda: self._add()).mark("add-remark")
-        if at_line is not None:
+        if at_line in range(1, self._lines + 1):
             self._add(at_line)
 
     @property

@@ -1,9 +1,13 @@
+from typing import Any, cast
+
 import pytest
+from nicegui.events import GenericEventArguments
 
 from mcpbox.domain.texts import hidden_in
 from tests.unit.ui.stub_api import OTHER_DIGEST, a_finding, a_request, a_version
 from ui.changes import changed_files, code_path, contract_path, notes_of
 from ui.diff import CHUNK_ROWS, FileDiff, diff_file, plain_file
+from ui.diff_view import at_line
 from ui.highlight import Segment, highlight
 
 OLD = "one\ntwo\nthree\n"
@@ -140,3 +144,16 @@ def test_remarks_on_another_version_are_not_shown_at_a_line() -> None:
 
     assert [note.line for note in notes[code_path(request)]] == [2]
     assert contract_path(request) not in notes
+
+
+async def test_what_a_browser_sends_that_is_no_line_asks_for_nothing() -> None:
+    picked: list[int] = []
+
+    async def pick(line: int) -> None:
+        picked.append(line)
+
+    nobody = cast("Any", None)
+    for sent in ("1", None, [1], {"line": 1}, 2.5, 3):
+        await at_line(pick, GenericEventArguments(sender=nobody, client=nobody, args=sent))
+
+    assert picked == [3]
