@@ -90,7 +90,6 @@ class StoredDecisions(DecisionActivities):
                 row.updated_at = given.decided_at
                 if draft.break_glass:
                     row.review_afterwards = ReviewAfterwards.OPEN
-                await session.flush()
                 announce(session, Topic.REQUESTS, given.request_id)
                 if State(row.state) in _TELLING:
                     await tell_of_request(session, row, Event.REQUEST_DECIDED)

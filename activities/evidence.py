@@ -27,7 +27,7 @@ from mcpbox.sandbox_client import SandboxClient
 from mcpbox.settings import Settings
 from mcpbox.store import evidence, executions, probations, tools
 from mcpbox.store.grants import granted
-from mcpbox.store.session import Sessions, transaction
+from mcpbox.store.session import Sessions, reading, transaction
 from mcpbox.usecases.bundles import bundle_of, granted_modules
 from mcpbox.usecases.development import require_no_quarantine
 from sandbox.contract import Bundle, RunLimits, RunResult
@@ -66,7 +66,7 @@ class GatheredEvidence(EvidenceActivities):
     async def examine_source(self, given: Examination) -> None:
         subject = publication(given)
         with final_domain_errors():
-            async with transaction(self._sessions) as session:
+            async with reading(self._sessions) as session:
                 version = await tools.get_version(session, subject.version_id)
                 tool = await tools.get_tool(session, subject.tool_id)
                 held = await granted(session, subject.server_id)
@@ -116,7 +116,7 @@ class GatheredEvidence(EvidenceActivities):
     async def _try_out(self, given: Examination) -> None:
         """Raises: Refused: quarantined, before it or between two runs."""
         subject = publication(given)
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             version = await tools.get_version(session, subject.version_id)
             tool = await tools.get_tool(session, subject.tool_id)
             sample = await tools.find_sample(session, version.id)
@@ -135,17 +135,17 @@ class GatheredEvidence(EvidenceActivities):
         async with heartbeating():
             ran = await self._run_all(version, bundle, sample)
             seen = trial_evidence.seen_in(ran)
-            reading = await asyncio.to_thread(static.read_version, version)
+            understood = await asyncio.to_thread(static.read_version, version)
             declared = frozenset(version.manifest.hosts)
             usable = declared.difference(needs_beyond(version.manifest, held.hosts).hosts)
-            uses = host_uses(declared, reading.methods, usable, seen)
+            uses = host_uses(declared, understood.methods, usable, seen)
             tried = trial_evidence.trial(version, ran, seen)
             await self._keep(given, [tried, trial_evidence.egress(version, uses, len(ran))])
             if self._replay.calls and tool.released is not None:
                 await self._compare(given, version, tool.released, held)
 
     async def _not_run(self, given: Examination, why: str) -> None:
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             version = await tools.get_version(session, publication(given).version_id)
         await self._keep(given, [evidence_for(Check.TRIAL, version, Status.MISSING, why)])
 
@@ -156,10 +156,10 @@ class GatheredEvidence(EvidenceActivities):
         if sample is not None or not version.input_schema.get("required"):
             own = sample or {}
             ran.append(Ran(AUTHOR, own, await self._run(version, bundle, own)))
-        reading = _reading_only(bundle)
+        harmless = _reading_only(bundle)
         for arguments in inputs_from(version.input_schema, _MADE_INPUTS):
             if all(arguments != one.arguments for one in ran):
-                result = await self._run(version, reading, arguments, limits=_SHORT)
+                result = await self._run(version, harmless, arguments, limits=_SHORT)
                 ran.append(Ran(SYSTEM, arguments, result))
         return ran
 
@@ -201,7 +201,7 @@ class GatheredEvidence(EvidenceActivities):
                 await self._require_no_quarantine(version)
 
     async def _require_no_quarantine(self, version: ToolVersion) -> None:
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             await require_no_quarantine(session, await tools.get_tool(session, version.tool_id))
 
     async def _compare(
@@ -212,7 +212,7 @@ class GatheredEvidence(EvidenceActivities):
             Check.BEHAVIOUR, version, Status.MISSING, "Replaying recorded calls did not end."
         )
         await self._keep(given, [unfinished])
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             calls = await executions.recorded_calls(session, released, self._replay.calls)
         before, after = (
             self._replayable(bundle_of(one, publication(given).server_id, held))
@@ -246,8 +246,8 @@ class GatheredEvidence(EvidenceActivities):
 def _reading_only(bundle: Bundle) -> Bundle:
     """Arguments that its author did not choose must change nothing elsewhere."""
     places = [host.rpartition(" ")[::2] for host in bundle.hosts]
-    reading = (f"GET {place}" for methods, place in places if _lets_read(methods))
-    return bundle.model_copy(update={"hosts": tuple(reading)})
+    only_get = (f"GET {place}" for methods, place in places if _lets_read(methods))
+    return bundle.model_copy(update={"hosts": tuple(only_get)})
 
 
 def _lets_read(methods: str) -> bool:

@@ -34,7 +34,7 @@ from mcpbox.store import asked_before, external_sources, requests, tools
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.external_sources import LastRelease
-from mcpbox.store.session import Sessions, transaction
+from mcpbox.store.session import Sessions, reading, transaction
 from mcpbox.store.tables.external_sources import SourceRow
 from mcpbox.store.tables.tools import VersionRow
 from mcpbox.usecases.offers import said_now
@@ -55,13 +55,13 @@ class SourceLooks(SourceActivities):
     @activity.defn
     async def find_sources(self) -> FoundSources:
         with final_domain_errors():
-            async with transaction(self._sessions) as session:
+            async with reading(self._sessions) as session:
                 return FoundSources(source_ids=tuple(await external_sources.source_ids(session)))
 
     @activity.defn
     async def look_at_source(self, given: SourceCheck) -> LookedAt:
         with final_domain_errors():
-            async with transaction(self._sessions) as session:
+            async with reading(self._sessions) as session:
                 source = await external_sources.get_source(session, given.source_id)
                 ruling = await reach_of(session, source, utc_now())
             if not ruling:

@@ -12,6 +12,7 @@ from activities.subjects import host
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.digests import digest_of_access
 from mcpbox.domain.errors import Conflict
+from mcpbox.domain.evidence import Evidence
 from mcpbox.domain.ids import Digest
 from mcpbox.domain.requests import State
 from mcpbox.domain.subjects import HostSubject
@@ -33,12 +34,14 @@ class GrantedHosts(HostActivities):
             async with transaction(self._sessions) as session:
                 await self.examine(session, given)
 
-    async def examine(self, session: AsyncSession, given: Examination) -> None:
+    async def examine(self, session: AsyncSession, given: Examination) -> Evidence:
+        """What it kept."""
         subject = host(given)
         manifests = await tools.newest_manifests(session, subject.server_id)
         held = await grants.granted(session, subject.server_id)
         piece = host_evidence(subject, given.digest, manifests, held.hosts)
         await evidence.keep(session, given.request_id, piece)
+        return piece
 
     @activity.defn
     async def apply_host_grant(self, given: ApplyRequest) -> None:
@@ -49,19 +52,20 @@ class GrantedHosts(HostActivities):
         self, session: AsyncSession, row: RequestRow, given: ApplyRequest, approver: str
     ) -> None:
         subject, now = host(given), utc_now()
-        await servers.get_server_row(session, row.server_id)
         _require_as_approved(row, subject, given.digest)
         ends_at = end_of(row, subject, now)
-        made = await grants.grant(
-            session,
-            subject.server_id,
-            grants.HOST,
-            [str(subject.access)],
-            request_id=given.request_id,
-            granted_by=approver,
-            at=now,
-            expires_at=ends_at,
-        )
+        with session.no_autoflush:  # the request is written once, as applied
+            await servers.get_server_row(session, row.server_id)
+            made = await grants.grant(
+                session,
+                subject.server_id,
+                grants.HOST,
+                [str(subject.access)],
+                request_id=given.request_id,
+                granted_by=approver,
+                at=now,
+                expires_at=ends_at,
+            )
         ends = ends_at.isoformat() if ends_at else None
         await mark_applied(session, row, given, {"host": str(subject.access), "ends": ends})
         await reissue_receipts(session, self._signer, subject.server_id)

@@ -44,14 +44,15 @@ async def decide_by_rule(
     evidence: Sequence[Evidence],
     automatic: Automatic,
     *,
+    again: bool,
     at: datetime,
 ) -> None:
     """Records what a rule decided as a decision like any other, or leaves it to people.
 
-    The request is awaiting a decision, and may be presented twice.
+    ``again``: the request, which is awaiting a decision, was presented before.
     """
     decision_id = DecisionId(uuid5(row.id, f"policy:{row.digest}"))
-    earlier = await requests.decisions_of(session, RequestId(row.id))
+    earlier = await requests.decisions_of(session, RequestId(row.id)) if again else []
     recorded = next((one for one in earlier if one.id == decision_id), None)
     if recorded is not None:
         row.state, row.state_reason = tally([recorded.verdict], quorum=1), recorded.reason

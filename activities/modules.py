@@ -38,7 +38,7 @@ from mcpbox.sandbox_client import SandboxClient
 from mcpbox.settings import Settings
 from mcpbox.store import evidence, grants, modules, requests, servers
 from mcpbox.store.audit import add_event
-from mcpbox.store.session import Sessions, transaction
+from mcpbox.store.session import Sessions, reading, transaction
 from mcpbox.store.tables.requests import RequestRow
 from mcpbox.store.tables.servers import ServerRow
 from workflows.contracts import ApplyRequest, Examination, ModuleActivities
@@ -78,7 +78,7 @@ class GrantedModules(ModuleActivities):
         subject = given.subject
         with final_domain_errors():
             async with heartbeating():
-                async with transaction(self._sessions) as session:
+                async with reading(self._sessions) as session:
                     wanted = await wanted_modules(
                         session, subject.server_id, requirements_in(subject)
                     )
@@ -114,7 +114,7 @@ class GrantedModules(ModuleActivities):
                     is_applied = row.state == State.APPLIED
                 if not is_applied:
                     await self._apply(given, subject)
-                async with transaction(self._sessions) as session:
+                async with reading(self._sessions) as session:
                     ending = await grants.ending_grants(session, given.request_id)
                 await start_timers(ending)
 
@@ -169,7 +169,7 @@ class GrantedModules(ModuleActivities):
 
     async def _looked_into(self, wheel: PinnedWheel) -> WheelContents:
         """Fetched once, and kept for every sandbox. Raises: Refused; Unavailable."""
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             content = await modules.find_wheel(session, wheel.sha256)
         if content is None:
             content = await self._sources.index.fetch(wheel)

@@ -11,7 +11,7 @@ from mcpbox.domain.base import utc_now
 from mcpbox.domain.notices import Notice, TargetKind
 from mcpbox.sending import NotDelivered, Sender
 from mcpbox.store import notices
-from mcpbox.store.session import Sessions, transaction
+from mcpbox.store.session import Sessions, reading, transaction
 from mcpbox.usecases.notices import TargetSeals
 from workflows.notices import (
     Delivery,
@@ -37,20 +37,20 @@ class SentNotices(NoticeActivities):
     @activity.defn
     async def due_notices(self) -> DueNotices:
         with final_domain_errors():
-            async with transaction(self._sessions) as session:
+            async with reading(self._sessions) as session:
                 return DueNotices(notice_ids=tuple(await notices.due(session)))
 
     @activity.defn
     async def open_deliveries(self, given: NoticeId) -> OpenDeliveries:
         with final_domain_errors():
-            async with transaction(self._sessions) as session:
+            async with reading(self._sessions) as session:
                 found = await notices.open_deliveries(session, given.notice_id)
         return OpenDeliveries(target_ids=tuple(found))
 
     @activity.defn
     async def deliver(self, given: Delivery) -> None:
         with final_domain_errors():
-            async with transaction(self._sessions) as session:
+            async with reading(self._sessions) as session:
                 found = await notices.find_delivery(session, given.notice_id, given.target_id)
         if found is None or found[0].delivered_at is not None:
             return

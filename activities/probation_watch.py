@@ -12,7 +12,7 @@ from mcpbox.domain.errors import Unavailable
 from mcpbox.domain.probation import Probation
 from mcpbox.store import probations
 from mcpbox.store.changes import Changes, Topic
-from mcpbox.store.session import Sessions, transaction
+from mcpbox.store.session import Sessions, reading
 from mcpbox.temporal import PROBATION, TASK_QUEUE, Message
 from workflows.contracts import ProbationInput
 
@@ -58,7 +58,7 @@ class ProbationWatch:
                 self._changed.set()
 
     async def attend_once(self) -> None:
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             waiting = await probations.to_attend(session)
         for probation, over in waiting:
             await self._start(probation)

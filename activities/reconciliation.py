@@ -27,7 +27,7 @@ from mcpbox.store import reconciliation, requests
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.reconciliation import OpenRequest
-from mcpbox.store.session import Sessions, transaction
+from mcpbox.store.session import Sessions, reading, transaction
 from mcpbox.temporal import CHANGE_REQUEST, Message
 from workflows.reconciliation import Look, ReconciliationActivities, Seen
 
@@ -70,7 +70,7 @@ class ReconciledRequests(ReconciliationActivities):
                 running = await _started_at(client)
                 closed += await self._close(client, await self._without_workflow(running, now))
                 restarted = await self._restart(client, await self._without_row(running, now))
-                async with transaction(self._sessions) as session:
+                async with reading(self._sessions) as session:
                     ended = await reconciliation.ended_among(session, running.keys(), now - LAG)
             found = {
                 "closed": closed,
@@ -88,24 +88,24 @@ class ReconciledRequests(ReconciliationActivities):
         ended = {found.id async for found in client.list_workflows(query)}
         if not ended:
             return []
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             return await reconciliation.open_among(session, ended)
 
     async def _differs(self, client: Client) -> bool:
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             shown = await reconciliation.count_open(session)
         return shown != (await client.count_workflows(RUNNING)).count
 
     async def _without_workflow(
         self, running: dict[str, datetime], now: datetime
     ) -> list[OpenRequest]:
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             shown = await reconciliation.open_since(session, now - LAG)
         return [request for request in shown if request.workflow_id not in running]
 
     async def _without_row(self, running: dict[str, datetime], now: datetime) -> list[str]:
         old = [workflow_id for workflow_id, at in running.items() if at < now - LAG]
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             known = await reconciliation.known_among(session, old)
         return [workflow_id for workflow_id in old if workflow_id not in known]
 

@@ -20,7 +20,7 @@ from mcpbox.store import notices, people, recovery
 from mcpbox.store.audit import add_event
 from mcpbox.store.catalog import load_callables
 from mcpbox.store.changes import Topic, announce
-from mcpbox.store.session import Sessions, transaction
+from mcpbox.store.session import Sessions, reading, transaction
 from mcpbox.store.tables.servers import ServerRow
 from mcpbox.usecases.bundles import released_bundle
 from workflows.recovery import (
@@ -65,7 +65,7 @@ class RestoredServers(RecoveryActivities):
     @activity.defn
     async def find_servers(self) -> FoundServers:
         with final_domain_errors():
-            async with transaction(self._sessions) as session:
+            async with reading(self._sessions) as session:
                 found = await recovery.servers_to_restore(session)
         return FoundServers(
             servers=tuple(FoundServer(server_id=server_id, name=name) for server_id, name in found)
@@ -75,7 +75,7 @@ class RestoredServers(RecoveryActivities):
     async def restore_server(self, given: RestoreServer) -> None:
         now = utc_now()
         with final_domain_errors():
-            async with transaction(self._sessions) as session:
+            async with reading(self._sessions) as session:
                 tools = await load_callables(session, given.server_id)
         async with heartbeating():
             problems = [
@@ -135,7 +135,7 @@ class RestoredServers(RecoveryActivities):
     @activity.defn
     async def find_person(self, given: FindPerson) -> FoundPerson:
         with final_domain_errors():
-            async with transaction(self._sessions) as session:
+            async with reading(self._sessions) as session:
                 return FoundPerson(person=await people.find_reviewer(session, given.username))
 
     async def _try(self, tool: CallableTool) -> str:

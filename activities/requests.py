@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import cast
 
-from sqlalchemy import Table
+from sqlalchemy import Integer, Table, bindparam, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
@@ -14,6 +14,7 @@ from activities.rounds import people_behind, present, publication_of, round_row
 from activities.telling import tell_of_request
 from mcpbox.domain.audit import Action
 from mcpbox.domain.base import utc_now
+from mcpbox.domain.evidence import Evidence
 from mcpbox.domain.ids import Digest, RequestId
 from mcpbox.domain.manifests import Needs
 from mcpbox.domain.notices import Event
@@ -23,8 +24,9 @@ from mcpbox.domain.subjects import Kind
 from mcpbox.store import asked_before, requests, review_policies
 from mcpbox.store.audit import add_event, is_told
 from mcpbox.store.changes import Topic, announce
-from mcpbox.store.session import Sessions, transaction
+from mcpbox.store.session import Sessions, reading, transaction
 from mcpbox.store.tables.requests import RequestRow
+from mcpbox.store.tables.servers import ServerRow
 from workflows.contracts import (
     CloseRequest,
     Examination,
@@ -38,12 +40,17 @@ from workflows.contracts import (
     RequestActivities,
     RevisedRequest,
     Standing,
+    Successor,
 )
 
-Examiners = Mapping[Kind, Callable[[AsyncSession, Examination], Awaitable[None]]]
+Examiners = Mapping[Kind, Callable[[AsyncSession, Examination], Awaitable[Evidence]]]
 """Of the kinds whose evidence takes no more than a look into the database."""
-_INSERT = (
-    insert(cast("Table", RequestRow.__table__)).on_conflict_do_nothing().returning(RequestRow.id)
+_TABLE = cast("Table", RequestRow.__table__)
+_POLICY = func.coalesce(
+    bindparam("frozen_version", type_=Integer), review_policies.CURRENT_VERSION.scalar_subquery()
+)
+_INSERT = select(RequestRow).from_statement(
+    insert(_TABLE).values(policy_version=_POLICY).on_conflict_do_nothing().returning(_TABLE)
 )
 
 
@@ -67,13 +74,12 @@ class StoredRequests(RequestActivities):
         self, session: AsyncSession, given: OpenRequest, presenting: PresentRequest | None
     ) -> OpenedRequest:
         draft, subject = given.draft, given.draft.subject
-        inserted = await _insert(session, given)
+        row = await _insert(session, given)
         older = await asked_before.older_workflows(session, subject, besides=draft.id)
-        if not inserted:
+        if row is None:
             revised = await _revised(session, draft.id)
             return OpenedRequest(older_workflow_ids=tuple(older), revised=revised)
         session.add(round_row(draft.id, 1, draft, given.opened_at))
-        await session.flush()
         announce(session, Topic.REQUESTS, draft.id)
         add_event(
             session,
@@ -82,15 +88,19 @@ class StoredRequests(RequestActivities):
             subject=requests.subject_of(draft.id),
             detail=f"{subject.label}, {draft.digest}",
         )
-        presented = None if presenting is None else await self._present(session, presenting)
+        presented = presenting and await self._present(session, row, presenting)
         return OpenedRequest(older_workflow_ids=tuple(older), presented=presented)
 
-    async def _present(self, session: AsyncSession, given: PresentRequest) -> PresentedRequest:
+    async def _present(
+        self, session: AsyncSession, row: RequestRow, given: PresentRequest
+    ) -> PresentedRequest:
         """Raises: _CannotPresentError: all of it is taken back, with the request."""
         try:
-            await self._examiners[given.subject.kind](session, given)
-            row = await requests.get_request_row(session, given.request_id)
-            return await present(session, row, given)
+            # Held, so that the session does not forget it and read it for each who asks.
+            _server = await session.get_one(ServerRow, row.server_id)
+            with session.no_autoflush:  # the request is written once, as presented
+                found = await self._examiners[given.subject.kind](session, given)
+                return await present(session, row, given, [found])
         except Exception as error:  # whatever it is: what was asked is not lost by it
             raise _CannotPresentError from error
 
@@ -131,6 +141,9 @@ class StoredRequests(RequestActivities):
     async def record_refusal(self, given: RecordRefusal) -> None:
         with final_domain_errors():
             async with transaction(self._sessions) as session:
+                decided = await requests.decisions_of(session, given.request_id)
+                if any(one.id == given.unless_decided for one in decided):
+                    return
                 announce(session, Topic.REQUESTS, given.request_id)
                 add_event(
                     session,
@@ -170,20 +183,22 @@ class StoredRequests(RequestActivities):
             async with transaction(self._sessions) as session:
                 return standing_of(await requests.get_request_row(session, given.request_id))
 
+    @activity.defn
+    async def find_successor(self, given: LookUp) -> Successor:
+        with final_domain_errors():
+            async with reading(self._sessions) as session:
+                row, _ = await requests.get_decided(session, given.request_id)
+                return Successor(label=await asked_before.successor_of(session, row))
+
 
 class _CannotPresentError(Exception):
     """It was asked all the same; the checks are then tried one by one."""
 
 
-async def _insert(session: AsyncSession, given: OpenRequest) -> bool:
-    """``False``: it is there already, from an earlier try or before a reset."""
+async def _insert(session: AsyncSession, given: OpenRequest) -> RequestRow | None:
+    """``None``: it is there already, from an earlier try or before a reset."""
     draft, subject = given.draft, given.draft.subject
-    policy_version = (
-        await review_policies.current_version(session)
-        if draft.terms is None
-        else draft.terms.policy_version
-    )
-    inserted = await session.scalar(
+    return await session.scalar(
         _INSERT,
         {
             "id": draft.id,
@@ -199,14 +214,13 @@ async def _insert(session: AsyncSession, given: OpenRequest) -> bool:
             "notes": draft.notes,
             "quorum": draft.quorum,
             "needs": Needs().model_dump(mode="json"),
-            "policy_version": policy_version,
+            "frozen_version": draft.terms.policy_version if draft.terms else None,
             **await people_behind(session, subject, draft.requester),
             "created_at": given.opened_at,
             "updated_at": given.opened_at,
             "expires_at": given.opened_at + draft.ttl,
         },
     )
-    return inserted is not None
 
 
 async def _revised(session: AsyncSession, request_id: RequestId) -> RevisedRequest | None:

@@ -18,7 +18,7 @@ from activities.errors import final_domain_errors
 from mcpbox.domain.base import utc_now
 from mcpbox.store.executions import delete_executions_before
 from mcpbox.store.review_policies import security_settings
-from mcpbox.store.session import Sessions, transaction
+from mcpbox.store.session import Sessions, reading, transaction
 from mcpbox.temporal import TASK_QUEUE
 from workflows.contracts import RetentionActivities
 from workflows.retention import EVERY, SCHEDULE_ID, WORKFLOW
@@ -35,7 +35,7 @@ class Retention(RetentionActivities):
         """How many; in batches of their own, so that no call waits for a long transaction."""
         deleted = 0
         with final_domain_errors():
-            async with transaction(self._sessions) as session:
+            async with reading(self._sessions) as session:
                 days = (await security_settings(session)).log_retention_days
             before = utc_now() - timedelta(days=days)
             while batch := await self._delete_batch(before):

@@ -51,7 +51,8 @@ class StoredRounds(RoundActivities):
         with final_domain_errors():
             async with transaction(self._sessions) as session:
                 row = await requests.get_request_row(session, given.request_id)
-                return await present(session, row, given)
+                found = await requests.evidence_of(session, given.request_id)
+                return await present(session, row, given, found)
 
     @activity.defn
     async def record_revision(self, given: RecordRevision) -> None:
@@ -91,14 +92,14 @@ class StoredRounds(RoundActivities):
 
 
 async def present(
-    session: AsyncSession, row: RequestRow, given: PresentRequest
+    session: AsyncSession, row: RequestRow, given: PresentRequest, found: list[Evidence]
 ) -> PresentedRequest:
-    """Judges the evidence and opens the request, whose row is locked, to people, or vetoes it.
+    """Judges what was found and opens the request, its row locked, to people, or vetoes it.
 
     A rule may decide it.
     """
     now = utc_now()
-    found = await _complete_evidence(session, given)
+    found = await _complete_evidence(session, given, found)
     recorded = State(row.state)
     if recorded.terminal or recorded in (State.APPROVED, State.APPLYING):
         # Reset by an operator: what was decided stays decided, and is applied once.
@@ -140,14 +141,16 @@ async def present(
         detail=f"{state}, risk {risk}",
     )
     if not veto:
-        await decide_by_rule(session, row, found, automatic, at=now)
+        again = recorded is not State.GATHERING
+        await decide_by_rule(session, row, found, automatic, again=again, at=now)
     if row.state == State.AWAITING_DECISION:
         await tell_of_request(session, row, Event.REQUEST_WAITING)
     return _presented(row, found)
 
 
-async def _complete_evidence(session: AsyncSession, given: PresentRequest) -> list[Evidence]:
-    found = await requests.evidence_of(session, given.request_id)
+async def _complete_evidence(
+    session: AsyncSession, given: PresentRequest, found: list[Evidence]
+) -> list[Evidence]:
     missing = set(given.expected) - {piece.check for piece in found}
     for check in missing:
         await evidence.keep(

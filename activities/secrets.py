@@ -35,12 +35,14 @@ class BoundSecrets(SecretActivities):
             async with transaction(self._sessions) as session:
                 await self.examine(session, given)
 
-    async def examine(self, session: AsyncSession, given: Examination) -> None:
+    async def examine(self, session: AsyncSession, given: Examination) -> Evidence:
+        """What it kept."""
         subject = secret(given)
         manifests = await tools.newest_manifests(session, subject.server_id)
         now = await secrets.get_secret(session, subject.server_id, subject.name)
         piece = _evidence(subject, given.digest, now, manifests)
         await evidence.keep(session, given.request_id, piece)
+        return piece
 
     @activity.defn
     async def apply_secret_binding(self, given: ApplyRequest) -> None:

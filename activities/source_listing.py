@@ -11,7 +11,7 @@ from mcpbox.domain.upstreams import Authentication, HttpEndpoint, StdioEndpoint
 from mcpbox.sandbox_client import SandboxClient
 from mcpbox.store.grants import granted
 from mcpbox.store.secrets import get_secret_row
-from mcpbox.store.session import Sessions, transaction
+from mcpbox.store.session import Sessions, reading, transaction
 from mcpbox.upstream.asking import SignInNeeded
 from mcpbox.upstream.reader import Reader, listing_from
 from mcpbox.usecases.bundles import listing_bundle
@@ -59,7 +59,7 @@ class SourceListing:
         return await self._reader.list_tools(endpoint, secret, allow_private=source.allow_private)
 
     async def _over_stdio(self, source: ExternalSource, endpoint: StdioEndpoint) -> Listing:
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             held = await granted(session, source.server_id)
         run = await self._sandbox.run(
             listing_bundle(endpoint, source.server_id, held), {}, trial=True

@@ -3,7 +3,6 @@
 from collections.abc import Collection
 
 from pydantic import TypeAdapter
-from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcpbox.domain.ids import ReleaseId
@@ -12,11 +11,9 @@ from mcpbox.domain.people import PrincipalKind, Role
 from mcpbox.domain.review import ReviewTerms
 from mcpbox.domain.subjects import Subject
 from mcpbox.store import notices
-from mcpbox.store.tables.clients import ClientRow
 from mcpbox.store.tables.requests import RequestRow
 
 _SUBJECT: TypeAdapter[Subject] = TypeAdapter(Subject)
-_OWNER = select(ClientRow.owner).where(ClientRow.name == bindparam("name"))
 _FOR_DECIDERS = (Event.REQUEST_WAITING, Event.REQUEST_REMINDED)
 
 
@@ -36,6 +33,7 @@ async def tell_of_request(
     Once for each event, digest and ``number``, however often it is called.
     """
     people: Collection[str] = ()
+    clients: Collection[str] = ()
     roles: Collection[Role] = ()
     if event in _FOR_DECIDERS:
         roles = ReviewTerms.model_validate(row.terms).roles
@@ -44,7 +42,7 @@ async def tell_of_request(
     elif event is Event.BREAK_GLASS:
         roles = ReviewTerms.model_validate(row.terms).roles | {Role.ADMIN}
     else:
-        people = await _asker(session, row.requester)
+        people, clients = _asker(row.requester)
     key = f"request:{row.id}:{event}:{row.digest}"
     await notices.post(
         session,
@@ -54,6 +52,7 @@ async def tell_of_request(
             about=_SUBJECT.validate_python(row.subject).label,
             path=f"/approvals?id={row.id}",
             people=tuple(people),
+            clients=tuple(clients),
             roles=tuple(sorted(roles)),
         ),
     )
@@ -61,6 +60,7 @@ async def tell_of_request(
 
 async def tell_of_probation(session: AsyncSession, row: RequestRow, release_id: ReleaseId) -> None:
     """It is over, and the tool withdrawn: reviewers are asked again, and its author knows why."""
+    people, clients = _asker(row.requester)
     await notices.post(
         session,
         Notice(
@@ -68,15 +68,14 @@ async def tell_of_probation(session: AsyncSession, row: RequestRow, release_id: 
             event=Event.PROBATION_ENDED,
             about=_SUBJECT.validate_python(row.subject).label,
             path=f"/approvals?id={row.id}",
-            people=await _asker(session, row.requester),
+            people=people,
+            clients=clients,
             roles=tuple(sorted(ReviewTerms.model_validate(row.terms).roles)),
         ),
     )
 
 
-async def _asker(session: AsyncSession, requester: str) -> tuple[str, ...]:
+def _asker(requester: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The person, or the client whose owner is meant."""
     kind, _, name = requester.partition(":")
-    if kind != PrincipalKind.CLIENT:
-        return (name,)
-    owner = await session.scalar(_OWNER, {"name": name})
-    return (owner,) if owner else ()
+    return ((), (name,)) if kind == PrincipalKind.CLIENT else ((name,), ())

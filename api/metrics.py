@@ -16,7 +16,7 @@ from mcpbox.store.notices import deliveries_by_outcome
 from mcpbox.store.people import users_by_state
 from mcpbox.store.probations import counts_by_state
 from mcpbox.store.recovery import recoveries_by_state
-from mcpbox.store.session import transaction
+from mcpbox.store.session import reading
 
 router = APIRouter(include_in_schema=False)
 
@@ -24,7 +24,7 @@ router = APIRouter(include_in_schema=False)
 @router.get("/metrics")
 async def metrics(parts: PartsDep) -> Response:
     """Counts only: no name of a tool, server or person is a label."""
-    async with transaction(parts.sessions) as session:
+    async with reading(parts.sessions) as session:
         requests = await requests_by_state(session)
         automatic = await automatic_decisions(session)
         forced = await forced_by_review(session)

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from api.deps import Parts, PartsDep, PersonDep
 from api.problems import problems
 from mcpbox.domain.errors import Unavailable
-from mcpbox.store.session import transaction
+from mcpbox.store.session import reading
 from sandbox.contract import Health
 
 router = APIRouter(tags=["system"])
@@ -50,7 +50,7 @@ async def health() -> dict[str, str]:
 
 async def _postgres(parts: Parts) -> ServiceBody:
     try:
-        async with transaction(parts.sessions) as session:
+        async with reading(parts.sessions) as session:
             version = await session.scalar(text("SHOW server_version"))
     except Unavailable:
         return ServiceBody(name="Postgres", state=Condition.DOWN, detail="not reachable")

@@ -29,6 +29,8 @@ from mcpbox.domain.ids import DecisionId, RequestId, ServerId
 from mcpbox.domain.people import Principal, PrincipalKind, Role, Scope
 from mcpbox.domain.requests import RequestSummary, State
 from mcpbox.domain.verdicts import Verdict
+from mcpbox.news import RequestNews
+from mcpbox.store.changes import Changes, Topic
 from mcpbox.store.session import Sessions, make_sessions, transaction
 from mcpbox.store.tables.requests import RequestRow
 from mcpbox.temporal import TemporalGate
@@ -95,11 +97,13 @@ class Lifecycles:
 class Desk:
     """An author who asks for hosts and an admin who decides, without a face in between."""
 
-    def __init__(self, sessions: Sessions, gate: TemporalGate, bare: Client) -> None:
+    def __init__(
+        self, sessions: Sessions, gate: TemporalGate, news: RequestNews, bare: Client
+    ) -> None:
         """``bare``: without the codec of ours, for what is no request."""
         self._sessions = sessions
         self._servers = Servers(sessions)
-        self._requests = Requests(sessions, gate, ttl=timedelta(days=7))
+        self._requests = Requests(sessions, gate, ttl=timedelta(days=7), news=news)
         self._network = Network(sessions, self._requests)
         self._bare = bare
 
@@ -115,7 +119,8 @@ class Desk:
         asked = await self._network.request_access(
             _AUTHOR, server, access, justification="A benchmark."
         )
-        await self._when(asked.id, State.AWAITING_DECISION)
+        if asked.state is not State.AWAITING_DECISION:
+            await self._when(asked.id, State.AWAITING_DECISION)
         return asked
 
     async def approve(self, asked: RequestSummary) -> None:
@@ -217,6 +222,8 @@ async def _in_turns(
         workflow_id = await desk.start_bare()
         await asyncio.sleep(_READING_S)
         await _timed(decisions, desk.approve(asked))
+        # Else it would find a machine that is awake, and ours one that was not.
+        await asyncio.sleep(_READING_S)
         await _timed(bare, desk.decide_bare(workflow_id))
     return waits, decisions, bare
 
@@ -301,9 +308,18 @@ def _ratio(durations: Sequence[float], floor: Sequence[float]) -> float:
 async def _desk_of(installation: Installation) -> AsyncGenerator[Desk]:
     sessions = make_sessions(installation.database_url, pool_size=_ASKED_AT_ONCE)
     gate = TemporalGate(installation.temporal_target, "default", installation.temporal_keys)
+    news = RequestNews()
+
+    def tell(topic: Topic, key: str) -> None:
+        if topic is Topic.REQUESTS:
+            news.changed(key)
+
+    changes = Changes(installation.database_url, tell, lambda: None)
+    listening = asyncio.create_task(changes.run())
     try:
-        yield Desk(sessions, gate, await Client.connect(installation.temporal_target))
+        yield Desk(sessions, gate, news, await Client.connect(installation.temporal_target))
     finally:
+        listening.cancel()
         await sessions.kw["bind"].dispose()
 
 

@@ -13,6 +13,7 @@ from api.deps import PANEL_ADDRESS, CodecServer, Parts
 from mcpbox import logs, tracing
 from mcpbox.anchors import AnchorSigner
 from mcpbox.crypto import derive
+from mcpbox.news import RequestNews
 from mcpbox.payloads import EncryptingCodec
 from mcpbox.receipts import ReceiptSigner
 from mcpbox.sandbox_client import SandboxClient
@@ -66,13 +67,14 @@ def main() -> None:
 
 
 def build_admin(settings: Settings) -> FastAPI:
-    parts = build_parts(settings)
+    news = RequestNews()
+    parts = build_parts(settings, news)
     live = Live()
     app = build_api(
         parts,
         hosts=frozenset(settings.public_hosts),
         web_ui_origin=settings.temporal_ui_origin,
-        lifespan=_alongside(parts, settings, live),
+        lifespan=_alongside(parts, settings, live, news),
     )
     names = (*_LOOPBACK, *settings.public_hosts)
     install(
@@ -87,12 +89,13 @@ def build_admin(settings: Settings) -> FastAPI:
     return app
 
 
-def build_parts(settings: Settings) -> Parts:
+def build_parts(settings: Settings, news: RequestNews | None = None) -> Parts:
+    """``news``: of requests, where the process hears of them."""
     sessions = make_sessions(settings.required_database_url)
     gate = TemporalGate(
         settings.temporal_target, settings.temporal_namespace, settings.temporal_keys
     )
-    requests = Requests(sessions, gate, ttl=settings.request_ttl)
+    requests = Requests(sessions, gate, ttl=settings.request_ttl, news=news)
     recoveries = Recoveries(sessions, gate)
     secrets = Secrets(sessions, requests, Vault(settings.required_secrets_key))
     return Parts(
@@ -147,17 +150,22 @@ def _client_maker(app: FastAPI) -> Callable[[str | None], httpx.AsyncClient]:
 
 
 def _alongside(
-    parts: Parts, settings: Settings, live: Live
+    parts: Parts, settings: Settings, live: Live, news: RequestNews
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     """Tells open pages what the database says has changed, for as long as the process lives."""
 
+    def tell(topic: Topic, key: str) -> None:
+        live.emit(topic, key)
+        if topic is Topic.REQUESTS:
+            news.changed(key)
+
     def refresh_everything() -> None:
         for topic in Topic:
-            live.emit(topic, "")
+            tell(topic, "")
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
-        changes = Changes(settings.required_database_url, live.emit, refresh_everything)
+        changes = Changes(settings.required_database_url, tell, refresh_everything)
         listening = asyncio.create_task(changes.run())
         try:
             yield

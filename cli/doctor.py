@@ -30,7 +30,7 @@ from mcpbox.domain.identities import WayIn
 from mcpbox.sandbox_client import SandboxClient
 from mcpbox.settings import Settings
 from mcpbox.store.audit_protection import protection
-from mcpbox.store.session import make_sessions, transaction
+from mcpbox.store.session import make_sessions, reading
 from sandbox.contract import Health, Layer
 
 _PROBE_TIMEOUT_S = 60
@@ -216,7 +216,7 @@ async def _ask_protection(database_url: str) -> Protection:
     await check_database(database_url)
     sessions = make_sessions(database_url, pool_size=1)
     try:
-        async with transaction(sessions) as session:
+        async with reading(sessions) as session:
             return await protection(session)
     finally:
         await sessions.kw["bind"].dispose()

@@ -12,7 +12,7 @@ from mcpbox.domain.people import Principal
 from mcpbox.sending import Sender
 from mcpbox.settings import Settings
 from mcpbox.store import people
-from mcpbox.store.session import Sessions, make_sessions, transaction
+from mcpbox.store.session import Sessions, make_sessions, reading
 from mcpbox.temporal import TemporalGate, settle
 from mcpbox.usecases.audit import Audit
 from mcpbox.usecases.clients import Clients
@@ -61,7 +61,7 @@ class Office:
 
     async def person(self, username: str) -> Principal:
         """Raises: NotFound."""
-        async with transaction(self.sessions) as session:
+        async with reading(self.sessions) as session:
             found = await people.find_reviewer(session, username)
         if found is None:
             raise NotFound("active user", username)

@@ -28,7 +28,6 @@ from gateway.execution_log import ExecutionLog
 from gateway.health import Health
 from gateway.line import Line
 from gateway.metrics import CallMetrics, GatewayMetrics
-from gateway.news import RequestNews
 from gateway.parts import Parts, parts_of
 from gateway.passing import Passing
 from gateway.rates import Rates
@@ -85,7 +84,7 @@ class Gateway:
             self._passing,
             redactor=lambda: self._settings.redactor,
         )
-        self._news = RequestNews()
+        self._news = parts.news
         self._clients = KnownClients(parts.authenticate, parts.record_seen, self._lost_at)
         self.face = McpFace(
             line_of=_line_of,

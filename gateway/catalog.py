@@ -25,6 +25,7 @@ _VISIBLE_MAX = 1024
 _NEVER = datetime.max.replace(tzinfo=UTC)
 _RETRY_S = 0.5
 _RELOAD_WAIT_S = 2.0
+_REST_MAX_S = 0.1
 _END_MIN_WAIT_S = 0.1
 """Where Postgres' clock is behind ours, it still counts as live what has ended here."""
 
@@ -141,8 +142,11 @@ class Catalog:
         while True:
             await self._woken()
             self._wake = anyio.Event()
+            began_at = self._clock()
             try:
                 await self.reload()
+                # Changes come in bunches: calls keep half of the time, however many there are.
+                await anyio.sleep(min(self._clock() - began_at, _REST_MAX_S))
             except Unavailable:
                 log.warning("catalog.reload_failed")
                 await anyio.sleep(_RETRY_S)

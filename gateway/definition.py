@@ -16,7 +16,6 @@ from gateway.calls import Calls
 from gateway.catalog import Catalog
 from gateway.invitation import Invitation
 from gateway.line import Line
-from gateway.news import RequestNews
 from gateway.released import as_sent
 from mcpbox.domain.errors import DomainError, Refused
 from mcpbox.domain.ids import RequestId
@@ -24,6 +23,7 @@ from mcpbox.domain.people import Principal, Scope
 from mcpbox.domain.review_policy import SecuritySettings
 from mcpbox.domain.texts import Text
 from mcpbox.domain.tools import NAME_MAX_LENGTH, NAME_PATTERN
+from mcpbox.news import RequestNews
 from mcpbox.policies.editing import may_edit
 from mcpbox.policies.ruling import ALLOWED, Ruling
 from mcpbox.sandbox_client import OnOutput

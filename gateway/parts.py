@@ -1,7 +1,7 @@
 """All that the gateway reaches outside its process, and how the real ones are made."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 
@@ -23,6 +23,7 @@ from mcpbox.domain.identities import Identity, WayIn
 from mcpbox.domain.ids import ClientId
 from mcpbox.domain.people import Client
 from mcpbox.domain.review_policy import SecuritySettings
+from mcpbox.news import RequestNews
 from mcpbox.sandbox_client import SandboxClient
 from mcpbox.settings import Settings
 from mcpbox.store.changes import Changes, Topic
@@ -31,7 +32,7 @@ from mcpbox.store.executions import add_executions
 from mcpbox.store.modules import StoredModuleSets
 from mcpbox.store.probations import count_executions
 from mcpbox.store.review_policies import security_settings
-from mcpbox.store.session import Sessions, make_sessions, transaction
+from mcpbox.store.session import Sessions, make_sessions, reading, transaction
 from mcpbox.temporal import TemporalGate
 from mcpbox.usecases.callables import Callables
 from mcpbox.usecases.clients import Clients
@@ -78,6 +79,8 @@ class Parts:
     panel_url: str = ""
     """What links to the panel begin with."""
     metrics_token: SecretStr | None = None
+    news: RequestNews = field(default_factory=RequestNews)
+    """Of requests, as :attr:`listen` hears them."""
 
 
 def parts_of(settings: Settings) -> Parts:
@@ -89,7 +92,8 @@ def parts_of(settings: Settings) -> Parts:
     gate = TemporalGate(
         settings.temporal_target, settings.temporal_namespace, settings.temporal_keys
     )
-    requests = Requests(sessions, gate, ttl=settings.request_ttl)
+    news = RequestNews()
+    requests = Requests(sessions, gate, ttl=settings.request_ttl, news=news)
     vault = Vault(settings.required_secrets_key)
     sources = Sources(sessions, gate, requests)
     authenticate, admission = _way_in(settings, sessions)
@@ -112,6 +116,7 @@ def parts_of(settings: Settings) -> Parts:
         admission=admission,
         record_seen=_recording_seen(sessions),
         load_callables=Callables(sessions, vault).load,
+        news=news,
         write_executions=_writing(sessions),
         load_settings=_loading_settings(sessions),
         listen=lambda on_change, on_connected: Changes(database_url, on_change, on_connected),
@@ -147,7 +152,7 @@ def _admitting(sessions: Sessions) -> Authenticate:
 
 def _loading_settings(sessions: Sessions) -> LoadSettings:
     async def load() -> SecuritySettings:
-        async with transaction(sessions) as session:
+        async with reading(sessions) as session:
             return await security_settings(session)
 
     return load

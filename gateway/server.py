@@ -36,13 +36,13 @@ from gateway.catalog import Catalog
 from gateway.definition import Answer, Caller, UseCases
 from gateway.invitation import Invitation
 from gateway.line import Line
-from gateway.news import RequestNews
 from gateway.progress import teller_for
 from gateway.prompts import Prompts
 from gateway.resources import Resources
 from gateway.tools import TOOLS
 from mcpbox.domain.errors import DomainError, NotFound
 from mcpbox.domain.review_policy import SecuritySettings
+from mcpbox.news import RequestNews
 
 INSTRUCTIONS = """\
 MCPbox lets you write your own tools, which people approve before anybody can call them.

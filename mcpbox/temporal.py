@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -11,7 +10,6 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, SecretStr
 from temporalio.client import (
     Client,
-    WithStartWorkflowOperation,
     WorkflowFailureError,
     WorkflowHandle,
     WorkflowUpdateFailedError,
@@ -63,7 +61,6 @@ Answer = TypeVar("Answer", bound=BaseModel)
 class Message(StrEnum):
     """Updates and signals of the workflow, by the name that operators use too."""
 
-    OPENED = "opened"
     DECIDE = "decide"
     WITHDRAW = "withdraw"
     REVISE = "revise"
@@ -108,55 +105,28 @@ class TemporalGate:
         self,
         workflow: str,
         draft: BaseModel,
-        first: Message,
         *,
         workflow_id: str,
         summary: str,
         search_attributes: TypedSearchAttributes,
-        patience: timedelta,
     ) -> bool:
         """Whether it runs; starting a workflow id again, running or closed, changes nothing.
 
-        It answers ``first``, an update, for as long as the patience lasts: one way there and back.
         Raises: Unavailable: nothing was started.
         """
         client = await self.client()
-        starting: dict[str, Any] = {
-            "id": workflow_id,
-            "task_queue": TASK_QUEUE,
-            "id_conflict_policy": WorkflowIDConflictPolicy.USE_EXISTING,
-            "id_reuse_policy": WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            "static_summary": summary,
-            "search_attributes": search_attributes,
-        }
-        operation: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
-            workflow, draft, **starting
-        )
         try:
-            await client.execute_update_with_start_workflow(
-                first, start_workflow_operation=operation, rpc_timeout=patience
+            await client.start_workflow(
+                workflow,
+                draft,
+                id=workflow_id,
+                task_queue=TASK_QUEUE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                static_summary=summary,
+                search_attributes=search_attributes,
+                rpc_timeout=_RPC_TIMEOUT,
             )
-        except (
-            WorkflowUpdateRPCTimeoutOrCancelledError,
-            WorkflowAlreadyStartedError,
-            RPCError,
-        ) as error:
-            with suppress(Exception):  # it was told of the error too, and has to be asked for it
-                await operation.workflow_handle()
-            if isinstance(error, WorkflowUpdateRPCTimeoutOrCancelledError):
-                # No worker answers now, and nobody knows whether it was started.
-                return await self._started(client, workflow, draft, starting)
-            if isinstance(error, RPCError) and error.status is not RPCStatusCode.NOT_FOUND:
-                _raise_if_lost(error)
-                raise
-            return False  # it has ended, or did between the two
-        return True
-
-    async def _started(
-        self, client: Client, workflow: str, draft: BaseModel, starting: dict[str, Any]
-    ) -> bool:
-        try:
-            await client.start_workflow(workflow, draft, **starting, rpc_timeout=_RPC_TIMEOUT)
         except WorkflowAlreadyStartedError:
             return False
         except RPCError as error:

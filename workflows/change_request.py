@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from mcpbox.domain.people import SYSTEM
     from mcpbox.domain.requests import Outcome, State
     from mcpbox.domain.subjects import GrantSubject
-    from mcpbox.domain.texts import made_keepable
+    from mcpbox.domain.texts import made_keepable, reveal
     from mcpbox.policies.review import may_decide, may_retract, may_revise, may_withdraw
     from mcpbox.temporal import Message
     from workflows.contracts import (
@@ -31,6 +31,7 @@ with workflow.unsafe.imports_passed_through():
         RecordRevision,
         RequestActivities,
         RoundActivities,
+        Standing,
         StartRequest,
     )
     from workflows.doing import patiently, refused_by_name
@@ -76,15 +77,6 @@ class ChangeRequestWorkflow(RequestLife):
 
     # Messages
 
-    @workflow.update(name=Message.OPENED, description="Answers once the request is on record.")
-    async def opened(self) -> Outcome:
-        await workflow.wait_condition(lambda: self._recorded)
-        return self._so_far()
-
-    @opened.validator
-    def _admit_opened(self) -> None:
-        """An update without a validator would wedge on a wrong number of arguments."""
-
     @workflow.update(name=Message.DECIDE, description="Decide; answers the final outcome.")
     async def decide(self, command: DecideCommand) -> Outcome:
         return await self._decide(
@@ -105,19 +97,28 @@ class ChangeRequestWorkflow(RequestLife):
     async def decide_by_signal(self, raw: Any = None) -> None:
         # Untyped on purpose: what does not decode is dropped by the SDK without a trace. And
         # nothing may be raised from here: it would fail the whole workflow.
-        reviewer = "unknown"
+        self._signalled += 1
+        number, reviewer = self._signalled, "unknown"
         try:
             given = OperatorDecision.model_validate(raw)
             reviewer = given.reviewer
             draft = DecisionDraft(
-                id=given.id or DecisionId(workflow.uuid4()),
+                id=given.id_in(self._draft.id, number),
                 **given.model_dump(exclude={"id", "reviewer"}),
             )
-            await self._decide(draft, reviewer, Channel.TEMPORAL)
+            await self._decide_as_sent(draft, reviewer)
         except ValidationError as error:
             await self._refuse(reviewer, why_malformed(error))
         except (ApplicationError, DomainError) as error:
             await self._refuse(reviewer, str(error))
+
+    async def _decide_as_sent(self, draft: DecisionDraft, reviewer: str) -> None:
+        try:
+            await self._decide(draft, reviewer, Channel.TEMPORAL)
+        except ApplicationError as error:
+            if error.type != RequestFinished.__name__:
+                raise
+            await self._refuse(reviewer, str(error), unless_decided=draft.id)
 
     @workflow.signal(dynamic=True)
     async def refuse_unknown(self, name: str, _: Sequence[RawValue]) -> None:
@@ -179,7 +180,7 @@ class ChangeRequestWorkflow(RequestLife):
                     retracted_at=workflow.now(),
                 ),
             )
-            self._enter(standing.state, standing.state_reason)
+            self._take_up_standing(standing)
         return await self._when_settled()
 
     @retract.validator
@@ -187,12 +188,14 @@ class ChangeRequestWorkflow(RequestLife):
         may_retract(self._facts(), command.by).require()
 
     @workflow.signal(name=Message.SUPERSEDE, description="Sent by a newer request.")
-    async def supersede(self, newer: Any = None) -> None:
-        if not isinstance(newer, str):
-            await self._refuse("unknown", "The signal 'supersede' is for newer requests only.")
-            return
-        name = made_keepable(newer[:200])
-        self._end(State.SUPERSEDED, superseded_by(name), SYSTEM.label)
+    async def supersede(self, _: Any = None) -> None:
+        # Whatever is sent: the record alone says what took its place.
+        look = LookUp(request_id=self._draft.id)
+        label = (await patiently(RequestActivities.find_successor, look)).label
+        if label is None:
+            await self._refuse("unknown", "Nothing newer is asked for that could supersede this.")
+        else:
+            self._end(State.SUPERSEDED, superseded_by(label), SYSTEM.label)
 
     @workflow.signal(
         name=Message.CATCH_UP, description="Sent where its record alone says that it has ended."
@@ -233,14 +236,22 @@ class ChangeRequestWorkflow(RequestLife):
                     standing = await self._have_done(DecisionActivities.record_decision, given)
                 else:
                     standing = await patiently(DecisionActivities.record_decision, given)
-            self._enter(standing.state, standing.state_reason)
+            self._take_up_standing(standing)
         return await self._when_settled()
 
     def _ends_with(self, draft: DecisionDraft) -> bool:
         """One transaction decides it and does what that leads to; see ADR 0040."""
+        if self._presented is None:
+            return False
         asked = self._subject.days if isinstance(self._subject, GrantSubject) else None
         lasts = asked is None and draft.granted_days is None
         return lasts and self._strategy.applies_at_once and self._terms().approvals == 1
+
+    def _take_up_standing(self, standing: Standing) -> None:
+        # What a reset sends again comes before the request is presented again, which says the same
+        # and what it takes to decide it.
+        if self._state is not State.GATHERING or not standing.state.decidable:
+            self._enter(standing.state, standing.state_reason)
 
     def _require_waiting(self) -> None:
         """Another change may have come first. Raises: ApplicationError."""
@@ -263,14 +274,17 @@ class ChangeRequestWorkflow(RequestLife):
             await workflow.wait_condition(lambda: self._outcome is not None)
         return self._so_far()
 
-    async def _refuse(self, reviewer: str, reason: str) -> None:
+    async def _refuse(
+        self, reviewer: str, reason: str, *, unless_decided: DecisionId | None = None
+    ) -> None:
         await patiently(
             RequestActivities.record_refusal,
             RecordRefusal(
                 request_id=self._draft.id,
-                reviewer=made_keepable(reviewer[:80]),
+                reviewer=reveal(made_keepable(reviewer[:80])),
                 # Names of fields that nobody asked for are in it as they were sent.
                 reason=made_keepable(reason[:1000]),
                 refused_at=workflow.now(),
+                unless_decided=unless_decided,
             ),
         )

@@ -12,7 +12,7 @@ from mcpbox.domain.anchors import Anchor
 from mcpbox.domain.base import DomainModel
 from mcpbox.domain.decisions import Channel, DecisionDraft
 from mcpbox.domain.evidence import Check, Risk, Status
-from mcpbox.domain.ids import Digest, GrantId, ReleaseId, RequestId
+from mcpbox.domain.ids import DecisionId, Digest, GrantId, ReleaseId, RequestId
 from mcpbox.domain.manifests import Needs
 from mcpbox.domain.requests import RequestDraft, State
 from mcpbox.domain.review import ReviewTerms
@@ -87,6 +87,8 @@ class Carried(DomainModel):
     presented: PresentedRequest
     reminded: int
     escalated: bool
+    signalled: int
+    """How many decisions came by signal."""
 
 
 class StartRequest(RequestDraft):
@@ -148,6 +150,8 @@ class RecordRefusal(DomainModel):
     reviewer: str
     reason: str
     refused_at: datetime
+    unless_decided: DecisionId | None = None
+    """Nothing was refused if this one is on record: it was sent again, by a reset."""
 
 
 class ApplyRequest(Examination):
@@ -156,6 +160,11 @@ class ApplyRequest(Examination):
 
 class LookUp(DomainModel):
     request_id: RequestId
+
+
+class Successor(DomainModel):
+    label: str | None
+    """Of the newest request about the same thing; ``None``: it is this one."""
 
 
 class CloseRequest(DomainModel):
@@ -208,6 +217,11 @@ class RequestActivities(ABC):
     @abstractmethod
     async def look_up(self, given: LookUp) -> Standing:
         """Where it stands by the record."""
+
+    @activity.defn
+    @abstractmethod
+    async def find_successor(self, given: LookUp) -> Successor:
+        """What took its place, by the record."""
 
 
 class RoundActivities(ABC):

@@ -1,11 +1,13 @@
 """What an operator may send with ``temporal workflow signal --name decide --input …``."""
 
+from uuid import uuid5
+
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from mcpbox.domain.base import DomainModel
 from mcpbox.domain.decisions import GRANTED_DAYS_MAX, ChosenId
-from mcpbox.domain.ids import Digest
+from mcpbox.domain.ids import DecisionId, Digest, RequestId
 from mcpbox.domain.probation import ProbationTerms
 from mcpbox.domain.reasons import REASON_MAX_LENGTH
 from mcpbox.domain.texts import Text
@@ -26,6 +28,16 @@ class OperatorDecision(DomainModel):
     seen_digest: Digest = Field(min_length=1, max_length=100)
     probation: ProbationTerms | None = None
     granted_days: int | None = Field(default=None, ge=1, le=GRANTED_DAYS_MAX)
+
+    def id_in(self, request_id: RequestId, number: int) -> DecisionId:
+        """The one that was chosen, or one that holds when a reset sends the signal once more.
+
+        A random one would not: a reset makes it anew, and a vote that was taken back would count
+        again. ``number``: of the signal, counted from 1.
+        """
+        if self.id is not None:
+            return self.id
+        return DecisionId(uuid5(request_id, f"signal {number}: {self.model_dump_json()}"))
 
     @model_validator(mode="before")
     @classmethod

@@ -47,6 +47,7 @@ class RequestState:
         self._presenting = False
         self._reminded = 0
         self._escalated = False
+        self._signalled = 0
         self._ending: CloseRequest | None = None
         self._outcome: Outcome | None = None
         self._shown: list[SearchAttributeUpdate[Any]] = []
@@ -66,6 +67,7 @@ class RequestState:
         self._presented = carried.presented
         self._reminded = carried.reminded
         self._escalated = carried.escalated
+        self._signalled = carried.signalled
         self._recorded = True
 
     def _take_up_round(self, revised: RevisedRequest) -> None:
@@ -85,6 +87,7 @@ class RequestState:
             presented=self._presented,
             reminded=self._reminded,
             escalated=self._escalated,
+            signalled=self._signalled,
         )
         return self._draft.model_copy(update={"carried": carried})
 

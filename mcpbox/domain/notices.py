@@ -56,7 +56,9 @@ class Notice(DomainModel):
     path: str
     """Of the panel, where the rest is."""
     people: tuple[str, ...] = ()
-    """User names; with ``roles``, everybody of either."""
+    """User names; with the others, everybody of any."""
+    clients: tuple[str, ...] = ()
+    """Names of MCP clients: their owners."""
     roles: tuple[Role, ...] = ()
 
     @property

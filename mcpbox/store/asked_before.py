@@ -110,6 +110,28 @@ async def older_workflows(session: AsyncSession, subject: Subject, *, besides: U
         )
         .order_by(RequestRow.created_at)
     )
+    return [row.workflow_id for row in found if _is_about(row, subject)]
+
+
+async def successor_of(session: AsyncSession, row: RequestRow) -> str | None:
+    """Label of the newest request about the same thing; ``None``: there is no newer one.
+
+    Index: ``ix_change_requests_server_id_kind``.
+    """
+    newer = await session.scalars(
+        select(RequestRow)
+        .where(
+            RequestRow.server_id == row.server_id,
+            RequestRow.kind == row.kind,
+            RequestRow.created_at > row.created_at,
+        )
+        .order_by(RequestRow.created_at.desc())
+    )
+    subject = subject_in(row)
+    return next((subject_in(one).label for one in newer if _is_about(one, subject)), None)
+
+
+def _is_about(row: RequestRow, subject: Subject) -> bool:
     if isinstance(subject, VersionSubject):
-        return [row.workflow_id for row in found if row.tool_id == subject.tool_id]
-    return [row.workflow_id for row in found if subject_in(row).thing == subject.thing]
+        return row.tool_id == subject.tool_id
+    return subject_in(row).thing == subject.thing

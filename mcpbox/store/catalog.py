@@ -16,6 +16,15 @@ from mcpbox.store.tables.servers import ServerRow
 from mcpbox.store.tables.tools import ToolRow, VersionRow
 from mcpbox.store.tools import version_of
 
+_RELEASED = (
+    select(ReleaseRow, VersionRow, ToolRow, ServerRow, RequestRow.workflow_id)
+    .join(VersionRow, VersionRow.id == ReleaseRow.version_id)
+    .join(ToolRow, ToolRow.id == ReleaseRow.tool_id)
+    .join(ServerRow, ServerRow.id == ToolRow.server_id)
+    .join(RequestRow, RequestRow.id == ReleaseRow.request_id)
+    .where(ReleaseRow.active_to.is_(None), ToolRow.deleted_at.is_(None))
+)
+
 
 async def load_callables(
     session: AsyncSession, server_id: UUID | None = None
@@ -24,19 +33,11 @@ async def load_callables(
 
     ``version.digest`` is the stored one: who runs the version computes it from what would run.
     """
-    live = await live_by_server(session)
-    sources = await access_by_server(session)
-    wanted = (
-        select(ReleaseRow, VersionRow, ToolRow, ServerRow, RequestRow.workflow_id)
-        .join(VersionRow, VersionRow.id == ReleaseRow.version_id)
-        .join(ToolRow, ToolRow.id == ReleaseRow.tool_id)
-        .join(ServerRow, ServerRow.id == ToolRow.server_id)
-        .join(RequestRow, RequestRow.id == ReleaseRow.request_id)
-        .where(ReleaseRow.active_to.is_(None), ToolRow.deleted_at.is_(None))
-    )
-    if server_id is not None:
-        wanted = wanted.where(ServerRow.id == server_id)
-    rows = await session.execute(wanted)
+    wanted = _RELEASED if server_id is None else _RELEASED.where(ServerRow.id == server_id)
+    rows = (await session.execute(wanted)).all()
+    server_ids = {server.id for _, _, _, server, _ in rows}
+    live = await live_by_server(session, server_ids)
+    sources = await access_by_server(session, server_ids)
     return [
         CallableTool(
             server_id=ServerId(server.id),

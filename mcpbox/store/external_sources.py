@@ -1,6 +1,6 @@
 """Queries on external sources, on what they offered, and on the tools that were imported."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
@@ -103,8 +103,17 @@ async def sources_by_state(session: AsyncSession) -> dict[str, int]:
     return {**dict.fromkeys(SourceState, 0), **dict(row.tuple() for row in rows)}
 
 
-async def access_by_server(session: AsyncSession) -> Mapping[UUID, SourceAccess]:
-    rows = await session.execute(select(SourceRow.server_id, SourceRow.id, SourceRow.allow_private))
+async def access_by_server(
+    session: AsyncSession, server_ids: Collection[UUID]
+) -> Mapping[UUID, SourceAccess]:
+    """Of those that pass calls on."""
+    if not server_ids:
+        return {}
+    rows = await session.execute(
+        select(SourceRow.server_id, SourceRow.id, SourceRow.allow_private).where(
+            SourceRow.server_id.in_(server_ids)
+        )
+    )
     return {
         server: SourceAccess(source_id=SourceId(source), allow_private=private)
         for server, source, private in rows

@@ -1,7 +1,7 @@
 """Queries on grants: what a server may reach, who said so, and until when."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import cast
 from uuid import UUID, uuid4
@@ -70,6 +70,9 @@ _REPLACE = (
 )
 """What ends already, or earlier than what takes its place."""
 _LIVE = select(GrantRow).where(GrantRow.server_id == bindparam("server_id"), is_live())
+_LIVE_OF_KIND = select(GrantRow.value, GrantRow.expires_at).where(
+    GrantRow.server_id == bindparam("server_id"), GrantRow.kind == bindparam("kind"), is_live()
+)
 
 
 async def granted(session: AsyncSession, server_id: UUID) -> Granted:
@@ -78,11 +81,15 @@ async def granted(session: AsyncSession, server_id: UUID) -> Granted:
     return granted_from(server, list(rows))
 
 
-async def live_by_server(session: AsyncSession) -> dict[UUID, list[GrantRow]]:
+async def live_by_server(
+    session: AsyncSession, server_ids: Collection[UUID]
+) -> dict[UUID, list[GrantRow]]:
     """A server without any has an empty list."""
     found: dict[UUID, list[GrantRow]] = defaultdict(list)
-    for row in await session.scalars(select(GrantRow).where(is_live())):
-        found[row.server_id].append(row)
+    if server_ids:
+        wanted = select(GrantRow).where(GrantRow.server_id.in_(server_ids), is_live())
+        for row in await session.scalars(wanted):
+            found[row.server_id].append(row)
     return found
 
 
@@ -105,11 +112,7 @@ async def live_grants(
     session: AsyncSession, server_id: UUID, kind: str
 ) -> dict[str, datetime | None]:
     """``{value: when it ends, if ever}``."""
-    rows = await session.execute(
-        select(GrantRow.value, GrantRow.expires_at).where(
-            GrantRow.server_id == server_id, GrantRow.kind == kind, is_live()
-        )
-    )
+    rows = await session.execute(_LIVE_OF_KIND, {"server_id": server_id, "kind": kind})
     return {row.value: row.expires_at for row in rows}
 
 
@@ -186,31 +189,23 @@ async def grant(
     """Those that were not granted yet; for as long or longer, a grant is left as it is."""
     made: list[str] = []
     for value in values:
-        await session.execute(
-            _REPLACE,
-            {
-                "of_server": server_id,
-                "of_kind": kind,
-                "of_value": value,
-                "now": at,
-                "until": expires_at,
-            },
-        )
-        new = await session.scalar(
-            _GRANT,
-            {
-                "id": uuid4(),
-                "server_id": server_id,
-                "kind": kind,
-                "value": value,
-                "request_id": request_id,
-                "granted_by": granted_by,
-                "created_at": at,
-                "expires_at": expires_at,
-            },
-        )
-        if new is not None:
-            made.append(new)
+        new = {
+            "id": uuid4(),
+            "server_id": server_id,
+            "kind": kind,
+            "value": value,
+            "request_id": request_id,
+            "granted_by": granted_by,
+            "created_at": at,
+            "expires_at": expires_at,
+        }
+        kept = await session.scalar(_GRANT, new)
+        if kept is None:
+            here = {"of_server": server_id, "of_kind": kind, "of_value": value}
+            await session.execute(_REPLACE, {**here, "now": at, "until": expires_at})
+            kept = await session.scalar(_GRANT, new)
+        if kept is not None:
+            made.append(value)
     return made
 
 

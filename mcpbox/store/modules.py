@@ -11,7 +11,7 @@ from mcpbox.domain.errors import NotFound
 from mcpbox.domain.ids import Digest, RequestId
 from mcpbox.domain.modules import GrantedModule, PinnedWheel, Requirement, WheelLock
 from mcpbox.store.grants import MODULE, granted, is_live
-from mcpbox.store.session import Sessions, transaction
+from mcpbox.store.session import Sessions, reading
 from mcpbox.store.tables.grants import GrantRow
 from mcpbox.store.tables.modules import ModuleSetRow, WheelRow
 from mcpbox.store.tables.requests import RequestRow
@@ -95,7 +95,7 @@ class StoredModuleSets:
 
     async def module_set(self, key: str) -> ModuleSet:
         """Raises: NotFound."""
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             lock = await find_lock(session, Digest(key))
         if lock is None:
             raise NotFound("module set", key)
@@ -108,7 +108,7 @@ class StoredModuleSets:
 
     async def wheel(self, sha256: str) -> bytes:
         """Raises: NotFound."""
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             content = await find_wheel(session, sha256)
         if content is None:
             raise NotFound("wheel", sha256)

@@ -13,6 +13,7 @@ from mcpbox.domain.base import Page, PageRequest, utc_now
 from mcpbox.domain.errors import NotFound
 from mcpbox.domain.notices import Event, Notice, ReceivedNotice, Target, TargetKind
 from mcpbox.store.changes import Topic, announce
+from mcpbox.store.tables.clients import ClientRow
 from mcpbox.store.tables.notices import DeliveryRow, InboxRow, NoticeRow, NoticeTargetRow
 from mcpbox.store.tables.people import UserRow
 
@@ -33,6 +34,7 @@ async def post(session: AsyncSession, notice: Notice) -> None:
             "new_path": notice.path,
             "new_created_at": utc_now(),
             "people": notice.people,
+            "clients": notice.clients,
             "roles": notice.roles,
         },
     )
@@ -49,13 +51,20 @@ def _post() -> Insert:
         .returning(NoticeRow.id)
         .cte("new")
     )
-    people, roles = (bindparam(name, type_=ARRAY(Text)) for name in ("people", "roles"))
+    people, clients, roles = (
+        bindparam(name, type_=ARRAY(Text)) for name in ("people", "clients", "roles")
+    )
+    owners = select(ClientRow.owner).where(ClientRow.name == any_(clients))
     readers = (
         select(new.c.id, UserRow.id)
         .join_from(new, UserRow, true())
         .where(
             UserRow.active,
-            or_(UserRow.username == any_(people), roles.overlap(UserRow.roles)),
+            or_(
+                UserRow.username == any_(people),
+                UserRow.username.in_(owners),
+                roles.overlap(UserRow.roles),
+            ),
         )
     )
     to_panel = (

@@ -63,6 +63,12 @@ _DECISIONS = (
     .where(DecisionRow.request_id == bindparam("request_id"))
     .order_by(DecisionRow.decided_at)
 )
+_DECIDED = (
+    select(RequestRow, DecisionRow)
+    .outerjoin(DecisionRow, DecisionRow.request_id == RequestRow.id)
+    .where(RequestRow.id == bindparam("request_id"))
+    .order_by(DecisionRow.decided_at)
+)
 _EVIDENCE = select(EvidenceRow).where(EvidenceRow.request_id == bindparam("request_id"))
 _Found = tuple[RequestRow, str, VersionRow | None, VersionRow | None]
 
@@ -100,7 +106,7 @@ async def requests(
 
 async def get_request(session: AsyncSession, request_id: UUID) -> RequestDetail:
     """Raises: NotFound."""
-    rows = await session.execute(_requests().where(RequestRow.id == request_id))
+    rows = await session.execute(_WITH_VERSIONS, {"request_id": request_id})
     found = rows.one_or_none()
     if found is None:
         raise NotFound("request", request_id)
@@ -133,13 +139,22 @@ async def get_request(session: AsyncSession, request_id: UUID) -> RequestDetail:
 
 
 async def find_request(session: AsyncSession, request_id: UUID) -> RequestSummary | None:
-    rows = await session.execute(_requests().where(RequestRow.id == request_id))
+    rows = await session.execute(_WITH_VERSIONS, {"request_id": request_id})
     found = rows.one_or_none()
     return None if found is None else RequestSummary(**_summary(found))
 
 
 async def find_request_row(session: AsyncSession, request_id: UUID) -> RequestRow | None:
     return await session.scalar(_ONE, {"request_id": request_id})
+
+
+async def get_decided(session: AsyncSession, request_id: UUID) -> tuple[RequestRow, list[Decision]]:
+    """With its decisions, oldest first. Raises: NotFound."""
+    found = (await session.execute(_DECIDED, {"request_id": request_id})).all()
+    if not found:
+        raise NotFound("request", request_id)
+    votes: list[DecisionRow | None] = [vote for _, vote in found]
+    return found[0][0], [_decision(vote) for vote in votes if vote is not None]
 
 
 async def get_request_row(session: AsyncSession, request_id: UUID) -> RequestRow:
@@ -164,28 +179,7 @@ def granted_in(row: RequestRow) -> Needs:
 async def decisions_of(session: AsyncSession, request_id: UUID) -> list[Decision]:
     """Oldest first."""
     rows = await session.scalars(_DECISIONS, {"request_id": request_id})
-    return [
-        Decision(
-            id=DecisionId(row.id),
-            request_id=RequestId(row.request_id),
-            reviewer=row.reviewer,
-            verdict=Verdict(row.verdict),
-            reason=row.reason,
-            seen_digest=Digest(row.seen_digest),
-            channel=Channel(row.channel),
-            probation=None
-            if row.probation is None
-            else ProbationTerms.model_validate(row.probation),
-            decided_at=row.decided_at,
-            granted_days=row.granted_days,
-            refused=tuple(row.refused),
-            break_glass=row.break_glass,
-            round=row.round,
-            on_behalf_of=row.on_behalf_of,
-            retracted_at=row.retracted_at,
-        )
-        for row in rows
-    ]
+    return [_decision(row) for row in rows]
 
 
 async def comments_of(session: AsyncSession, request_id: UUID) -> tuple[Comment, ...]:
@@ -293,6 +287,26 @@ def facts_in(row: RequestRow, decided: Iterable[Decision]) -> RequestFacts:
     )
 
 
+def _decision(row: DecisionRow) -> Decision:
+    return Decision(
+        id=DecisionId(row.id),
+        request_id=RequestId(row.request_id),
+        reviewer=row.reviewer,
+        verdict=Verdict(row.verdict),
+        reason=row.reason,
+        seen_digest=Digest(row.seen_digest),
+        channel=Channel(row.channel),
+        probation=None if row.probation is None else ProbationTerms.model_validate(row.probation),
+        decided_at=row.decided_at,
+        granted_days=row.granted_days,
+        refused=tuple(row.refused),
+        break_glass=row.break_glass,
+        round=row.round,
+        on_behalf_of=row.on_behalf_of,
+        retracted_at=row.retracted_at,
+    )
+
+
 def _requests() -> Select[RequestRow, str, VersionRow, VersionRow]:
     return (
         select(RequestRow, ServerRow.name, VersionRow, Released)
@@ -300,6 +314,9 @@ def _requests() -> Select[RequestRow, str, VersionRow, VersionRow]:
         .outerjoin(VersionRow, VersionRow.id == RequestRow.version_id)
         .outerjoin(Released, Released.id == RequestRow.released_version_id)
     )
+
+
+_WITH_VERSIONS = _requests().where(RequestRow.id == bindparam("request_id"))
 
 
 def _summary(found: _Found) -> dict[str, Any]:

@@ -46,7 +46,7 @@ async def facts_of(
         server=server.name,
         tool="" if version is None else version.name,
         requester=row.requester,
-        owner=await _owner_of(session, row.requester),
+        owner=await _owner_of(session, row),
         risk=risk,
         checks={piece.check: piece.status for piece in evidence},
         hour=at.hour,
@@ -164,8 +164,10 @@ def _named_in(needs: dict[str, Any]) -> set[str]:
     return {value for values in needs.values() for value in values if isinstance(value, str)}
 
 
-async def _owner_of(session: AsyncSession, requester: str) -> str:
-    kind, _, name = requester.partition(":")
+async def _owner_of(session: AsyncSession, row: RequestRow) -> str:
+    if row.authors == [row.requester]:  # so whose client it is, is written there
+        return next(iter(row.owners), "")
+    kind, _, name = row.requester.partition(":")
     client = await find_client(session, name) if kind == PrincipalKind.CLIENT else None
     return "" if client is None else client.owner
 

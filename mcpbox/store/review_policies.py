@@ -26,7 +26,8 @@ BUILT_IN = PolicyVersion(
     changed_at=None,
     reason="Built in: the strictest.",
 )
-_CURRENT_VERSION = select(func.max(PolicyRow.version))
+CURRENT_VERSION = select(func.coalesce(func.max(PolicyRow.version), BUILT_IN.version))
+"""What a request that opens now is judged by later."""
 
 
 async def current_policy(session: AsyncSession) -> PolicyVersion:
@@ -34,9 +35,8 @@ async def current_policy(session: AsyncSession) -> PolicyVersion:
     return BUILT_IN if row is None else _version(row)
 
 
-async def current_version(session: AsyncSession) -> int:
-    """What a request that opens now is judged by later."""
-    return await session.scalar(_CURRENT_VERSION) or 0
+async def _current_version(session: AsyncSession) -> int:
+    return await session.scalar(CURRENT_VERSION) or BUILT_IN.version
 
 
 async def security_settings(session: AsyncSession) -> SecuritySettings:
@@ -55,7 +55,7 @@ async def get_policy(session: AsyncSession, version: int) -> PolicyVersion:
 
 async def policies(session: AsyncSession, page: PageRequest) -> Page[PolicyVersion]:
     """Newest first; the built-in one is the last."""
-    total = await current_version(session) + 1
+    total = await _current_version(session) + 1
     rows = await session.scalars(
         select(PolicyRow)
         .order_by(PolicyRow.version.desc())

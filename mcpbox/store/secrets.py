@@ -1,7 +1,7 @@
 """Queries on secrets of servers; values are sealed in here, and opened elsewhere."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from uuid import UUID
 
 from sqlalchemy import Exists, delete, exists, select
@@ -59,11 +59,17 @@ async def askable(session: AsyncSession, server_id: UUID, names: Iterable[str]) 
     return tuple(name for name in found if name in wanted)
 
 
-async def set_by_server(session: AsyncSession) -> dict[UUID, list[SecretRow]]:
+async def set_by_server(
+    session: AsyncSession, server_ids: Collection[UUID]
+) -> dict[UUID, list[SecretRow]]:
     """Those with a value."""
     found: dict[UUID, list[SecretRow]] = defaultdict(list)
-    for row in await session.scalars(select(SecretRow).where(SecretRow.sealed.is_not(None))):
-        found[row.server_id].append(row)
+    if server_ids:
+        wanted = select(SecretRow).where(
+            SecretRow.server_id.in_(server_ids), SecretRow.sealed.is_not(None)
+        )
+        for row in await session.scalars(wanted):
+            found[row.server_id].append(row)
     return found
 
 

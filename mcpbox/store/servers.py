@@ -21,12 +21,8 @@ from mcpbox.store.tables.requests import RequestRow
 from mcpbox.store.tables.servers import ServerRow
 from mcpbox.store.tables.tools import ToolRow
 
-_LOCKED = (
-    select(ServerRow)
-    .where(ServerRow.id == bindparam("server_id"))
-    .with_for_update()
-    .execution_options(populate_existing=True)
-)
+_ONE = select(ServerRow).where(ServerRow.id == bindparam("server_id"))
+_LOCKED = _ONE.with_for_update().execution_options(populate_existing=True)
 
 
 async def known_names(session: AsyncSession, names: Collection[str]) -> set[str]:
@@ -58,12 +54,14 @@ async def get_server(session: AsyncSession, server_id: UUID) -> ServerSummary:
     return _summary(*row)
 
 
+async def require_server(session: AsyncSession, server_id: UUID) -> ServerRow:
+    """It alone, without what is counted for people. Raises: NotFound: also for a deleted one."""
+    return _living(await session.scalar(_ONE, {"server_id": server_id}), server_id)
+
+
 async def get_server_row(session: AsyncSession, server_id: UUID) -> ServerRow:
     """Locked for update. Raises: NotFound: also for a deleted one."""
-    row = await session.scalar(_LOCKED, {"server_id": server_id})
-    if row is None or row.deleted_at is not None:
-        raise NotFound("server", server_id)
-    return row
+    return _living(await session.scalar(_LOCKED, {"server_id": server_id}), server_id)
 
 
 async def add_server(
@@ -93,6 +91,12 @@ def standing_of(row: ServerRow) -> Standing:
         off=narrowing(row.stopped_by, row.stopped_at, row.stop_reason),
         quarantine=narrowing(row.quarantined_by, row.quarantined_at, row.quarantine_reason),
     )
+
+
+def _living(row: ServerRow | None, server_id: UUID) -> ServerRow:
+    if row is None or row.deleted_at is not None:
+        raise NotFound("server", server_id)
+    return row
 
 
 def _is_living() -> ColumnElement[bool]:

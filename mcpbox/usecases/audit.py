@@ -16,7 +16,7 @@ from mcpbox.domain.people import Principal
 from mcpbox.policies.audit import may_read_audit
 from mcpbox.store import anchors, audit
 from mcpbox.store.audit_protection import protection
-from mcpbox.store.session import Sessions, transaction
+from mcpbox.store.session import Sessions, reading, transaction
 
 
 class Audit:
@@ -29,13 +29,13 @@ class Audit:
     async def list(self, by: Principal, page: PageRequest, wanted: AuditFilter) -> Page[AuditEvent]:
         """Newest first. Raises: Refused."""
         may_read_audit(by).require()
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             return await audit.events(session, page, wanted)
 
     async def get(self, by: Principal, sequence: int) -> AuditEvent:
         """Raises: Refused; NotFound."""
         may_read_audit(by).require()
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             return await audit.get_event(session, sequence)
 
     async def verification(self, by: Principal) -> AuditVerification:

@@ -8,7 +8,7 @@ from mcpbox.domain.calls import CallableTool
 from mcpbox.domain.secrets import HeldSecret
 from mcpbox.store import secrets
 from mcpbox.store.catalog import load_callables
-from mcpbox.store.session import Sessions, transaction
+from mcpbox.store.session import Sessions, reading
 from mcpbox.store.tables.secrets import SecretRow
 from mcpbox.vault import Vault
 
@@ -22,9 +22,9 @@ class Callables:
 
     async def load(self) -> list[CallableTool]:
         """Raises: Unavailable."""
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             found = await load_callables(session)
-            sealed = await secrets.set_by_server(session)
+            sealed = await secrets.set_by_server(session, {tool.server_id for tool in found})
         return [self._with_secrets(tool, sealed[tool.server_id]) for tool in found]
 
     def _with_secrets(self, tool: CallableTool, rows: Iterable[SecretRow]) -> CallableTool:

@@ -17,7 +17,7 @@ from mcpbox.store import clients, people
 from mcpbox.store import servers as server_store
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
-from mcpbox.store.session import Sessions, transaction
+from mcpbox.store.session import Sessions, reading, transaction
 from mcpbox.store.tables.clients import ClientRow
 
 IDENTITY_PREFIX = "identity:"
@@ -158,7 +158,7 @@ class Clients:
 
         Raises: Unauthenticated: unknown or revoked, which look alike.
         """
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             found = await clients.find_client_by_token(session, token_hash(token))
         if found is None:
             raise Unauthenticated(
@@ -168,7 +168,7 @@ class Clients:
 
     async def list(self, by: Principal) -> list[Client]:
         """Those that ``by`` may revoke; by name, revoked ones too."""
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             found = await clients.clients(session)
         return [client for client in found if may_keep_clients(by, client.owner)]
 

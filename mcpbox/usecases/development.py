@@ -36,7 +36,7 @@ from mcpbox.sandbox_client import OnOutput, SandboxClient
 from mcpbox.store import executions, servers, tools
 from mcpbox.store.grants import granted
 from mcpbox.store.review_policies import security_settings
-from mcpbox.store.session import Sessions, transaction
+from mcpbox.store.session import Sessions, reading, transaction
 from mcpbox.usecases.bundles import bundle_of, granted_modules
 from mcpbox.usecases.outputs import RedactedOutput, cut_from, redactor_for
 from sandbox.contract import EgressRecord, RunResult
@@ -82,8 +82,8 @@ class Development:
     async def _modules(self, server_id: ServerId | None, manifest: Manifest) -> tuple[str, ...]:
         if server_id is None:
             return ()
-        async with transaction(self._sessions) as session:
-            await servers.get_server(session, server_id)
+        async with reading(self._sessions) as session:
+            await servers.require_server(session, server_id)
             held = await granted(session, server_id)
         return granted_modules(manifest, held)
 
@@ -108,7 +108,7 @@ class Development:
         # Before the look at what is quarantined, so that no quarantine falls between the two.
         self._flights.add(flight)
         try:
-            async with transaction(self._sessions) as session:
+            async with reading(self._sessions) as session:
                 tool = await tools.get_tool(session, tool_id)
                 await require_no_quarantine(session, tool)
                 held = await granted(session, tool.server_id)
@@ -145,7 +145,7 @@ class Development:
         """Trials in flight of what has been quarantined since they began (I9)."""
         for flight in tuple(self._flights):
             try:
-                async with transaction(self._sessions) as session:
+                async with reading(self._sessions) as session:
                     await require_no_quarantine(
                         session, await tools.get_tool(session, flight.tool_id)
                     )

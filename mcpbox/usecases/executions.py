@@ -4,7 +4,7 @@ from mcpbox.domain.base import Page, PageRequest
 from mcpbox.domain.executions import Execution, ExecutionOutcome, Origin, Overview
 from mcpbox.domain.ids import ExecutionId, ToolId
 from mcpbox.store import executions
-from mcpbox.store.session import Sessions, transaction
+from mcpbox.store.session import Sessions, reading
 
 
 class Executions:
@@ -20,16 +20,16 @@ class Executions:
         origin: Origin | None = None,
     ) -> Page[Execution]:
         """Newest first."""
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             return await executions.executions(
                 session, page, tool_id=tool_id, outcome=outcome, origin=origin
             )
 
     async def get(self, execution_id: ExecutionId) -> Execution:
         """Raises: NotFound."""
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             return await executions.get_execution(session, execution_id)
 
     async def overview(self) -> Overview:
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             return await executions.overview(session)

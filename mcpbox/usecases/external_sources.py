@@ -30,7 +30,7 @@ from mcpbox.policies.external_sources import may_allow_private, may_keep_sources
 from mcpbox.store import external_sources, servers, tools
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
-from mcpbox.store.session import Sessions, transaction
+from mcpbox.store.session import Sessions, reading, transaction
 from mcpbox.store.tables.external_sources import SourceRow
 from mcpbox.temporal import TemporalGate
 from mcpbox.usecases.names import checked_description, checked_name
@@ -51,18 +51,18 @@ class Sources:
 
     async def list(self, page: PageRequest) -> Page[ExternalSource]:
         """By name."""
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             return await external_sources.sources(session, page)
 
     async def get(self, source_id: SourceId) -> SourceDetail:
         """As it was when last looked at. Raises: NotFound."""
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             source = await external_sources.get_source(session, source_id)
             return await _detail(session, source)
 
     async def find_of(self, server_id: ServerId) -> SourceDetail:
         """Of a server of kind external. Raises: NotFound."""
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             source = await external_sources.find_source_of(session, server_id)
             if source is None:
                 raise NotFound("external source of the server", server_id)

@@ -10,7 +10,7 @@ from mcpbox.policies.grants import may_revoke
 from mcpbox.store import grants, servers
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
-from mcpbox.store.session import Sessions, transaction
+from mcpbox.store.session import Sessions, reading, transaction
 from mcpbox.usecases.refusals import refusals_recorded
 
 
@@ -22,8 +22,8 @@ class Grants:
         self, server_id: ServerId, page: PageRequest, *, ended: bool = False
     ) -> Page[Grant]:
         """By kind and value; ``ended``: also those that hold no more. Raises: NotFound."""
-        async with transaction(self._sessions) as session:
-            await servers.get_server(session, server_id)
+        async with reading(self._sessions) as session:
+            await servers.require_server(session, server_id)
             return await grants.grants_of(session, server_id, page, ended=ended)
 
     async def revoke(self, by: Principal, grant_id: GrantId, reason: str) -> Grant:
@@ -47,5 +47,5 @@ class Grants:
                 detail=f"{row.kind} {row.value}: {reason}",
                 facts={"grant": str(grant_id)},
             )
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             return await grants.get_grant(session, grant_id)

@@ -11,7 +11,7 @@ from mcpbox.domain.identities import Identity
 from mcpbox.domain.people import SYSTEM, Client, Scope
 from mcpbox.store import clients, people
 from mcpbox.store.audit import add_event
-from mcpbox.store.session import Sessions, transaction
+from mcpbox.store.session import Sessions, reading, transaction
 from mcpbox.store.tables.clients import ClientRow
 from mcpbox.usecases.clients import IDENTITY_PREFIX
 
@@ -35,7 +35,7 @@ class Guests:
         return found
 
     async def _find(self, identity: Identity) -> Client | None:
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             return await clients.find_client_by_token(session, _hash_of_none(identity))
 
     async def _make(self, identity: Identity) -> None:

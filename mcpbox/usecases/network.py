@@ -9,7 +9,7 @@ from mcpbox.domain.requests import RequestSummary, workflow_ids_begin
 from mcpbox.domain.subjects import HostSubject
 from mcpbox.store import asked_before, servers
 from mcpbox.store.grants import HOST, live_grants
-from mcpbox.store.session import Sessions, transaction
+from mcpbox.store.session import Sessions, reading
 from mcpbox.usecases.attempts import attempt_after, require_not_denied
 from mcpbox.usecases.requests import Requests
 
@@ -35,8 +35,8 @@ class Network:
         if not justification.strip():
             raise Invalid("Say in the notes what the host is for: reviewers have to know.")
         digest = digest_of_access(server_id, access, days=days)
-        async with transaction(self._sessions) as session:
-            server = await servers.get_server(session, server_id)
+        async with reading(self._sessions) as session:
+            server = await servers.require_server(session, server_id)
             subject = HostSubject(
                 server_id=server_id, server_name=server.name, access=access, days=days
             )

@@ -24,7 +24,7 @@ from mcpbox.policies.notices import may_set_targets, shown_of
 from mcpbox.sending import NotDelivered, Sender
 from mcpbox.store import notices
 from mcpbox.store.audit import add_event
-from mcpbox.store.session import Sessions, transaction
+from mcpbox.store.session import Sessions, reading, transaction
 from mcpbox.store.tables.notices import NoticeTargetRow
 
 _PURPOSE = "notification targets"
@@ -57,11 +57,11 @@ class Notices:
 
     async def mine(self, by: Principal, page: PageRequest) -> Page[ReceivedNotice]:
         """Newest first."""
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             return await notices.inbox(session, by.name, page)
 
     async def unread(self, by: Principal) -> Unread:
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             return Unread(count=await notices.count_unread(session, by.name))
 
     async def mark_read(self, by: Principal) -> None:
@@ -72,7 +72,7 @@ class Notices:
     async def targets(self, by: Principal) -> list[Target]:
         """By name. Raises: Refused."""
         may_set_targets(by).require()
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             return await notices.targets(session)
 
     async def add_target(self, by: Principal, draft: TargetDraft) -> NewTarget:

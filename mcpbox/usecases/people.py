@@ -23,7 +23,7 @@ from mcpbox.domain.people import Principal, Role
 from mcpbox.policies.operators import may_read_payloads
 from mcpbox.store import people
 from mcpbox.store.audit import add_event
-from mcpbox.store.session import Sessions, transaction
+from mcpbox.store.session import Sessions, reading, transaction
 from mcpbox.store.tables.people import SessionRow, UserRow
 from mcpbox.usecases.users import checked_password
 
@@ -146,7 +146,7 @@ class People:
 
     async def whoami(self, access_token: str) -> Principal:
         """With the roles as they are now. Raises: Unauthenticated."""
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             found = await people.find_session(session, token_hash(access_token), utc_now())
             if found is None:
                 raise Unauthenticated("The session has ended; log in again.")
@@ -158,7 +158,7 @@ class People:
     async def _proved(self, username: str, password: SecretStr) -> UserRow:
         """The active person with this password. Raises: Unauthenticated; TooManyAttempts."""
         self._require_patience(username)
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             row = await people.find_user(session, username)
         # An unknown name costs as much time as a wrong password, so it tells nothing.
         async with self._hashing:
@@ -195,7 +195,7 @@ async def ensure_admin(sessions: Sessions, password: SecretStr | None) -> str | 
 
     Returns the password only when it was generated here: it is shown once and not kept.
     """
-    async with transaction(sessions) as session:
+    async with reading(sessions) as session:
         if await people.any_user(session):
             return None
     chosen = password or SecretStr(new_password())

@@ -6,7 +6,7 @@ from mcpbox.domain.ids import ToolId
 from mcpbox.domain.receipts import Approved, ReleaseReceipt
 from mcpbox.receipts import ReceiptSigner, key_ids_of, unverified
 from mcpbox.store import releases, tools
-from mcpbox.store.session import Sessions, transaction
+from mcpbox.store.session import Sessions, reading
 from mcpbox.store.tables.tools import VersionRow
 
 
@@ -17,7 +17,7 @@ class Receipts:
 
     async def of_tool(self, tool_id: ToolId) -> ReleaseReceipt:
         """Of its active release. Raises: NotFound: no such tool, or no release with a receipt."""
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             await tools.get_tool(session, tool_id)
             found = await releases.find_active(session, tool_id)
         if found is None or found[0].receipt is None:

@@ -14,7 +14,7 @@ from mcpbox.domain.recovery import (
 )
 from mcpbox.policies.recovery import may_resolve
 from mcpbox.store import recovery
-from mcpbox.store.session import Sessions, transaction
+from mcpbox.store.session import Sessions, reading
 from mcpbox.temporal import Message, TemporalGate
 
 
@@ -25,12 +25,12 @@ class Recoveries:
 
     async def list(self) -> list[Recovery]:
         """The newest of each server; those that wait for an answer first."""
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             return await recovery.recoveries(session)
 
     async def get(self, server_id: ServerId) -> Recovery:
         """Raises: NotFound: it never had to be brought back."""
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             return await recovery.get_recovery(session, server_id)
 
     async def end(self, server_id: ServerId) -> None:

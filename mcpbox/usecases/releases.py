@@ -9,7 +9,7 @@ from mcpbox.domain.subjects import RestoreSubject, RollbackSubject
 from mcpbox.domain.tools import ToolDetail, ToolVersion
 from mcpbox.policies.releases import last_revoked, may_restore, may_roll_back_to
 from mcpbox.store import asked_before, releases, tools
-from mcpbox.store.session import Sessions, transaction
+from mcpbox.store.session import Sessions, reading
 from mcpbox.store.tables.requests import RequestRow
 from mcpbox.usecases.attempts import attempt_after
 from mcpbox.usecases.requests import Requests
@@ -22,7 +22,7 @@ class Releases:
 
     async def versions(self, tool_id: ToolId) -> list[ReleasedVersion]:
         """All versions with their releases, newest first. Raises: NotFound."""
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             await tools.get_tool(session, tool_id)
             return await releases.released_versions(session, tool_id)
 
@@ -38,7 +38,7 @@ class Releases:
             raise Invalid(
                 "Say in the notes what is wrong with what runs now: reviewers have to know."
             )
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             tool = await tools.get_tool(session, tool_id)
             versions = await releases.released_versions(session, tool_id)
             wanted = next((one for one in versions if one.version.number == number), None)
@@ -68,7 +68,7 @@ class Releases:
         """
         if not reason.strip():
             raise Invalid("Say in the notes what is different now: reviewers have to know.")
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             tool = await tools.get_tool(session, tool_id)
             versions = await releases.released_versions(session, tool_id)
             wanted = last_revoked(versions)

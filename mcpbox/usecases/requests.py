@@ -7,9 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import structlog
-from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
-from mcpbox import temporal
 from mcpbox.domain.audit import Action
 from mcpbox.domain.base import Page, PageRequest, utc_now
 from mcpbox.domain.commands import DecideCommand, RetractCommand, ReviseCommand, WithdrawCommand
@@ -40,7 +38,8 @@ from mcpbox.domain.requests import (
     workflow_id_of,
     workflow_ids_begin,
 )
-from mcpbox.domain.subjects import Kind, ModuleSubject, Subject, VersionSubject
+from mcpbox.domain.subjects import Kind, ModuleSubject, Subject
+from mcpbox.news import RequestNews
 from mcpbox.policies.releases import may_publish_again
 from mcpbox.policies.review import (
     facts_of,
@@ -55,29 +54,39 @@ from mcpbox.policies.review import (
 from mcpbox.store import asked_before, modules, releases, requests, servers, tools
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
-from mcpbox.store.session import Sessions, transaction
+from mcpbox.store.session import Sessions, reading, transaction
 from mcpbox.store.tables.requests import CommentRow, RequestRow
 from mcpbox.temporal import Message, TemporalGate, WorkerSilent
 from mcpbox.usecases.attempts import module_attempt, publication_attempt
+from mcpbox.usecases.opening import Opening, not_projected_yet
 from mcpbox.usecases.publications import publication_of, require_grantable
-from mcpbox.usecases.unprojected import not_projected_yet
 
 _SAMPLE_MAX_BYTES = 64 * 1024
 _COMMENTS_MAX = 1000
-_OPENING_PATIENCE = timedelta(seconds=3)
 log = structlog.get_logger()
 
 
 class Requests:
-    def __init__(self, sessions: Sessions, gate: TemporalGate, *, ttl: timedelta) -> None:
-        """``ttl``: how long a request waits for a decision."""
+    def __init__(
+        self,
+        sessions: Sessions,
+        gate: TemporalGate,
+        *,
+        ttl: timedelta,
+        news: RequestNews | None = None,
+    ) -> None:
+        """``ttl``: how long a request waits for a decision.
+
+        ``news``: of the database's changes, where the process hears of them; it waits less so.
+        """
         self._sessions = sessions
         self._gate = gate
+        self._opening = Opening(sessions, gate, news or RequestNews())
         self._ttl = ttl
 
     async def get(self, request_id: RequestId) -> RequestDetail:
         """Raises: NotFound."""
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             return await requests.get_request(session, request_id)
 
     async def request_publish(
@@ -135,8 +144,8 @@ class Requests:
         """
         require_grantable(requirement)
         digest = digest_of_ask(server_id, requirement, days=days)
-        async with transaction(self._sessions) as session:
-            server = await servers.get_server(session, server_id)
+        async with reading(self._sessions) as session:
+            server = await servers.require_server(session, server_id)
             subject = ModuleSubject(
                 server_id=server_id,
                 server_name=server.name,
@@ -178,7 +187,7 @@ class Requests:
         request = await self.get(request_id)
         if request.kind is not Kind.PUBLISH or request.tool_id is None:
             raise Invalid(instead_of_revising(request.kind))
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             tool = await tools.get_tool(session, request.tool_id)
             held = await modules.requirements_of(session, tool.server_id)
         digest = tool.current.digest
@@ -257,7 +266,7 @@ class Requests:
         review_afterwards: ReviewAfterwards | None = None,
     ) -> Page[RequestSummary]:
         """Newest first; no states means all of them."""
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             return await requests.requests(session, page, states, tool_id, review_afterwards)
 
     async def ask_people(
@@ -283,9 +292,7 @@ class Requests:
                 notes=notes,
                 ttl=self._ttl,
             )
-            alive = await self._open(draft, workflow_id)
-            async with transaction(self._sessions) as session:
-                projected = await requests.find_request(session, draft.id)
+            alive, projected = await self._opening.open(draft, workflow_id)
             if alive and projected and projected.round > 1 and projected.digest != digest:
                 # It has been revised since, so this digest needs a request of its own.
                 attempt += 1
@@ -298,11 +305,8 @@ class Requests:
     async def _decide(
         self, by: Principal, channel: Channel, request_id: RequestId, draft: DecisionDraft
     ) -> Outcome:
-        async with transaction(self._sessions) as session:
-            row = await requests.find_request_row(session, request_id)
-            decided = await requests.decisions_of(session, request_id)
-        if row is None:
-            raise NotFound("request", request_id)
+        async with reading(self._sessions) as session:
+            row, decided = await requests.get_decided(session, request_id)
         earlier = next((one for one in decided if one.id == draft.id), None)
         # Asked here too, so that a refusal costs Temporal nothing.
         if earlier is None:
@@ -336,28 +340,6 @@ class Requests:
                 detail=str(refusal),
                 facts={"channel": channel, "verdict": draft.verdict},
             )
-
-    async def _open(self, draft: RequestDraft, workflow_id: str) -> bool:
-        """Whether its workflow lives; asking again for what has ended starts nothing."""
-        subject = draft.subject
-        attributes = [
-            SearchAttributePair(temporal.KIND, subject.kind),
-            SearchAttributePair(temporal.STATE, State.GATHERING),
-            SearchAttributePair(temporal.SERVER, subject.server_name),
-            SearchAttributePair(temporal.REQUESTER, draft.requester),
-        ]
-        if isinstance(subject, VersionSubject):
-            attributes.append(SearchAttributePair(temporal.TOOL, subject.tool_name))
-        return await self._gate.start(
-            temporal.CHANGE_REQUEST,
-            draft,
-            Message.OPENED,
-            workflow_id=workflow_id,
-            summary=subject.label,
-            search_attributes=TypedSearchAttributes(attributes),
-            # The ask is durable without it; it lets the asker read at once what they wrote.
-            patience=_OPENING_PATIENCE,
-        )
 
     async def _ask(
         self,

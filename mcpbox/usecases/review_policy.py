@@ -18,7 +18,7 @@ from mcpbox.policies.requirements import may_change_policy, require_sound_rules
 from mcpbox.store import people, review_facts, review_policies
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
-from mcpbox.store.session import Sessions, transaction
+from mcpbox.store.session import Sessions, reading, transaction
 
 _SHOWN = 200
 
@@ -28,17 +28,17 @@ class ReviewPolicies:
         self._sessions = sessions
 
     async def current(self) -> PolicyVersion:
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             return await review_policies.current_policy(session)
 
     async def get(self, version: int) -> PolicyVersion:
         """Raises: NotFound."""
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             return await review_policies.get_policy(session, version)
 
     async def versions(self, page: PageRequest) -> Page[PolicyVersion]:
         """Newest first; the built-in one is the last."""
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             return await review_policies.policies(session, page)
 
     async def change(self, by: Principal, change: PolicyChange) -> PolicyVersion:

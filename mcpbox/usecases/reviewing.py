@@ -24,7 +24,7 @@ from mcpbox.policies.review import (
 from mcpbox.store import people, requests
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
-from mcpbox.store.session import Sessions, transaction
+from mcpbox.store.session import Sessions, reading, transaction
 from mcpbox.store.tables.people import DelegationRow
 from mcpbox.usecases.requests import Requests
 
@@ -105,7 +105,7 @@ class Reviewing:
 
     async def delegations(self, by: Principal) -> list[Delegation]:
         """Those that run, of this person and to this person; oldest first."""
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             return await people.delegations(session, by.name)
 
     async def delegate(self, by: Principal, deputy: str, until: datetime) -> Delegation:

@@ -21,7 +21,7 @@ from mcpbox.store import asked_before, secrets, servers
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
 from mcpbox.store.grants import SECRET, granted
-from mcpbox.store.session import Sessions, transaction
+from mcpbox.store.session import Sessions, reading, transaction
 from mcpbox.store.tables.grants import GrantRow
 from mcpbox.store.tables.secrets import SecretRow
 from mcpbox.usecases.attempts import attempt_after, require_not_denied
@@ -38,8 +38,8 @@ class Secrets:
 
     async def list(self, server_id: ServerId) -> list[Secret]:
         """By name, without their values. Raises: NotFound."""
-        async with transaction(self._sessions) as session:
-            await servers.get_server(session, server_id)
+        async with reading(self._sessions) as session:
+            await servers.require_server(session, server_id)
             return await secrets.secrets_of(session, server_id)
 
     async def create(
@@ -63,7 +63,7 @@ class Secrets:
         )
         try:
             async with transaction(self._sessions) as session:
-                await servers.get_server(session, server_id)
+                await servers.require_server(session, server_id)
                 session.add(row)
                 await session.flush()
                 add_event(
@@ -94,8 +94,8 @@ class Secrets:
         """
         if not justification.strip():
             raise Invalid("Say in the notes what the secret is for: reviewers have to know.")
-        async with transaction(self._sessions) as session:
-            server = await servers.get_server(session, server_id)
+        async with reading(self._sessions) as session:
+            server = await servers.require_server(session, server_id)
             secret = await secrets.get_secret(session, server_id, name)
             subject = SecretSubject(
                 server_id=server_id,

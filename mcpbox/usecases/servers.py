@@ -21,7 +21,7 @@ from mcpbox.policies.servers import may_set_isolation
 from mcpbox.store import modules, servers
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
-from mcpbox.store.session import Sessions, transaction
+from mcpbox.store.session import Sessions, reading, transaction
 from mcpbox.store.tables.servers import ServerRow
 from mcpbox.usecases.names import checked_description, checked_name
 from mcpbox.usecases.refusals import refusals_recorded
@@ -33,17 +33,17 @@ class Servers:
 
     async def list(self, page: PageRequest) -> Page[ServerSummary]:
         """By name."""
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             return await servers.servers(session, page)
 
     async def get(self, server_id: ServerId) -> ServerSummary:
         """Raises: NotFound."""
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             return await servers.get_server(session, server_id)
 
     async def modules(self, server_id: ServerId) -> ServerModules:
         """Raises: NotFound."""
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             server = await servers.get_server(session, server_id)
             granted = await modules.granted_modules(session, server_id)
             lock = await modules.lock_of(session, server_id)

@@ -16,7 +16,7 @@ from mcpbox.domain.upstreams import Endpoint, HttpEndpoint
 from mcpbox.policies.external_sources import may_keep_sources
 from mcpbox.store import asked_before, external_sources, secrets
 from mcpbox.store.grants import granted
-from mcpbox.store.session import Sessions, transaction
+from mcpbox.store.session import Sessions, reading
 from mcpbox.usecases.network import Network
 from mcpbox.usecases.requests import Requests
 from mcpbox.usecases.secrets import Secrets
@@ -81,7 +81,7 @@ class SourceNeeds:
                 await self._secrets.request(by, server_id, need.value, justification=notes)
 
     async def _look(self, source_id: SourceId) -> tuple[ExternalSource, list[SourceNeed]]:
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             source = await external_sources.get_source(session, source_id)
             return source, await _needs(session, source)
 

@@ -22,7 +22,7 @@ from mcpbox.store.audit import add_event
 from mcpbox.store.external_sources import get_source
 from mcpbox.store.grants import granted
 from mcpbox.store.secrets import get_secret
-from mcpbox.store.session import Sessions, transaction
+from mcpbox.store.session import Sessions, reading, transaction
 from mcpbox.store.tables.servers import ServerRow
 from mcpbox.upstream import oauth
 from mcpbox.upstream.fetching import Fetcher
@@ -122,7 +122,7 @@ class SourceSignIn:
         self, source_id: SourceId
     ) -> tuple[ExternalSource, HttpEndpoint, tuple[str, ...]]:
         """With the hosts that its secret may be sent to. Raises: NotFound; Refused; Invalid."""
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             source = await get_source(session, source_id)
             endpoint = source.endpoint
             if (

@@ -15,7 +15,7 @@ from mcpbox.policies.narrowing import may_switch, outranks
 from mcpbox.store import releases, tools
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
-from mcpbox.store.session import Sessions, transaction
+from mcpbox.store.session import Sessions, reading, transaction
 from mcpbox.store.tables.tools import ToolRow
 from mcpbox.usecases.refusals import refusals_recorded
 
@@ -94,7 +94,7 @@ class ToolSwitches:
         return await self._now(tool_id)
 
     async def _now(self, tool_id: ToolId) -> ToolDetail:
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             return await tools.get_tool(session, tool_id)
 
 

@@ -25,7 +25,7 @@ from mcpbox.policies.servers import may_write_tools
 from mcpbox.store import asked_before, search, servers, tools
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
-from mcpbox.store.session import Sessions, transaction
+from mcpbox.store.session import Sessions, reading, transaction
 from mcpbox.usecases.names import checked_description, checked_name
 from mcpbox.usecases.refusals import refusals_recorded
 from mcpbox.usecases.requests import Requests
@@ -39,25 +39,25 @@ class Tools:
 
     async def versions(self, tool_id: ToolId) -> list[ToolVersion]:
         """Newest first. Raises: NotFound."""
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             await tools.get_tool(session, tool_id)
             return await tools.versions(session, tool_id)
 
     async def search(self, words: str) -> list[str]:
         """Callable names of released tools that match any of the words, best first."""
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             return await search.released_names(session, words)
 
     async def list(self, server_id: ServerId | None, page: PageRequest) -> Page[ToolSummary]:
         """By server name, then name. Raises: NotFound: no such server."""
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             if server_id is not None:
-                await servers.get_server(session, server_id)
+                await servers.require_server(session, server_id)
             return await tools.tools(session, page, server_id)
 
     async def get(self, tool_id: ToolId) -> ToolDetail:
         """Raises: NotFound."""
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             return await tools.get_tool(session, tool_id)
 
     async def create(

@@ -26,7 +26,7 @@ from mcpbox.policies.people import may_change_person, may_manage_people
 from mcpbox.store import people
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
-from mcpbox.store.session import Sessions, transaction
+from mcpbox.store.session import Sessions, reading, transaction
 from mcpbox.store.tables.people import UserRow
 
 
@@ -37,7 +37,7 @@ class Users:
     async def list(self, by: Principal) -> list[User]:
         """By name, inactive ones too. Raises: Refused."""
         may_manage_people(by).require()
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             return await people.users(session)
 
     async def create(

@@ -1,6 +1,8 @@
 """The request workflow with its real activities, on a Temporal whose clock can be moved."""
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -23,11 +25,13 @@ from mcpbox.domain.people import Principal, PrincipalKind, Role, Scope
 from mcpbox.domain.requests import Outcome, RequestDetail, RequestSummary, State
 from mcpbox.domain.tools import ToolDetail
 from mcpbox.domain.verdicts import Verdict
+from mcpbox.news import RequestNews
 from mcpbox.packages.facts import PyPI
 from mcpbox.packages.index import PackageIndex
 from mcpbox.packages.osv import OSV
 from mcpbox.payloads import data_converter
 from mcpbox.sandbox_client import SandboxClient
+from mcpbox.store.changes import Changes, Topic
 from mcpbox.store.modules import StoredModuleSets
 from mcpbox.store.tables.people import UserRow
 from mcpbox.temporal import SEARCH_ATTRIBUTES, TASK_QUEUE, TemporalGate
@@ -180,13 +184,27 @@ async def env() -> AsyncGenerator[WorkflowEnvironment]:
         yield started
 
 
+@contextmanager
+def hearing(database_url: str, news: RequestNews) -> Generator[None]:
+    def tell(topic: Topic, key: str) -> None:
+        if topic is Topic.REQUESTS:
+            news.changed(key)
+
+    listening = asyncio.create_task(Changes(database_url, tell, lambda: None).run())
+    try:
+        yield
+    finally:
+        listening.cancel()
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def office(
     env: WorkflowEnvironment, database: Database, instance: Installed
 ) -> AsyncGenerator[Office]:
     sandbox = sandbox_of(instance, StoredModuleSets(database.sessions))
     gate = GateTo(env.client)
-    requests = Requests(database.sessions, gate, ttl=timedelta(days=7))
+    news = RequestNews()
+    requests = Requests(database.sessions, gate, ttl=timedelta(days=7), news=news)
     async with database.sessions.begin() as session:
         session.add_all(
             UserRow(
@@ -199,7 +217,7 @@ async def office(
             )
             for person in (ADA, ANA, VIC)
         )
-    with local_index() as index:
+    with local_index() as index, hearing(database.url, news):
         sources = PackageSources(PackageIndex(index.index_url), PyPI(index.base), OSV(index.base))
         offering = Offering()
         activities = [

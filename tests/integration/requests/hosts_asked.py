@@ -13,6 +13,7 @@ from mcpbox.domain.people import Principal
 from mcpbox.domain.requests import Outcome, RequestDetail, RequestSummary, State
 from mcpbox.domain.subjects import HostSubject
 from mcpbox.store.tables.grants import GrantRow
+from mcpbox.store.tables.requests import RequestRow
 from mcpbox.temporal import Message
 from tests.integration.requests.conftest import AUTHOR, GateTo, Office
 from tests.integration.requests.test_operator_input import waiting_again
@@ -63,6 +64,20 @@ async def revised(
         Outcome,
         patience=PATIENCE,
     )
+
+
+async def superseded(office: Office, request: RequestSummary) -> None:
+    """As newer requests do it, for this path of the host and the next: but they are rows alone."""
+    async with office.database.sessions.begin() as session:
+        older = await session.get_one(RequestRow, request.id)
+        columns = RequestRow.__table__.columns.keys()
+        for subject in (older.subject, revision_of(request, 2).subject.model_dump(mode="json")):
+            newer = RequestRow(**{name: getattr(older, name) for name in columns})
+            newer.id, newer.workflow_id = uuid4(), f"newer/{uuid4()}"
+            newer.subject, newer.state = subject, State.WITHDRAWN
+            newer.created_at = older.created_at + timedelta(seconds=1)
+            session.add(newer)
+    await office.workflow(request).signal(Message.SUPERSEDE, "a newer one")
 
 
 async def grants_of(office: Office, request: RequestSummary) -> int:

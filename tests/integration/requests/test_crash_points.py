@@ -57,6 +57,15 @@ class Mortal:
         if dies:
             raise _died()
 
+    @asynccontextmanager
+    async def __call__(self, **options: Any) -> AsyncGenerator[AsyncSession]:
+        """A look, which changes nothing: before its end and after it are the same."""
+        dies = self._is_the_one()
+        async with self._sessions(**options) as session:
+            yield session
+        if dies:
+            raise _died()
+
     def _is_the_one(self) -> bool:
         if self._left is None:
             return False

@@ -33,6 +33,7 @@ from tests.integration.requests.hosts_asked import (
     grants_of,
     outcome_of,
     revision_of,
+    superseded,
 )
 from tests.integration.requests.shifts import Clumsy, Forgetful, own_queue, shift
 from tests.reviewing import eventually
@@ -70,7 +71,7 @@ class Race:
         for move in self.order:
             match move:
                 case "supersede":
-                    await workflow.signal(Message.SUPERSEDE, "a newer one")
+                    await superseded(self.office, self.request)
                 case "expire":
                     passing = self.office.env.fast_forward(workflow, timedelta(days=8))
                     self.waiting.append(asyncio.create_task(passing))

@@ -254,7 +254,7 @@ async def test_evidence_of_another_digest_is_decided_by_people(office: Office) -
     async with office.database.sessions.begin() as session:
         row = await session.get_one(RequestRow, waiting.id)
         found = await requests.evidence_of(session, waiting.id)
-        await decide_by_rule(session, row, found, automatic, at=NOW)
+        await decide_by_rule(session, row, found, automatic, again=True, at=NOW)
         assert row.state == State.AWAITING_DECISION
     told = (await office.requests.get(waiting.id)).history[-1]
     assert "is not the digest of this request" in told.detail
@@ -270,7 +270,7 @@ async def test_what_is_presented_twice_is_decided_once(office: Office) -> None:
             row = await session.get_one(RequestRow, waiting.id)
             row.state = State.AWAITING_DECISION
             found = await requests.evidence_of(session, waiting.id)
-            await decide_by_rule(session, row, found, automatic, at=NOW)
+            await decide_by_rule(session, row, found, automatic, again=True, at=NOW)
             assert row.state == State.DENIED
     assert len((await office.requests.get(waiting.id)).decisions) == 1
 

@@ -1,6 +1,7 @@
 """What an operator does to a workflow by force: the projection follows, once."""
 
 import asyncio
+from functools import partial
 from uuid import uuid4
 
 import pytest
@@ -11,19 +12,25 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.testing import ActivityEnvironment
 
 from activities import reconciliation
+from mcpbox.domain.audit import Action
+from mcpbox.domain.decisions import Channel
 from mcpbox.domain.requests import Outcome, RequestDetail, RequestSummary, State
+from mcpbox.domain.review_policy import Requirements, ReviewPolicy
 from mcpbox.domain.verdicts import Verdict
 from mcpbox.store.tables.evidence import EvidenceRow
 from mcpbox.store.tables.releases import ReleaseRow
 from mcpbox.store.tables.requests import RequestRow, RoundRow
 from mcpbox.temporal import TASK_QUEUE, Message
-from tests.integration.requests.conftest import AUTHOR, Office, a_decision
+from tests.integration.requests.conftest import ADA, ANA, AUTHOR, Office, a_decision
 from tests.integration.requests.shifts import recorded_unheard
+from tests.integration.requests.test_deciding import refusals
 from tests.integration.requests.test_operator_input import waiting_again
+from tests.integration.requests.test_policy import policy_in_force
 from tests.reviewing import eventually
 from workflows.reconciliation import RECONCILE, Look, Seen
 
 _TASK_COMPLETED = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+TWO_PEOPLE = ReviewPolicy(requirements=Requirements(approvals=2))
 
 
 async def look(office: Office) -> Seen:
@@ -41,11 +48,17 @@ async def seen_as(office: Office, request: RequestSummary, state: State) -> Requ
     return await eventually(shown)
 
 
-async def reset(office: Office, request: RequestSummary, after: EventType.ValueType) -> None:
-    """As ``temporal workflow reset`` does it: to the end of a workflow task."""
+async def reset(
+    office: Office, request: RequestSummary, after: EventType.ValueType, *, last: bool = False
+) -> None:
+    """As ``temporal workflow reset`` does it: to the end of the first workflow task, or the last.
+
+    What was sent to it after that is sent again, to the new run.
+    """
     client, workflow = office.env.client, office.workflow(request)
     events = [event async for event in workflow.fetch_history_events()]
-    event_id = next(event.event_id for event in events if event.event_type == after)
+    found = [event.event_id for event in events if event.event_type == after]
+    event_id = found[-1] if last else found[0]
     await client.workflow_service.reset_workflow_execution(
         ResetWorkflowExecutionRequest(
             namespace=client.namespace,
@@ -173,6 +186,83 @@ async def test_a_reset_keeps_the_votes_and_what_they_led_to(office: Office) -> N
     found = await office.requests.get(request.id)
     assert (found.state, found.state_reason) == (State.CHANGES_REQUESTED, "Read it.")
     assert [vote.verdict for vote in found.decisions] == [Verdict.REQUEST_CHANGES]
+    assert (await office.decide(request)).state is State.APPLIED
+
+
+async def test_a_vote_that_was_taken_back_stays_so_however_often_its_signal_is_sent_again(
+    office: Office,
+) -> None:
+    """Two resets, one after the other, as the runbook has them: each random id would be anew."""
+    await policy_in_force(office, TWO_PEOPLE)
+    request = await office.asked()
+    await waiting_again(office, request)
+    await reset(office, request, _TASK_COMPLETED, last=True)
+    await waiting_again(office, request)
+    signalled = {"verdict": "approve", "reviewer": "ana", "seen_digest": request.digest}
+    await office.workflow(request).signal(Message.DECIDE, signalled | {"reason": "Read it."})
+    await eventually(partial(_is_recorded, office, request))
+    await office.requests.retract(ANA, Channel.API, request.id)
+
+    await reset(office, request, _TASK_COMPLETED)
+    await waiting_again(office, request)
+    await eventually(partial(_was_sent_again, office, request))
+    outcome = await office.decide(request, by=ADA)
+
+    assert outcome.state is State.AWAITING_DECISION
+    found = await office.requests.get(request.id)
+    assert [(vote.reviewer, vote.retracted_at is None) for vote in found.decisions] == [
+        ("ana", False),
+        ("ada", True),
+    ]
+    # Sent by a person and not by a reset, the same is a new vote.
+    await office.workflow(request).signal(Message.DECIDE, signalled | {"reason": "Read it."})
+    await office.when(request, State.APPLIED)
+    await policy_in_force(office, ReviewPolicy())
+
+
+async def _is_recorded(office: Office, request: RequestSummary) -> bool:
+    return bool((await office.requests.get(request.id)).decisions)
+
+
+async def _was_sent_again(office: Office, request: RequestSummary) -> bool:
+    """The signal; and its vote was looked for on the record."""
+    events = (await office.workflow(request).fetch_history()).events
+    looked = {
+        event.event_id
+        for event in events
+        if event.activity_task_scheduled_event_attributes.activity_type.name == "record_decision"
+    }
+    done = {event.activity_task_completed_event_attributes.scheduled_event_id for event in events}
+    return bool(looked) and looked <= done
+
+
+async def test_a_reset_of_what_has_ended_refuses_no_vote_that_led_there(office: Office) -> None:
+    await policy_in_force(office, TWO_PEOPLE)
+    request = await office.asked()
+    for reviewer in ("ana", "ada"):
+        signalled = {"verdict": "approve", "reviewer": reviewer, "seen_digest": request.digest}
+        await office.workflow(request).signal(Message.DECIDE, signalled | {"reason": "Read it."})
+    await office.when(request, State.APPLIED)
+    await office.workflow(request).result()
+
+    await reset(office, request, _TASK_COMPLETED)
+    await office.workflow(request).result()
+
+    found = await office.requests.get(request.id)
+    assert found.state is State.APPLIED
+    assert [vote.reviewer for vote in found.decisions] == ["ana", "ada"]
+    assert Action.DECISION_REFUSED not in [entry.action for entry in found.history]
+    await policy_in_force(office, ReviewPolicy())
+
+
+async def test_what_nothing_newer_supersedes_waits_on(office: Office) -> None:
+    """Whatever is sent: the record says what there is."""
+    request = await office.asked()
+
+    await office.workflow(request).signal(Message.SUPERSEDE, "publish something_else")
+
+    [told] = await refusals(office, request, 1)
+    assert "Nothing newer is asked for" in told
     assert (await office.decide(request)).state is State.APPLIED
 
 

@@ -31,6 +31,7 @@ from tests.integration.requests.hosts_asked import (
     grants_of,
     outcome_of,
     revised,
+    superseded,
 )
 from tests.integration.requests.request_model import PEOPLE, Model
 from tests.integration.requests.test_policy import policy_in_force
@@ -203,7 +204,7 @@ class Played:
             return
         workflow = self.office.workflow(self.request)
         if step.what == "supersede":
-            await workflow.signal(Message.SUPERSEDE, "a newer one")
+            await superseded(self.office, self.request)
             self.model.end("superseded")
         else:
             await self.office.env.fast_forward(workflow, timedelta(days=8))

@@ -1,9 +1,17 @@
-"""Connections that were lost while nobody used them."""
+"""Connections that were lost while nobody used them, and looks that take no transaction."""
+
+from uuid import uuid4
 
 import asyncpg
-from sqlalchemy import text
+import pytest
+from sqlalchemy import func, select, text
 
-from mcpbox.store.session import plain_url, transaction
+from mcpbox.domain.audit import Action
+from mcpbox.domain.servers import DesiredState, ServerKind
+from mcpbox.store.audit import add_event
+from mcpbox.store.session import plain_url, reading, transaction
+from mcpbox.store.tables.servers import ServerRow
+from tests.factories import NOW
 from tests.integration.conftest import Database
 
 
@@ -19,3 +27,55 @@ async def test_connections_that_were_closed_meanwhile_are_not_lent_again(
 
     async with transaction(database.sessions) as session:
         assert await session.scalar(text("SELECT pg_backend_pid()")) not in lost
+
+
+async def test_a_look_takes_no_transaction_and_leaves_the_next_one_its_own(
+    database: Database,
+) -> None:
+    now, name = select(func.now()), f"s{uuid4().hex[:8]}"
+    async with reading(database.sessions) as session:
+        assert await session.scalar(now) != await session.scalar(now)
+
+    async def made_and_failed() -> None:
+        async with transaction(database.sessions) as session:
+            assert await session.scalar(now) == await session.scalar(now)
+            session.add(a_server(name))
+            await session.flush()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await made_and_failed()
+    async with reading(database.sessions) as session:
+        assert await session.scalar(select(ServerRow.id).where(ServerRow.name == name)) is None
+
+
+async def test_what_is_changed_in_a_look_is_no_silent_loss(database: Database) -> None:
+    name = f"s{uuid4().hex[:8]}"
+
+    async def made() -> None:
+        async with reading(database.sessions) as session:
+            session.add(a_server(name))
+            await session.scalar(select(func.now()))
+
+    async def told() -> None:
+        async with reading(database.sessions) as session:
+            add_event(session, actor="system:test", action=Action.SERVER_CREATED, subject=name)
+
+    for changing in (made, told):
+        with pytest.raises(AssertionError, match="would have been lost"):
+            await changing()
+    async with reading(database.sessions) as session:
+        assert await session.scalar(select(ServerRow.id).where(ServerRow.name == name)) is None
+
+
+def a_server(name: str) -> ServerRow:
+    return ServerRow(
+        id=uuid4(),
+        name=name,
+        description="",
+        kind=ServerKind.AUTHORED,
+        desired_state=DesiredState.RUNNING,
+        created_by="person:ana",
+        created_at=NOW,
+        updated_at=NOW,
+    )

@@ -345,3 +345,27 @@ async def test_it_loads_again_by_itself_when_postgres_is_back(
 
     await soon(running.require_trusted())
     assert names(running) == ["calc__add"]
+
+
+async def test_changes_that_come_in_bunches_are_read_together(world: World, clock: Clock) -> None:
+    """However many there are: between two reads there is time for calls."""
+    reads = 0
+
+    async def load() -> list[CallableTool]:
+        nonlocal reads
+        reads += 1
+        clock.now += 1
+        return await world.load_callables()
+
+    catalog = Catalog(load, clock.lost_at, lambda _: None, clock=clock)
+    task = asyncio.create_task(catalog.run())
+    catalog.reconnected()
+    await catalog.settled()
+    for _ in range(3):
+        catalog.changed()
+        for _ in range(20):
+            await asyncio.sleep(0)
+    await catalog.settled()
+    task.cancel()
+
+    assert reads == 2

@@ -1,0 +1,108 @@
+"""A request is begun: safe with Temporal first, and then written down by the worker."""
+
+import anyio
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
+
+from mcpbox import temporal
+from mcpbox.domain.base import utc_now
+from mcpbox.domain.ids import RequestId
+from mcpbox.domain.requests import RequestDraft, RequestSummary, State
+from mcpbox.domain.subjects import (
+    GrantSubject,
+    HostSubject,
+    ModuleSubject,
+    SecretSubject,
+    VersionSubject,
+)
+from mcpbox.news import Ear, RequestNews
+from mcpbox.store import requests
+from mcpbox.store.session import Sessions, reading
+from mcpbox.temporal import TemporalGate
+
+_PAUSES_S = (0.1, 0.2, 0.4, 0.8, 1.6)
+"""Between looks for what the worker writes down, where no news of it comes: 3 seconds in all."""
+
+
+class Opening:
+    def __init__(self, sessions: Sessions, gate: TemporalGate, news: RequestNews) -> None:
+        self._sessions = sessions
+        self._gate = gate
+        self._news = news
+
+    async def open(
+        self, draft: RequestDraft, workflow_id: str
+    ) -> tuple[bool, RequestSummary | None]:
+        """Whether its workflow lives, and the request as the worker wrote it down.
+
+        It is durable without the latter, which lets the asker read at once what they wrote, if it
+        comes soon. Asking again for what has ended starts nothing. Raises: Unavailable.
+        """
+        with self._news.of(draft.id) as ear:
+            alive = await self._start(draft, workflow_id)
+            return alive, await self._written_down(draft.id, ear if alive else None)
+
+    async def _start(self, draft: RequestDraft, workflow_id: str) -> bool:
+        subject = draft.subject
+        attributes = [
+            SearchAttributePair(temporal.KIND, subject.kind),
+            SearchAttributePair(temporal.STATE, State.GATHERING),
+            SearchAttributePair(temporal.SERVER, subject.server_name),
+            SearchAttributePair(temporal.REQUESTER, draft.requester),
+        ]
+        if isinstance(subject, VersionSubject):
+            attributes.append(SearchAttributePair(temporal.TOOL, subject.tool_name))
+        return await self._gate.start(
+            temporal.CHANGE_REQUEST,
+            draft,
+            workflow_id=workflow_id,
+            summary=subject.label,
+            search_attributes=TypedSearchAttributes(attributes),
+        )
+
+    async def _written_down(self, request_id: RequestId, ear: Ear | None) -> RequestSummary | None:
+        """``ear``: of who waits for it."""
+        for pause in _PAUSES_S if ear else (0.0,):
+            with anyio.move_on_after(pause):
+                if ear:
+                    await ear.next()
+            async with reading(self._sessions) as session:
+                found = await requests.find_request(session, request_id)
+            if found is not None:
+                return found
+        return None
+
+
+def not_projected_yet(
+    draft: RequestDraft, workflow_id: str, released_number: int | None
+) -> RequestSummary:
+    """Asked for and safe with Temporal; the worker has not written it down yet."""
+    subject, now = draft.subject, utc_now()
+    publication = subject if isinstance(subject, VersionSubject) else None
+    return RequestSummary(
+        id=draft.id,
+        workflow_id=workflow_id,
+        kind=subject.kind,
+        state=State.GATHERING,
+        state_reason="The worker has not taken it up yet; it will.",
+        title=subject.title,
+        server_id=subject.server_id,
+        server_name=subject.server_name,
+        tool_id=publication.tool_id if publication else None,
+        tool_name=publication.tool_name if publication else None,
+        version_id=publication.version_id if publication else None,
+        version_number=publication.version_number if publication else None,
+        released_number=released_number,
+        requirement=subject.requirement if isinstance(subject, ModuleSubject) else None,
+        access=subject.access if isinstance(subject, HostSubject) else None,
+        secret_name=subject.name if isinstance(subject, SecretSubject) else None,
+        secret_hosts=subject.hosts if isinstance(subject, SecretSubject) else (),
+        days=subject.days if isinstance(subject, GrantSubject) else None,
+        digest=draft.digest,
+        requester=draft.requester,
+        notes=draft.notes,
+        quorum=draft.quorum,
+        risk=None,
+        created_at=now,
+        updated_at=now,
+        expires_at=now + draft.ttl,
+    )
