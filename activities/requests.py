@@ -96,9 +96,9 @@ class StoredRequests(RequestActivities):
     ) -> PresentedRequest:
         """Raises: _CannotPresentError: all of it is taken back, with the request."""
         try:
-            # Held, so that the session does not forget it and read it for each who asks.
-            _server = await session.get_one(ServerRow, row.server_id)
             with session.no_autoflush:  # the request is written once, as presented
+                # Held, so that the session does not forget it and read it for each who asks.
+                _server = await session.get_one(ServerRow, row.server_id)
                 found = await self._examiners[given.subject.kind](session, given)
                 return await present(session, row, given, [found])
         except Exception as error:  # whatever it is: what was asked is not lost by it

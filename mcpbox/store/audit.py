@@ -13,11 +13,14 @@ from mcpbox.domain.audit_chain import GENESIS, ChainedEvent, event_hash
 from mcpbox.domain.base import Page, PageRequest, utc_now
 from mcpbox.domain.errors import NotFound
 from mcpbox.domain.requests import HistoryEntry
-from mcpbox.store.changes import Topic, announce
+from mcpbox.store.changes import TOLD, Topic, announce, taken_from
 from mcpbox.store.tables.audit import AuditRow
 
-_LOCKED_HEAD = select(func.audit_head(type_=Text))
-"""The newest hash, once nobody else writes: two rows could follow the same one otherwise."""
+_LOCKED_HEAD = select(func.audit_head(type_=Text), TOLD)
+"""The newest hash, once nobody else writes: two rows could follow the same one otherwise.
+
+What the transaction announces is told in the same way to the server.
+"""
 _APPEND = insert(cast("Table", AuditRow.__table__))
 _ADDED = "audit events"
 """Of the session's transaction, in order."""
@@ -52,7 +55,8 @@ def add_event(
     added: list[dict[str, Any]] | None = session.info.get(_ADDED)
     if added is None:
         added = session.info[_ADDED] = []
-        event.listen(session.sync_session, "before_commit", _append, once=True)
+        # Before what announces by itself, which then has nothing left to tell.
+        event.listen(session.sync_session, "before_commit", _append, once=True, insert=True)
         announce(session, Topic.AUDIT)
     added.append(
         {
@@ -68,7 +72,7 @@ def add_event(
 
 def _append(session: Session) -> None:
     session.flush()  # which may wait for others, so before there is the lock
-    previous = session.scalar(_LOCKED_HEAD) or GENESIS
+    previous = session.scalar(_LOCKED_HEAD, {"payloads": taken_from(session)}) or GENESIS
     rows: list[dict[str, Any]] = session.info.pop(_ADDED)
     for row in rows:
         row["at"] = row["at"] or utc_now()

@@ -41,7 +41,9 @@ class Topic(StrEnum):
 _TOPICS = frozenset(topic.value for topic in Topic)
 _ANNOUNCED = "announced"
 _PAYLOADS = func.unnest(bindparam("payloads", type_=ARRAY(Text))).column_valued("payload")
-_NOTIFY = select(func.pg_notify(CHANNEL, _PAYLOADS))
+TOLD = select(func.count(func.pg_notify(CHANNEL, _PAYLOADS))).scalar_subquery()
+"""Tells the ``payloads``, as part of any statement."""
+_TELL = select(TOLD)
 
 
 def announce(session: AsyncSession, topic: Topic, key: object = "") -> None:
@@ -49,13 +51,18 @@ def announce(session: AsyncSession, topic: Topic, key: object = "") -> None:
     announced: dict[str, None] | None = session.info.get(_ANNOUNCED)
     if announced is None:
         announced = session.info[_ANNOUNCED] = {}
-        event.listen(session.sync_session, "before_commit", _notify, once=True)
+        event.listen(session.sync_session, "before_commit", _tell, once=True)
     announced[f"{topic}:{key}"] = None
 
 
-def _notify(session: Session) -> None:
-    announced = list(session.info.pop(_ANNOUNCED))
-    session.execute(_NOTIFY, {"payloads": announced})
+def taken_from(session: Session) -> list[str]:
+    """What was announced so far, for who tells it instead of us."""
+    return list(session.info.pop(_ANNOUNCED, ()))
+
+
+def _tell(session: Session) -> None:
+    if payloads := taken_from(session):
+        session.execute(_TELL, {"payloads": payloads})
 
 
 class Changes:

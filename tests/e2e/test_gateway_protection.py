@@ -113,7 +113,7 @@ async def test_the_workflow_of_a_request_is_in_the_trace_of_the_call_that_asked(
             if one.trace_id in {each.trace_id for each in asked}
         }
         return together >= {
-            ("mcpbox-gateway", "StartUpdateWithStartWorkflow"),
+            ("mcpbox-gateway", "StartWorkflow"),
             ("mcpbox-worker", "RunWorkflow"),
             ("mcpbox-worker", "RunActivity"),
         }
