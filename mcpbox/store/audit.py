@@ -52,12 +52,8 @@ def add_event(
 
     ``facts`` are short and JSON; never code, arguments or a secret.
     """
-    added: list[dict[str, Any]] | None = session.info.get(_ADDED)
-    if added is None:
-        added = session.info[_ADDED] = []
-        # Before what announces by itself, which then has nothing left to tell.
-        event.listen(session.sync_session, "before_commit", _append, once=True, insert=True)
-        announce(session, Topic.AUDIT)
+    announce(session, Topic.AUDIT)
+    added: list[dict[str, Any]] = session.info.setdefault(_ADDED, [])
     added.append(
         {
             "at": at,
@@ -70,10 +66,14 @@ def add_event(
     )
 
 
+# First of all: what announces by itself has nothing left to tell then.
+@event.listens_for(Session, "before_commit", insert=True)
 def _append(session: Session) -> None:
+    rows: list[dict[str, Any]] = session.info.pop(_ADDED, [])
+    if not rows:
+        return
     session.flush()  # which may wait for others, so before there is the lock
     previous = session.scalar(_LOCKED_HEAD, {"payloads": taken_from(session)}) or GENESIS
-    rows: list[dict[str, Any]] = session.info.pop(_ADDED)
     for row in rows:
         row["at"] = row["at"] or utc_now()
         row["hash"] = event_hash(previous, **row)

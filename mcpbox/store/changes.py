@@ -48,10 +48,7 @@ _TELL = select(TOLD)
 
 def announce(session: AsyncSession, topic: Topic, key: object = "") -> None:
     """Delivered when the transaction commits, and only then; all of it with one statement."""
-    announced: dict[str, None] | None = session.info.get(_ANNOUNCED)
-    if announced is None:
-        announced = session.info[_ANNOUNCED] = {}
-        event.listen(session.sync_session, "before_commit", _tell, once=True)
+    announced: dict[str, None] = session.info.setdefault(_ANNOUNCED, {})
     announced[f"{topic}:{key}"] = None
 
 
@@ -60,6 +57,7 @@ def taken_from(session: Session) -> list[str]:
     return list(session.info.pop(_ANNOUNCED, ()))
 
 
+@event.listens_for(Session, "before_commit")
 def _tell(session: Session) -> None:
     if payloads := taken_from(session):
         session.execute(_TELL, {"payloads": payloads})
