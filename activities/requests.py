@@ -141,9 +141,10 @@ class StoredRequests(RequestActivities):
     async def record_refusal(self, given: RecordRefusal) -> None:
         with final_domain_errors():
             async with transaction(self._sessions) as session:
-                decided = await requests.decisions_of(session, given.request_id)
-                if any(one.id == given.unless_decided for one in decided):
-                    return
+                if given.unless_decided is not None:
+                    decided = await requests.decisions_of(session, given.request_id)
+                    if any(one.id == given.unless_decided for one in decided):
+                        return
                 announce(session, Topic.REQUESTS, given.request_id)
                 add_event(
                     session,
@@ -178,17 +179,19 @@ class StoredRequests(RequestActivities):
                 return standing_of(row)
 
     @activity.defn
-    async def look_up(self, given: LookUp) -> Standing:
+    async def look_up(self, given: LookUp) -> Standing | None:
         with final_domain_errors():
-            async with transaction(self._sessions) as session:
-                return standing_of(await requests.get_request_row(session, given.request_id))
+            async with reading(self._sessions) as session:
+                row = await requests.find_request_row(session, given.request_id)
+                return None if row is None else standing_of(row)
 
     @activity.defn
     async def find_successor(self, given: LookUp) -> Successor:
         with final_domain_errors():
             async with reading(self._sessions) as session:
-                row, _ = await requests.get_decided(session, given.request_id)
-                return Successor(label=await asked_before.successor_of(session, row))
+                row = await requests.find_request_row(session, given.request_id)
+                newer = None if row is None else await asked_before.successor_of(session, row)
+                return Successor(label=newer)
 
 
 class _CannotPresentError(Exception):

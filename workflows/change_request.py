@@ -206,7 +206,7 @@ class ChangeRequestWorkflow(RequestLife):
                 look = LookUp(request_id=self._draft.id)
                 standing = await patiently(RequestActivities.look_up, look)
                 # An end alone: nothing is applied because a row says that it was approved.
-                if standing.state.terminal:
+                if standing is not None and standing.state.terminal:
                     self._enter(standing.state, standing.state_reason)
 
     @workflow.query(name="outcome", description="Where the request stands.")

@@ -215,13 +215,13 @@ class RequestActivities(ABC):
 
     @activity.defn
     @abstractmethod
-    async def look_up(self, given: LookUp) -> Standing:
-        """Where it stands by the record."""
+    async def look_up(self, given: LookUp) -> Standing | None:
+        """Where it stands by the record; ``None``: it is on none."""
 
     @activity.defn
     @abstractmethod
     async def find_successor(self, given: LookUp) -> Successor:
-        """What took its place, by the record."""
+        """What took its place, by the record; nothing of what is on none."""
 
 
 class RoundActivities(ABC):

@@ -205,7 +205,7 @@ async def test_a_vote_that_was_taken_back_stays_so_however_often_its_signal_is_s
 
     await reset(office, request, _TASK_COMPLETED)
     await waiting_again(office, request)
-    await eventually(partial(_was_sent_again, office, request))
+    await eventually(partial(_has_done, office, request, {"record_decision"}))
     outcome = await office.decide(request, by=ADA)
 
     assert outcome.state is State.AWAITING_DECISION
@@ -224,16 +224,23 @@ async def _is_recorded(office: Office, request: RequestSummary) -> bool:
     return bool((await office.requests.get(request.id)).decisions)
 
 
-async def _was_sent_again(office: Office, request: RequestSummary) -> bool:
-    """The signal; and its vote was looked for on the record."""
+async def _has_done(office: Office, request: RequestSummary, activities: set[str]) -> bool:
+    """All of these, as often as they were begun, whether or not they succeeded."""
     events = (await office.workflow(request).fetch_history()).events
-    looked = {
-        event.event_id
+    begun = {
+        event.event_id: name
         for event in events
-        if event.activity_task_scheduled_event_attributes.activity_type.name == "record_decision"
+        if (name := event.activity_task_scheduled_event_attributes.activity_type.name) in activities
     }
-    done = {event.activity_task_completed_event_attributes.scheduled_event_id for event in events}
-    return bool(looked) and looked <= done
+    done = {
+        ended.scheduled_event_id
+        for event in events
+        for ended in (
+            event.activity_task_completed_event_attributes,
+            event.activity_task_failed_event_attributes,
+        )
+    }
+    return set(begun.values()) == activities and set(begun) <= done
 
 
 async def test_a_reset_of_what_has_ended_refuses_no_vote_that_led_there(office: Office) -> None:
@@ -288,7 +295,7 @@ async def test_a_reset_goes_on_with_what_was_asked_last(office: Office) -> None:
 async def test_a_running_request_that_is_on_no_record_is_taken_up_again(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As after the database was put back from an older backup."""
+    """As after the database was put back from an older backup; no signal ends it meanwhile."""
     await office.asked()
     request = await office.asked()
     mine = f" AND WorkflowId = '{request.workflow_id}'"
@@ -298,6 +305,9 @@ async def test_a_running_request_that_is_on_no_record_is_taken_up_again(
         for row in (EvidenceRow, RoundRow):
             await session.execute(delete(row).where(row.request_id == request.id))
         await session.execute(delete(RequestRow).where(RequestRow.id == request.id))
+    for message in (Message.SUPERSEDE, Message.CATCH_UP):
+        await office.workflow(request).signal(message, "of an operator")
+    await eventually(partial(_has_done, office, request, {"find_successor", "look_up"}))
     looking = reconciliation.ReconciledRequests(office.database.sessions)
 
     seen = await ActivityEnvironment(office.env.client).run(looking.reconcile, Look(differed=True))
