@@ -27,6 +27,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from mcpbox.domain.errors import DomainError, Invalid, NotFound, Unavailable, rebuilt
 from mcpbox.domain.ids import SourceId
+from mcpbox.domain.requests import RequestDraft, State
+from mcpbox.domain.subjects import VersionSubject
 from mcpbox.payloads import data_converter
 from mcpbox.tracing import temporal_interceptors
 from mcpbox.vouchers import Vouchers
@@ -279,6 +281,20 @@ async def connect_patiently(
             if time.monotonic() > deadline:
                 raise Unavailable(_PART) from error
         await asyncio.sleep(0.2)
+
+
+def request_attributes(draft: RequestDraft) -> TypedSearchAttributes:
+    """Of one that is begun."""
+    subject = draft.subject
+    attributes = [
+        SearchAttributePair(KIND, subject.kind),
+        SearchAttributePair(STATE, State.GATHERING),
+        SearchAttributePair(SERVER, subject.server_name),
+        SearchAttributePair(REQUESTER, draft.requester),
+    ]
+    if isinstance(subject, VersionSubject):
+        attributes.append(SearchAttributePair(TOOL, subject.tool_name))
+    return TypedSearchAttributes(attributes)
 
 
 def recovery_attributes(server_name: str) -> TypedSearchAttributes:

@@ -3,26 +3,16 @@
 from contextlib import suppress
 
 from temporalio import workflow
-from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
+from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from mcpbox import temporal
-    from mcpbox.domain.requests import RequestDraft, State
-    from mcpbox.domain.subjects import PublishSubject
+    from mcpbox.domain.requests import RequestDraft
 
 
 async def ask_again(draft: RequestDraft, workflow_id: str) -> None:
     """It outlives this workflow, and starting it twice starts it once."""
-    subject = draft.subject
-    attributes = [
-        SearchAttributePair(temporal.KIND, subject.kind),
-        SearchAttributePair(temporal.STATE, State.GATHERING),
-        SearchAttributePair(temporal.SERVER, subject.server_name),
-        SearchAttributePair(temporal.REQUESTER, draft.requester),
-    ]
-    if isinstance(subject, PublishSubject):
-        attributes.append(SearchAttributePair(temporal.TOOL, subject.tool_name))
     with suppress(WorkflowAlreadyStartedError):
         await workflow.start_child_workflow(
             temporal.CHANGE_REQUEST,
@@ -30,6 +20,6 @@ async def ask_again(draft: RequestDraft, workflow_id: str) -> None:
             id=workflow_id,
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            static_summary=subject.label,
-            search_attributes=TypedSearchAttributes(attributes),
+            static_summary=draft.subject.label,
+            search_attributes=temporal.request_attributes(draft),
         )

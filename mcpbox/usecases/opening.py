@@ -1,7 +1,6 @@
 """A request is begun: safe with Temporal first, and then written down by the worker."""
 
 import anyio
-from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
 from mcpbox import temporal
 from mcpbox.domain.base import utc_now
@@ -42,21 +41,12 @@ class Opening:
             return alive, await self._written_down(draft.id, ear if alive else None)
 
     async def _start(self, draft: RequestDraft, workflow_id: str) -> bool:
-        subject = draft.subject
-        attributes = [
-            SearchAttributePair(temporal.KIND, subject.kind),
-            SearchAttributePair(temporal.STATE, State.GATHERING),
-            SearchAttributePair(temporal.SERVER, subject.server_name),
-            SearchAttributePair(temporal.REQUESTER, draft.requester),
-        ]
-        if isinstance(subject, VersionSubject):
-            attributes.append(SearchAttributePair(temporal.TOOL, subject.tool_name))
         return await self._gate.start(
             temporal.CHANGE_REQUEST,
             draft,
             workflow_id=workflow_id,
-            summary=subject.label,
-            search_attributes=TypedSearchAttributes(attributes),
+            summary=draft.subject.label,
+            search_attributes=temporal.request_attributes(draft),
         )
 
     async def _written_down(self, request_id: RequestId, ear: Ear | None) -> RequestSummary | None:
