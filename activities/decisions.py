@@ -1,10 +1,10 @@
 """Decisions on a request, made and taken back under the one rule, as people's roles are now."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
-from sqlalchemy import update
+from sqlalchemy import Table, insert, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
@@ -41,6 +41,7 @@ from workflows.contracts import (
     Standing,
 )
 
+_KEEP = insert(cast("Table", DecisionRow.__table__))
 _TELLING = (State.DENIED, State.CHANGES_REQUESTED)
 """Decisions that lead to nothing else which is told."""
 
@@ -82,7 +83,7 @@ class StoredDecisions(DecisionActivities):
                 may_decide(facts, reviewer, draft, channel).require()
                 right_of = in_whose_right(facts, reviewer)
                 decision = _decision(given, channel, row.round, right_of)
-                _keep_decision(session, decision)
+                await _keep_decision(session, decision)
                 votes = standing_votes([*decided, decision], row.round)
                 row.state = _state_after(votes, row.quorum)
                 row.state_reason = draft.reason
@@ -210,16 +211,12 @@ def _decision(
     )
 
 
-def _keep_decision(session: AsyncSession, decision: Decision) -> None:
+async def _keep_decision(session: AsyncSession, decision: Decision) -> None:
     values = decision.model_dump(exclude={"comments", "refused", "probation"})
     limits = decision.probation
-    session.add(
-        DecisionRow(
-            **values,
-            refused=list(decision.refused),
-            probation=None if limits is None else limits.model_dump(mode="json"),
-        )
-    )
+    values["refused"] = list(decision.refused)
+    values["probation"] = None if limits is None else limits.model_dump(mode="json")
+    await session.execute(_KEEP, values)
     session.add_all(
         CommentRow(
             id=uuid4(),

@@ -14,10 +14,12 @@ from mcpbox.domain.digests import digest_of_access
 from mcpbox.domain.errors import Conflict
 from mcpbox.domain.evidence import Evidence
 from mcpbox.domain.ids import Digest
+from mcpbox.domain.manifests import Granted
 from mcpbox.domain.requests import State
 from mcpbox.domain.subjects import HostSubject
 from mcpbox.receipts import ReceiptSigner
 from mcpbox.store import evidence, grants, requests, servers, tools
+from mcpbox.store.grants import granted
 from mcpbox.store.session import Sessions, transaction
 from mcpbox.store.tables.requests import RequestRow
 from workflows.contracts import ApplyRequest, Examination, HostActivities
@@ -32,13 +34,12 @@ class GrantedHosts(HostActivities):
     async def examine_host(self, given: Examination) -> None:
         with final_domain_errors():
             async with transaction(self._sessions) as session:
-                await self.examine(session, given)
+                await self.examine(session, given, await granted(session, host(given).server_id))
 
-    async def examine(self, session: AsyncSession, given: Examination) -> Evidence:
+    async def examine(self, session: AsyncSession, given: Examination, held: Granted) -> Evidence:
         """What it kept."""
         subject = host(given)
         manifests = await tools.newest_manifests(session, subject.server_id)
-        held = await grants.granted(session, subject.server_id)
         piece = host_evidence(subject, given.digest, manifests, held.hosts)
         await evidence.keep(session, given.request_id, piece)
         return piece
@@ -55,7 +56,7 @@ class GrantedHosts(HostActivities):
         _require_as_approved(row, subject, given.digest)
         ends_at = end_of(row, subject, now)
         with session.no_autoflush:  # the request is written once, as applied
-            await servers.get_server_row(session, row.server_id)
+            await servers.lock_server(session, row.server_id)
             made = await grants.grant(
                 session,
                 subject.server_id,

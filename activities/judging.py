@@ -17,6 +17,7 @@ from mcpbox.domain.review_policy import Automatic
 from mcpbox.policies.review import RequestFacts, may_decide, tally
 from mcpbox.store import requests, review_facts, review_policies
 from mcpbox.store.audit import add_event
+from mcpbox.store.grants import Holder
 from mcpbox.store.tables.requests import DecisionRow, RequestRow
 
 
@@ -24,12 +25,13 @@ async def judge(
     session: AsyncSession,
     row: RequestRow,
     evidence: Sequence[Evidence],
+    holder: Holder,
     *,
     risk: Risk,
     at: datetime,
 ) -> tuple[ReviewTerms, Automatic]:
     """By the policy that it opened under; what it was judged by is kept with it."""
-    facts = await review_facts.facts_of(session, row, evidence, risk=risk, at=at)
+    facts = await review_facts.facts_of(session, row, evidence, holder, risk=risk, at=at)
     row.facts = facts.model_dump(mode="json")
     terms, automatic = await review_policies.terms_of(session, row.policy_version, facts)
     if row.policy_version == review_policies.BUILT_IN.version:

@@ -191,7 +191,7 @@ async def _still_as_approved(
     session: AsyncSession, row: RequestRow, subject: ModuleSubject, digest: Digest
 ) -> WheelLock:
     """Raises: Conflict: approved once, but no longer what people saw; NotFound: deleted."""
-    await servers.get_server_row(session, row.server_id)
+    await servers.lock_server(session, row.server_id)
     if row.state != State.APPROVED:
         raise Conflict(f"The request is {row.state}, not approved; nothing was granted.")
     if row.digest != digest:

@@ -1,32 +1,30 @@
 """The projection of change requests. Every activity may run twice: ids come from the caller."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import cast
 
-from sqlalchemy import Integer, Table, bindparam, func, select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from activities.decisions import standing_of
 from activities.errors import final_domain_errors
-from activities.rounds import people_behind, present, publication_of, round_row
+from activities.rounds import authors_of, clients_in, present, publication_of
 from activities.telling import tell_of_request
 from mcpbox.domain.audit import Action
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.evidence import Evidence
 from mcpbox.domain.ids import Digest, RequestId
-from mcpbox.domain.manifests import Needs
+from mcpbox.domain.manifests import Granted, Needs
 from mcpbox.domain.notices import Event
 from mcpbox.domain.people import SYSTEM
 from mcpbox.domain.requests import State
 from mcpbox.domain.subjects import Kind
-from mcpbox.store import asked_before, requests, review_policies
+from mcpbox.store import asked_before, requests
 from mcpbox.store.audit import add_event, is_told
 from mcpbox.store.changes import Topic, announce
+from mcpbox.store.grants import get_holder
+from mcpbox.store.new_requests import add_request
 from mcpbox.store.session import Sessions, reading, transaction
 from mcpbox.store.tables.requests import RequestRow
-from mcpbox.store.tables.servers import ServerRow
 from workflows.contracts import (
     CloseRequest,
     Examination,
@@ -43,15 +41,8 @@ from workflows.contracts import (
     Successor,
 )
 
-Examiners = Mapping[Kind, Callable[[AsyncSession, Examination], Awaitable[Evidence]]]
+Examiners = Mapping[Kind, Callable[[AsyncSession, Examination, Granted], Awaitable[Evidence]]]
 """Of the kinds whose evidence takes no more than a look into the database."""
-_TABLE = cast("Table", RequestRow.__table__)
-_POLICY = func.coalesce(
-    bindparam("frozen_version", type_=Integer), review_policies.CURRENT_VERSION.scalar_subquery()
-)
-_INSERT = select(RequestRow).from_statement(
-    insert(_TABLE).values(policy_version=_POLICY).on_conflict_do_nothing().returning(_TABLE)
-)
 
 
 class StoredRequests(RequestActivities):
@@ -79,7 +70,6 @@ class StoredRequests(RequestActivities):
         if row is None:
             revised = await _revised(session, draft.id)
             return OpenedRequest(older_workflow_ids=tuple(older), revised=revised)
-        session.add(round_row(draft.id, 1, draft, given.opened_at))
         announce(session, Topic.REQUESTS, draft.id)
         add_event(
             session,
@@ -97,10 +87,9 @@ class StoredRequests(RequestActivities):
         """Raises: _CannotPresentError: all of it is taken back, with the request."""
         try:
             with session.no_autoflush:  # the request is written once, as presented
-                # Held, so that the session does not forget it and read it for each who asks.
-                _server = await session.get_one(ServerRow, row.server_id)
-                found = await self._examiners[given.subject.kind](session, given)
-                return await present(session, row, given, [found])
+                holder = await get_holder(session, row.server_id)
+                found = await self._examiners[given.subject.kind](session, given, holder.granted)
+                return await present(session, row, given, [found], holder)
         except Exception as error:  # whatever it is: what was asked is not lost by it
             raise _CannotPresentError from error
 
@@ -199,10 +188,11 @@ class _CannotPresentError(Exception):
 
 
 async def _insert(session: AsyncSession, given: OpenRequest) -> RequestRow | None:
-    """``None``: it is there already, from an earlier try or before a reset."""
+    """With its first round. ``None``: it is there already, from an earlier try or a reset."""
     draft, subject = given.draft, given.draft.subject
-    return await session.scalar(
-        _INSERT,
+    authors = await authors_of(session, subject, draft.requester)
+    return await add_request(
+        session,
         {
             "id": draft.id,
             "workflow_id": given.workflow_id,
@@ -217,12 +207,13 @@ async def _insert(session: AsyncSession, given: OpenRequest) -> RequestRow | Non
             "notes": draft.notes,
             "quorum": draft.quorum,
             "needs": Needs().model_dump(mode="json"),
-            "frozen_version": draft.terms.policy_version if draft.terms else None,
-            **await people_behind(session, subject, draft.requester),
+            "authors": authors,
             "created_at": given.opened_at,
             "updated_at": given.opened_at,
             "expires_at": given.opened_at + draft.ttl,
         },
+        policy_version=draft.terms.policy_version if draft.terms else None,
+        client_names=clients_in(authors),
     )
 
 

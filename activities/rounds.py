@@ -1,5 +1,6 @@
 """Rounds of a request: each begins with what is asked, and is judged before people see it."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Protocol
 
@@ -14,7 +15,7 @@ from mcpbox.domain.audit import Action
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.evidence import Check, Evidence, Risk, Status
 from mcpbox.domain.ids import Digest, RequestId
-from mcpbox.domain.manifests import Needs
+from mcpbox.domain.manifests import Manifest, Needs, ungranted_hosts
 from mcpbox.domain.notices import Event
 from mcpbox.domain.people import SYSTEM, PrincipalKind
 from mcpbox.domain.requests import State
@@ -24,7 +25,7 @@ from mcpbox.policies.risk import score_of
 from mcpbox.store import clients, evidence, requests, secrets, tools
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
-from mcpbox.store.grants import needs_of
+from mcpbox.store.grants import Holder, get_holder
 from mcpbox.store.session import Sessions, transaction
 from mcpbox.store.tables.evidence import EvidenceRow
 from mcpbox.store.tables.releases import ReleaseRow
@@ -52,7 +53,8 @@ class StoredRounds(RoundActivities):
             async with transaction(self._sessions) as session:
                 row = await requests.get_request_row(session, given.request_id)
                 found = await requests.evidence_of(session, given.request_id)
-                return await present(session, row, given, found)
+                holder = await get_holder(session, row.server_id)
+                return await present(session, row, given, found, holder)
 
     @activity.defn
     async def record_revision(self, given: RecordRevision) -> None:
@@ -71,8 +73,8 @@ class StoredRounds(RoundActivities):
                 row.subject = subject.model_dump(mode="json")
                 for name, value in (await publication_of(session, subject)).items():
                     setattr(row, name, value)
-                behind = await people_behind(session, subject, row.requester)
-                row.authors, row.owners = behind["authors"], behind["owners"]
+                row.authors = await authors_of(session, subject, row.requester)
+                row.owners = await clients.owners_of(session, clients_in(row.authors))
                 row.digest = given.digest
                 row.notes = given.notes or row.notes
                 row.state = State.GATHERING
@@ -92,7 +94,11 @@ class StoredRounds(RoundActivities):
 
 
 async def present(
-    session: AsyncSession, row: RequestRow, given: PresentRequest, found: list[Evidence]
+    session: AsyncSession,
+    row: RequestRow,
+    given: PresentRequest,
+    found: list[Evidence],
+    holder: Holder,
 ) -> PresentedRequest:
     """Judges what was found and opens the request, its row locked, to people, or vetoes it.
 
@@ -106,14 +112,7 @@ async def present(
         return _presented(row, found)
     needs = Needs()
     if row.version_id is not None:
-        needs = await needs_of(session, row.version_id, row.server_id)
-        brought = requirements_in(given.subject)
-        needs = needs.model_copy(
-            update={
-                "modules": tuple(one.module for one in brought),
-                "secrets": await _askable_secrets(session, row),
-            }
-        )
+        needs = await _needs_of(session, row, given.subject, holder)
     else:
         row.digest = _decided_about(found) or row.digest
     veto = await _veto(session, row, found)
@@ -127,7 +126,7 @@ async def present(
     row.state = state
     row.state_reason = reason
     row.updated_at = now
-    terms, automatic = await judge(session, row, found, risk=risk, at=now)
+    terms, automatic = await judge(session, row, found, holder, risk=risk, at=now)
     terms = given.terms or terms
     row.terms = terms.model_dump(mode="json")
     row.quorum = terms.approvals
@@ -191,24 +190,24 @@ def round_row(request_id: RequestId, number: int, asked: Asked, opened_at: datet
     )
 
 
-async def people_behind(
-    session: AsyncSession, subject: Subject, requester: str
-) -> dict[str, list[str]]:
-    """Who made the request or wrote its version, and whose clients these are."""
+async def authors_of(session: AsyncSession, subject: Subject, requester: str) -> list[str]:
+    """Labels, sorted, of who made the request and who wrote its version."""
     authors = {requester}
     if isinstance(subject, VersionSubject):
         authors.add((await tools.get_version(session, subject.version_id)).author)
-    names = [
-        name for kind, _, name in (label.partition(":") for label in authors) if kind == _CLIENT
-    ]
-    owners = await clients.owners_of(session, names)
-    return {"authors": sorted(authors), "owners": sorted(owners)}
+    return sorted(authors)
+
+
+def clients_in(labels: Iterable[str]) -> list[str]:
+    """Names of those that are clients."""
+    parts = (label.partition(":") for label in labels)
+    return [name for kind, _, name in parts if kind == _CLIENT]
 
 
 async def publication_of(session: AsyncSession, subject: Subject) -> dict[str, object]:
     """Columns that only a request about a version fills. Raises: NotFound."""
     if not isinstance(subject, VersionSubject):
-        return {}
+        return {"tool_id": None, "version_id": None, "released_version_id": None}
     version = await tools.get_version(session, subject.version_id)
     releases = select(ReleaseRow.version_id).where(ReleaseRow.tool_id == subject.tool_id)
     released = await session.scalar(releases.where(ReleaseRow.active_to.is_(None)))
@@ -238,10 +237,17 @@ def _presented(row: RequestRow, found: list[Evidence]) -> PresentedRequest:
     )
 
 
-async def _askable_secrets(session: AsyncSession, row: RequestRow) -> tuple[str, ...]:
+async def _needs_of(
+    session: AsyncSession, row: RequestRow, subject: Subject, holder: Holder
+) -> Needs:
+    """What the version needs and its server may not use yet, or what is asked for with it."""
     version = await session.get_one(VersionRow, row.version_id)
-    manifest = tools.content_of(version).manifest
-    return await secrets.askable(session, row.server_id, manifest.secret_names)
+    manifest = Manifest.model_validate(version.manifest)
+    return Needs(
+        hosts=ungranted_hosts(manifest, holder.granted.hosts),
+        modules=tuple(one.module for one in requirements_in(subject)),
+        secrets=await secrets.askable(session, row.server_id, manifest.secret_names),
+    )
 
 
 def _decided_about(found: list[Evidence]) -> str | None:

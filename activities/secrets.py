@@ -15,7 +15,7 @@ from mcpbox.domain.digests import digest_of_binding
 from mcpbox.domain.errors import Conflict
 from mcpbox.domain.evidence import Check, Evidence, Finding, Risk, Status
 from mcpbox.domain.ids import Digest
-from mcpbox.domain.manifests import Manifest
+from mcpbox.domain.manifests import Granted, Manifest
 from mcpbox.domain.requests import State
 from mcpbox.domain.secrets import Secret
 from mcpbox.domain.subjects import SecretSubject
@@ -33,10 +33,13 @@ class BoundSecrets(SecretActivities):
     async def examine_secret(self, given: Examination) -> None:
         with final_domain_errors():
             async with transaction(self._sessions) as session:
-                await self.examine(session, given)
+                await self._examine(session, given)
 
-    async def examine(self, session: AsyncSession, given: Examination) -> Evidence:
-        """What it kept."""
+    async def examine(self, session: AsyncSession, given: Examination, _: Granted) -> Evidence:
+        """What it kept; the server's grants say nothing of a secret."""
+        return await self._examine(session, given)
+
+    async def _examine(self, session: AsyncSession, given: Examination) -> Evidence:
         subject = secret(given)
         manifests = await tools.newest_manifests(session, subject.server_id)
         now = await secrets.get_secret(session, subject.server_id, subject.name)
@@ -53,7 +56,7 @@ class BoundSecrets(SecretActivities):
         self, session: AsyncSession, row: RequestRow, given: ApplyRequest, approver: str
     ) -> None:
         subject, now = secret(given), utc_now()
-        await servers.get_server_row(session, row.server_id)
+        await servers.lock_server(session, row.server_id)
         await _require_as_approved(session, row, subject, given.digest)
         await grants.grant(
             session,

@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import TypeVar
 from uuid import uuid4
 
+import anyio
 from sqlalchemy import select
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
@@ -31,7 +32,7 @@ from mcpbox.domain.requests import RequestSummary, State
 from mcpbox.domain.verdicts import Verdict
 from mcpbox.news import RequestNews
 from mcpbox.store.changes import Changes, Topic
-from mcpbox.store.session import Sessions, make_sessions, transaction
+from mcpbox.store.session import Sessions, make_sessions, reading
 from mcpbox.store.tables.requests import RequestRow
 from mcpbox.temporal import TemporalGate
 from mcpbox.usecases.network import Network
@@ -41,7 +42,8 @@ from mcpbox.usecases.servers import Servers
 _AUTHOR = Principal(kind=PrincipalKind.CLIENT, name="bench", scopes=frozenset({Scope.AUTHOR}))
 _ADMIN = Principal(kind=PrincipalKind.PERSON, name="admin", roles=frozenset({Role.ADMIN}))
 _PATIENCE_S = 120.0
-_LOOK_AGAIN_S = 0.01
+_LOOK_AGAIN_S = 1.0
+"""Where no news comes of what somebody waits for."""
 _READING_S = 0.1
 """Nobody decides before the workflow task that shows it has ended; both have ended theirs."""
 _AT_ONCE = (1, 16, 64)
@@ -102,6 +104,7 @@ class Desk:
     ) -> None:
         """``bare``: without the codec of ours, for what is no request."""
         self._sessions = sessions
+        self._news = news
         self._servers = Servers(sessions)
         self._requests = Requests(sessions, gate, ttl=timedelta(days=7), news=news)
         self._network = Network(sessions, self._requests)
@@ -151,14 +154,16 @@ class Desk:
     async def _when(self, request_id: RequestId, state: State) -> None:
         """Raises: BenchmarkFailed: it never is."""
         try:
-            async with asyncio.timeout(_PATIENCE_S):
-                while await self._state(request_id) is not state:  # noqa: ASYNC110
-                    await asyncio.sleep(_LOOK_AGAIN_S)
+            with self._news.of(request_id) as ear:
+                async with asyncio.timeout(_PATIENCE_S):
+                    while await self._state(request_id) is not state:
+                        with anyio.move_on_after(_LOOK_AGAIN_S):
+                            await ear.next()
         except TimeoutError as error:
             raise BenchmarkFailed(f"A request is not {state} after {_PATIENCE_S} s.") from error
 
     async def _state(self, request_id: RequestId) -> State | None:
-        async with transaction(self._sessions) as session:
+        async with reading(self._sessions) as session:
             found = await session.scalar(
                 select(RequestRow.state).where(RequestRow.id == request_id)
             )

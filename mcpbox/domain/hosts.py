@@ -5,7 +5,8 @@ Text form, as the sandbox's contract takes it: ``[METHOD,… ]host[:port][/path-
 
 import ipaddress
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import Self, cast
 
 from pydantic import Field, field_validator
@@ -133,6 +134,18 @@ class HostAccess(DomainModel):
         """Holds letters beyond ASCII, which may look like others."""
         return any(label.startswith("xn--") for label in self.host.split("."))
 
+    def allowed_by(self, granted: Iterable[str]) -> bool:
+        """Whether one of the grants, in their text form, already allows all of this.
+
+        Some are for hosts that nobody could ask for here, because code named them itself.
+        """
+        for value in granted:
+            if _authority_of(value) == self.authority:
+                with suppress(Invalid):
+                    if self.within(HostAccess.parse(value)):
+                        return True
+        return False
+
     def within(self, other: "HostAccess") -> bool:
         """Whether ``other`` already allows all of this."""
         return (
@@ -142,25 +155,20 @@ class HostAccess(DomainModel):
         )
 
 
-def readable(granted: Iterable[str]) -> Iterator[HostAccess]:
-    """Without hosts that nobody could ask for here; those came with what code named itself."""
-    for value in granted:
-        try:
-            yield HostAccess.parse(value)
-        except Invalid:
-            continue
-
-
 def covers(granted: str, needed: str) -> bool:
     """Whether a grant, in its text form, is one for ``needed``: ``host[:port]``, as code names it.
 
     How much of that host it allows is for the sandbox to say, request by request.
     """
-    authority = granted.rpartition(" ")[2].partition("/")[0]
+    authority = _authority_of(granted)
     if authority == needed:
         return True
     (host, port), (wanted, wanted_port) = _split(authority), _split(needed)
     return host == wanted and "" in (port, wanted_port) and {port, wanted_port} <= _STANDARD_PORTS
+
+
+def _authority_of(text: str) -> str:
+    return text.rpartition(" ")[2].partition("/")[0]
 
 
 def _split(authority: str) -> tuple[str, str]:

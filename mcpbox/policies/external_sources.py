@@ -4,7 +4,6 @@ from collections.abc import Collection
 from datetime import datetime
 
 from mcpbox.domain.errors import Refused
-from mcpbox.domain.hosts import readable
 from mcpbox.domain.manifests import Granted
 from mcpbox.domain.people import Principal, PrincipalKind, Role, Scope
 from mcpbox.domain.upstreams import Endpoint, HttpEndpoint
@@ -44,7 +43,7 @@ def may_reach(
                 "'mcpbox sources allow-private'."
             )
         )
-    if not any(endpoint.access.within(grant) for grant in readable(held.hosts)):
+    if not endpoint.access.allowed_by(held.hosts):
         return Ruling(
             Refused(
                 f"Its host {endpoint.access.authority} is not granted to the server, with the "

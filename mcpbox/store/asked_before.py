@@ -1,15 +1,33 @@
 """What was asked before about the same thing: what a new ask meets, and what it supersedes."""
 
+import re
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcpbox.domain.ids import Digest, RequestId
 from mcpbox.domain.requests import TERMINAL, State
 from mcpbox.domain.subjects import Kind, Subject, VersionSubject
-from mcpbox.store.requests import subject_in
+from mcpbox.store.requests import read_subject, subject_in
 from mcpbox.store.tables.requests import RequestRow
+
+_ATTEMPTS = (
+    select(RequestRow)
+    .where(RequestRow.workflow_id.like(bindparam("beginning")))
+    .order_by(RequestRow.created_at)
+)
+_OPEN_OF_KIND = (
+    select(RequestRow.workflow_id, RequestRow.tool_id, RequestRow.subject)
+    .where(
+        RequestRow.server_id == bindparam("server_id"),
+        RequestRow.kind == bindparam("kind"),
+        RequestRow.state.not_in(TERMINAL),
+        RequestRow.id != bindparam("besides"),
+    )
+    .order_by(RequestRow.created_at)
+)
 
 
 async def attempts(session: AsyncSession, workflow_ids_begin: str) -> list[RequestRow]:
@@ -17,12 +35,7 @@ async def attempts(session: AsyncSession, workflow_ids_begin: str) -> list[Reque
 
     Index: ``ix_change_requests_workflow_id_prefix``.
     """
-    rows = await session.scalars(
-        select(RequestRow)
-        .where(RequestRow.workflow_id.startswith(workflow_ids_begin, autoescape=True))
-        .order_by(RequestRow.created_at)
-    )
-    return list(rows)
+    return list(await session.scalars(_ATTEMPTS, {"beginning": _pattern(workflow_ids_begin)}))
 
 
 async def open_publications(session: AsyncSession, tool_id: UUID) -> list[RequestRow]:
@@ -100,17 +113,11 @@ async def older_workflows(session: AsyncSession, subject: Subject, *, besides: U
 
     Index: ``ix_change_requests_server_id_kind``.
     """
-    found = await session.scalars(
-        select(RequestRow)
-        .where(
-            RequestRow.server_id == subject.server_id,
-            RequestRow.kind == subject.kind,
-            RequestRow.state.not_in(TERMINAL),
-            RequestRow.id != besides,
-        )
-        .order_by(RequestRow.created_at)
+    found = await session.execute(
+        _OPEN_OF_KIND,
+        {"server_id": subject.server_id, "kind": subject.kind, "besides": besides},
     )
-    return [row.workflow_id for row in found if _is_about(row, subject)]
+    return [workflow_id for workflow_id, tool_id, of in found if _is_about(tool_id, of, subject)]
 
 
 async def successor_of(session: AsyncSession, row: RequestRow) -> str | None:
@@ -118,8 +125,8 @@ async def successor_of(session: AsyncSession, row: RequestRow) -> str | None:
 
     Index: ``ix_change_requests_server_id_kind``.
     """
-    newer = await session.scalars(
-        select(RequestRow)
+    newer = await session.execute(
+        select(RequestRow.tool_id, RequestRow.subject)
         .where(
             RequestRow.server_id == row.server_id,
             RequestRow.kind == row.kind,
@@ -128,10 +135,16 @@ async def successor_of(session: AsyncSession, row: RequestRow) -> str | None:
         .order_by(RequestRow.created_at.desc())
     )
     subject = subject_in(row)
-    return next((subject_in(one).label for one in newer if _is_about(one, subject)), None)
+    labels = (read_subject(of).label for tool_id, of in newer if _is_about(tool_id, of, subject))
+    return next(labels, None)
 
 
-def _is_about(row: RequestRow, subject: Subject) -> bool:
+def _pattern(beginning: str) -> str:
+    return re.sub(r"[\\%_]", r"\\\g<0>", beginning) + "%"
+
+
+def _is_about(tool_id: UUID | None, of: dict[str, Any], subject: Subject) -> bool:
+    """Whether a request, of the same kind, is about the same thing as ``subject``."""
     if isinstance(subject, VersionSubject):
-        return row.tool_id == subject.tool_id
-    return subject_in(row).thing == subject.thing
+        return tool_id == subject.tool_id
+    return read_subject(of).thing == subject.thing

@@ -55,7 +55,7 @@ async def load_callables(
             ),
             receipt=release.receipt,
             isolation=IsolationMode(server.isolation),
-            granted=granted_from(server, live[server.id]),
+            granted=granted_from(server.module_set, live[server.id]),
             source=sources.get(server.id),
         )
         for release, version, tool, server, workflow_id in rows

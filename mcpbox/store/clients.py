@@ -1,9 +1,9 @@
 """Queries on MCP clients and their tokens."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import ARRAY, Text, any_, bindparam, or_, select, update
+from sqlalchemy import ARRAY, Text, any_, bindparam, distinct, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcpbox.domain.ids import ClientId
@@ -12,9 +12,14 @@ from mcpbox.store.tables.clients import ClientRow
 from mcpbox.store.tables.people import UserRow
 
 _BY_NAME = select(ClientRow).where(ClientRow.name == bindparam("name"))
-_OWNERS = select(ClientRow.owner).where(
-    ClientRow.name == any_(bindparam("names", type_=ARRAY(Text)))
+OWNERS = func.array(
+    select(distinct(ClientRow.owner))
+    .where(ClientRow.name == any_(bindparam("client_names", type_=ARRAY(Text))))
+    .order_by(ClientRow.owner)
+    .scalar_subquery(),
+    type_=ARRAY(Text),
 )
+"""Column: user names, sorted, of those who own any of the clients named ``client_names``."""
 
 
 async def find_client(
@@ -53,9 +58,9 @@ async def clients(session: AsyncSession) -> list[Client]:
     return [client_of(row) for row in rows]
 
 
-async def owners_of(session: AsyncSession, names: Iterable[str]) -> set[str]:
-    """User names of those who own any of these clients."""
-    return set(await session.scalars(_OWNERS, {"names": list(names)}))
+async def owners_of(session: AsyncSession, names: Sequence[str]) -> list[str]:
+    """User names, sorted, of those who own any of these clients."""
+    return list(await session.scalar(select(OWNERS), {"client_names": names}) or ())
 
 
 async def mark_seen(session: AsyncSession, client_ids: Iterable[ClientId], at: datetime) -> None:

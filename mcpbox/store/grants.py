@@ -1,7 +1,8 @@
 """Queries on grants: what a server may reach, who said so, and until when."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 from uuid import UUID, uuid4
@@ -26,18 +27,19 @@ from mcpbox.domain.base import Page, PageRequest, utc_now
 from mcpbox.domain.errors import NotFound
 from mcpbox.domain.grants import Grant, GrantEnd, GrantKind, state_of
 from mcpbox.domain.ids import Digest, GrantId, RequestId, ServerId
-from mcpbox.domain.manifests import Granted, Manifest, Needs, needs_beyond
+from mcpbox.domain.manifests import Granted
 from mcpbox.domain.people import SYSTEM
 from mcpbox.store.audit import add_event
 from mcpbox.store.tables.grants import GrantRow
 from mcpbox.store.tables.requests import RequestRow
 from mcpbox.store.tables.servers import ServerRow
-from mcpbox.store.tables.tools import VersionRow
 from sandbox.contract import DEFAULT_MODULES
 
 HOST = GrantKind.HOST
 MODULE = GrantKind.MODULE
 SECRET = GrantKind.SECRET
+LiveGrant = tuple[str, str, datetime | None]
+"""Its kind, its value, and when it ends, if ever."""
 _REPLACED = "A newer grant took its place."
 
 
@@ -69,41 +71,64 @@ _REPLACE = (
     .values(revoked_at=bindparam("now"), revoked_by=SYSTEM.label, revoke_reason=_REPLACED)
 )
 """What ends already, or earlier than what takes its place."""
-_LIVE = select(GrantRow).where(GrantRow.server_id == bindparam("server_id"), is_live())
+_HOLDER = (
+    select(ServerRow.name, ServerRow.module_set, GrantRow.kind, GrantRow.value, GrantRow.expires_at)
+    .outerjoin(GrantRow, and_(GrantRow.server_id == ServerRow.id, is_live()))
+    .where(ServerRow.id == bindparam("server_id"))
+)
 _LIVE_OF_KIND = select(GrantRow.value, GrantRow.expires_at).where(
     GrantRow.server_id == bindparam("server_id"), GrantRow.kind == bindparam("kind"), is_live()
 )
 
 
+@dataclass(frozen=True)
+class Holder:
+    """A server, as far as its grants are concerned."""
+
+    name: str
+    granted: Granted
+
+
+async def get_holder(session: AsyncSession, server_id: UUID) -> Holder:
+    """Raises: NotFound."""
+    rows = (await session.execute(_HOLDER, {"server_id": server_id})).all()
+    if not rows:
+        raise NotFound("server", server_id)
+    name, module_set, *_ = rows[0]
+    # A server without any has one row all the same, with nothing of a grant in it.
+    live = [(kind, value, ends_at) for _, _, kind, value, ends_at in rows if kind]
+    return Holder(name=name, granted=granted_from(module_set, live))
+
+
 async def granted(session: AsyncSession, server_id: UUID) -> Granted:
-    server = await session.get_one(ServerRow, server_id)
-    rows = await session.scalars(_LIVE, {"server_id": server_id})
-    return granted_from(server, list(rows))
+    """Raises: NotFound."""
+    return (await get_holder(session, server_id)).granted
 
 
 async def live_by_server(
     session: AsyncSession, server_ids: Collection[UUID]
-) -> dict[UUID, list[GrantRow]]:
+) -> dict[UUID, list[LiveGrant]]:
     """A server without any has an empty list."""
-    found: dict[UUID, list[GrantRow]] = defaultdict(list)
+    found: dict[UUID, list[LiveGrant]] = defaultdict(list)
     if server_ids:
-        wanted = select(GrantRow).where(GrantRow.server_id.in_(server_ids), is_live())
-        for row in await session.scalars(wanted):
-            found[row.server_id].append(row)
+        wanted = select(
+            GrantRow.server_id, GrantRow.kind, GrantRow.value, GrantRow.expires_at
+        ).where(GrantRow.server_id.in_(server_ids), is_live())
+        for server_id, kind, value, ends_at in await session.execute(wanted):
+            found[server_id].append((kind, value, ends_at))
     return found
 
 
-def granted_from(server: ServerRow, live: Iterable[GrantRow]) -> Granted:
-    rows = list(live)
+def granted_from(module_set: str | None, live: Sequence[LiveGrant]) -> Granted:
     return Granted(
-        hosts=_values(rows, HOST),
-        modules=DEFAULT_MODULES | _values(rows, MODULE),
-        module_set=None if server.module_set is None else Digest(server.module_set),
-        secrets=_values(rows, SECRET),
+        hosts=_values(live, HOST),
+        modules=DEFAULT_MODULES | _values(live, MODULE),
+        module_set=None if module_set is None else Digest(module_set),
+        secrets=_values(live, SECRET),
         ends=tuple(
-            GrantEnd(kind=GrantKind(row.kind), value=row.value, at=row.expires_at)
-            for row in rows
-            if row.expires_at is not None
+            GrantEnd(kind=GrantKind(kind), value=value, at=ends_at)
+            for kind, value, ends_at in live
+            if ends_at is not None
         ),
     )
 
@@ -114,13 +139,6 @@ async def live_grants(
     """``{value: when it ends, if ever}``."""
     rows = await session.execute(_LIVE_OF_KIND, {"server_id": server_id, "kind": kind})
     return {row.value: row.expires_at for row in rows}
-
-
-async def needs_of(session: AsyncSession, version_id: UUID, server_id: UUID) -> Needs:
-    """What the version needs and its server holds no live grant for."""
-    version = await session.get_one(VersionRow, version_id)
-    held = await granted(session, server_id)
-    return needs_beyond(Manifest.model_validate(version.manifest), held.hosts)
 
 
 async def grants_of(
@@ -243,8 +261,8 @@ def record_grants(
         )
 
 
-def _values(rows: Iterable[GrantRow], kind: GrantKind) -> frozenset[str]:
-    return frozenset(row.value for row in rows if row.kind == kind)
+def _values(live: Iterable[LiveGrant], wanted: GrantKind) -> frozenset[str]:
+    return frozenset(value for kind, value, _ in live if kind == wanted)
 
 
 def _grants() -> Select[GrantRow, str]:

@@ -21,7 +21,7 @@ _DELEGATORS = select(DelegationRow.delegator).where(
     DelegationRow.deputy == bindparam("username"), _is_running()
 )
 _REVIEWER = (
-    select(UserRow)
+    select(UserRow.username, UserRow.roles)
     .where(
         UserRow.active,
         or_(UserRow.username == bindparam("username"), UserRow.username.in_(_DELEGATORS)),
@@ -78,13 +78,17 @@ async def find_reviewer(session: AsyncSession, username: str) -> Principal | Non
 
     A deputy's deputy is nobody's.
     """
-    rows = await session.scalars(_REVIEWER, {"username": username})
-    found = {row.username: row for row in rows}
-    row = found.pop(username, None)
-    if row is None:
+    rows = await session.execute(_REVIEWER, {"username": username})
+    found = {name: _roles_of(roles) for name, roles in rows}
+    roles = found.pop(username, None)
+    if roles is None:
         return None
-    away = tuple(Delegator(name=one.username, roles=_roles_of(one)) for one in found.values())
-    return principal_of(row).model_copy(update={"stands_in_for": away})
+    return Principal(
+        kind=PrincipalKind.PERSON,
+        name=username,
+        roles=roles,
+        stands_in_for=tuple(Delegator(name=name, roles=theirs) for name, theirs in found.items()),
+    )
 
 
 async def delegations(session: AsyncSession, username: str) -> list[Delegation]:
@@ -170,19 +174,11 @@ async def end_session(session: AsyncSession, session_id: UUID, now: datetime) ->
     )
 
 
-def principal_of(row: UserRow) -> Principal:
-    return Principal(
-        kind=PrincipalKind.PERSON,
-        name=row.username,
-        roles=_roles_of(row),
-    )
-
-
 def user_of(row: UserRow) -> User:
     return User(
         id=UserId(row.id),
         username=row.username,
-        roles=_roles_of(row),
+        roles=_roles_of(row.roles),
         active=row.active,
         created_at=row.created_at,
     )
@@ -198,5 +194,5 @@ def delegation_of(row: DelegationRow) -> Delegation:
     )
 
 
-def _roles_of(row: UserRow) -> frozenset[Role]:
-    return frozenset(Role(role) for role in row.roles)
+def _roles_of(stored: Iterable[str]) -> frozenset[Role]:
+    return frozenset(Role(role) for role in stored)

@@ -268,7 +268,11 @@ def subject_of(request_id: UUID) -> str:
 
 
 def subject_in(row: RequestRow) -> Subject:
-    return _SUBJECT.validate_python(row.subject)
+    return read_subject(row.subject)
+
+
+def read_subject(stored: dict[str, Any]) -> Subject:
+    return _SUBJECT.validate_python(stored)
 
 
 def facts_in(row: RequestRow, decided: Iterable[Decision]) -> RequestFacts:

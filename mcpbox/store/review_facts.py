@@ -9,9 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcpbox.domain.decisions import Channel
 from mcpbox.domain.dry_runs import PastDecision
-from mcpbox.domain.errors import Invalid
 from mcpbox.domain.evidence import Evidence, Risk
-from mcpbox.domain.hosts import HostAccess
 from mcpbox.domain.ids import RequestId
 from mcpbox.domain.manifests import Granted, Manifest, needs_beyond
 from mcpbox.domain.people import PrincipalKind
@@ -20,9 +18,8 @@ from mcpbox.domain.review_policy import ReviewFacts
 from mcpbox.domain.subjects import HostSubject, Kind, ModuleSubject, SecretSubject
 from mcpbox.domain.verdicts import Verdict
 from mcpbox.store.clients import find_client
-from mcpbox.store.grants import granted
+from mcpbox.store.grants import Holder
 from mcpbox.store.tables.requests import DecisionRow, RequestRow
-from mcpbox.store.tables.servers import ServerRow
 from mcpbox.store.tables.tools import VersionRow
 
 _APPROVED = (State.APPROVED, State.APPLYING, State.APPLIED, State.APPLY_FAILED)
@@ -33,17 +30,17 @@ async def facts_of(
     session: AsyncSession,
     row: RequestRow,
     evidence: Sequence[Evidence],
+    holder: Holder,
     *,
     risk: Risk,
     at: datetime,
 ) -> ReviewFacts:
     """Of a request whose evidence is complete, and whose needs are written."""
-    server = await session.get_one(ServerRow, row.server_id)
     version = await session.get(VersionRow, row.version_id) if row.version_id else None
-    more = await _asked_for(session, row, version)
+    more = await _asked_for(session, row, version, holder.granted)
     return ReviewFacts(
         kind=Kind(row.kind),
-        server=server.name,
+        server=holder.name,
         tool="" if version is None else version.name,
         requester=row.requester,
         owner=await _owner_of(session, row),
@@ -93,9 +90,8 @@ async def decided_without_facts(session: AsyncSession) -> int:
 
 
 async def _asked_for(
-    session: AsyncSession, row: RequestRow, version: VersionRow | None
+    session: AsyncSession, row: RequestRow, version: VersionRow | None, held: Granted
 ) -> dict[str, Any]:
-    held = await granted(session, row.server_id)
     if version is None:
         return _grant_asked_for(row, held)
     manifest = Manifest.model_validate(version.manifest)
@@ -124,20 +120,12 @@ def _grant_asked_for(row: RequestRow, held: Granted) -> dict[str, Any]:
             return {"new_modules": (asked.requirement.module,)}
         case Kind.HOST_GRANT:
             access = HostSubject.model_validate(row.subject).access
-            within = any(_is_within(access, grant) for grant in held.hosts)
-            return {"new_hosts": () if within else (str(access),)}
+            return {"new_hosts": () if access.allowed_by(held.hosts) else (str(access),)}
         case Kind.SECRET_BINDING:
             return {"new_secrets": (SecretSubject.model_validate(row.subject).name,)}
         case _:
             # Of a kind that rules know nothing about yet: they must not approve it.
             return {"unshown": (row.kind,)}
-
-
-def _is_within(access: HostAccess, grant: str) -> bool:
-    try:
-        return access.within(HostAccess.parse(grant))
-    except Invalid:  # code named a host that nobody could ask for
-        return False
 
 
 async def _released_manifest(session: AsyncSession, row: RequestRow) -> Manifest | None:

@@ -22,6 +22,11 @@ from mcpbox.store.tables.servers import ServerRow
 from mcpbox.store.tables.tools import ToolRow
 
 _ONE = select(ServerRow).where(ServerRow.id == bindparam("server_id"))
+_LOCK = (
+    select(ServerRow.id)
+    .where(ServerRow.id == bindparam("server_id"), ServerRow.deleted_at.is_(None))
+    .with_for_update()
+)
 _LOCKED = _ONE.with_for_update().execution_options(populate_existing=True)
 
 
@@ -62,6 +67,12 @@ async def require_server(session: AsyncSession, server_id: UUID) -> ServerRow:
 async def get_server_row(session: AsyncSession, server_id: UUID) -> ServerRow:
     """Locked for update. Raises: NotFound: also for a deleted one."""
     return _living(await session.scalar(_LOCKED, {"server_id": server_id}), server_id)
+
+
+async def lock_server(session: AsyncSession, server_id: UUID) -> None:
+    """Whoever changes what it may do waits for this transaction. Raises: NotFound: as above."""
+    if await session.scalar(_LOCK, {"server_id": server_id}) is None:
+        raise NotFound("server", server_id)
 
 
 async def add_server(

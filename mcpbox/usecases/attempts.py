@@ -1,4 +1,4 @@
-"""Attempts: which one at the same ask comes next, and what stays decided."""
+"""Attempts at the same ask: what stays decided, and which one comes next."""
 
 from collections.abc import Sequence
 
@@ -11,16 +11,10 @@ from mcpbox.store import requests
 from mcpbox.store.tables.requests import RequestRow
 
 
-def publication_attempt(
-    tool: ToolDetail,
-    subject: PublishSubject,
-    earlier: Sequence[RequestRow],
-    denied: RequestRow | None,
-) -> int:
-    """What was decided about a digest stays decided; what is open is asked again.
-
-    Raises: Conflict: released or refused already.
-    """
+def require_publishable(
+    tool: ToolDetail, subject: PublishSubject, denied: RequestRow | None
+) -> None:
+    """Raises: Conflict: released or refused already; what was decided about a digest stays."""
     version = tool.current
     if tool.released is not None and tool.released.digest == version.digest:
         raise Conflict(f"Version {version.number} of {tool.callable_name!r} is released.")
@@ -34,12 +28,11 @@ def publication_attempt(
             f"This exact version was {word}: {denied.state_reason or 'no reason was given'} "
             "Change the tool with mcpbox_update_tool, then ask again."
         )
-    return attempt_after(earlier)
 
 
-def module_attempt(
+def require_askable(
     subject: ModuleSubject, granted: Sequence[Requirement], earlier: Sequence[RequestRow]
-) -> int:
+) -> None:
     """A denial stays; a veto does not, for what the index offers may have changed.
 
     Raises: Conflict: granted or denied already.
@@ -48,7 +41,6 @@ def module_attempt(
     if wanted in granted:
         raise Conflict(f"{subject.server_name!r} may import {wanted.module!r} already.")
     require_not_denied(earlier, f"The module {wanted.module!r} ({wanted})")
-    return attempt_after(earlier)
 
 
 def require_not_denied(earlier: Sequence[RequestRow], what: str) -> None:

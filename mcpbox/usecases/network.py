@@ -2,7 +2,7 @@
 
 from mcpbox.domain.digests import digest_of_access
 from mcpbox.domain.errors import Conflict, Invalid
-from mcpbox.domain.hosts import HostAccess, readable
+from mcpbox.domain.hosts import HostAccess
 from mcpbox.domain.ids import ServerId
 from mcpbox.domain.people import Principal
 from mcpbox.domain.requests import RequestSummary, workflow_ids_begin
@@ -10,7 +10,7 @@ from mcpbox.domain.subjects import HostSubject
 from mcpbox.store import asked_before, servers
 from mcpbox.store.grants import HOST, live_grants
 from mcpbox.store.session import Sessions, reading
-from mcpbox.usecases.attempts import attempt_after, require_not_denied
+from mcpbox.usecases.attempts import require_not_denied
 from mcpbox.usecases.requests import Requests
 
 
@@ -44,8 +44,7 @@ class Network:
             earlier = await asked_before.attempts(session, workflow_ids_begin(subject, digest))
         # What ends by itself may be asked for again before it does.
         lasting = [value for value, ends_at in held.items() if ends_at is None]
-        if any(access.within(granted) for granted in readable(lasting)):
+        if access.allowed_by(lasting):
             raise Conflict(f"The tools of {server.name!r} may reach {access} already.")
         require_not_denied(earlier, f"The host {access}")
-        attempt = attempt_after(earlier)
-        return await self._requests.ask_people(by, subject, digest, attempt, justification)
+        return await self._requests.ask_people(by, subject, digest, earlier, justification)

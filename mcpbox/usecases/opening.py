@@ -18,27 +18,34 @@ from mcpbox.store import requests
 from mcpbox.store.session import Sessions, reading
 from mcpbox.temporal import TemporalGate
 
-_PAUSES_S = (0.1, 0.2, 0.4, 0.8, 1.6)
-"""Between looks for what the worker writes down, where no news of it comes: 3 seconds in all."""
+_PAUSES_S = (0.1, 0.2, 0.4, 0.8, 1.5)
+"""Between looks for what the worker writes down, where no news comes: 3 seconds in all."""
+_PATIENCE_S = (1.0, 2.0)
+"""For the news of it, before it is looked for all the same: as long in all."""
 
 
 class Opening:
-    def __init__(self, sessions: Sessions, gate: TemporalGate, news: RequestNews) -> None:
+    def __init__(self, sessions: Sessions, gate: TemporalGate, news: RequestNews | None) -> None:
+        """``news``: ``None`` where the process hears of none."""
         self._sessions = sessions
         self._gate = gate
-        self._news = news
+        self._news = news or RequestNews()
+        self._pauses_s = _PATIENCE_S if news else _PAUSES_S
 
     async def open(
-        self, draft: RequestDraft, workflow_id: str
+        self, draft: RequestDraft, workflow_id: str, *, known: bool
     ) -> tuple[bool, RequestSummary | None]:
         """Whether its workflow lives, and the request as the worker wrote it down.
 
         It is durable without the latter, which lets the asker read at once what they wrote, if it
-        comes soon. Asking again for what has ended starts nothing. Raises: Unavailable.
+        comes soon. ``known``: it is on record, so nobody waits for that. Asking again for what has
+        ended starts nothing. Raises: Unavailable.
         """
         with self._news.of(draft.id) as ear:
             alive = await self._start(draft, workflow_id)
-            return alive, await self._written_down(draft.id, ear if alive else None)
+            if alive and not known:
+                return alive, await self._written_down(draft.id, ear)
+        return alive, await self._find(draft.id)
 
     async def _start(self, draft: RequestDraft, workflow_id: str) -> bool:
         return await self._gate.start(
@@ -49,17 +56,18 @@ class Opening:
             search_attributes=temporal.request_attributes(draft),
         )
 
-    async def _written_down(self, request_id: RequestId, ear: Ear | None) -> RequestSummary | None:
-        """``ear``: of who waits for it."""
-        for pause in _PAUSES_S if ear else (0.0,):
+    async def _written_down(self, request_id: RequestId, ear: Ear) -> RequestSummary | None:
+        for pause in self._pauses_s:
             with anyio.move_on_after(pause):
-                if ear:
-                    await ear.next()
-            async with reading(self._sessions) as session:
-                found = await requests.find_request(session, request_id)
+                await ear.next()
+            found = await self._find(request_id)
             if found is not None:
                 return found
         return None
+
+    async def _find(self, request_id: RequestId) -> RequestSummary | None:
+        async with reading(self._sessions) as session:
+            return await requests.find_request(session, request_id)
 
 
 def not_projected_yet(

@@ -11,7 +11,6 @@ from mcpbox.policies.releases import last_revoked, may_restore, may_roll_back_to
 from mcpbox.store import asked_before, releases, tools
 from mcpbox.store.session import Sessions, reading
 from mcpbox.store.tables.requests import RequestRow
-from mcpbox.usecases.attempts import attempt_after
 from mcpbox.usecases.requests import Requests
 
 
@@ -53,7 +52,7 @@ class Releases:
             by,
             subject,
             wanted.version.digest,
-            attempt_after(earlier),
+            earlier,
             reason,
             tool.released_version,
         )
@@ -78,9 +77,7 @@ class Releases:
             subject = RestoreSubject.model_validate(_about(tool, wanted.version))
             ids_begin = workflow_ids_begin(subject, wanted.version.digest)
             earlier = await asked_before.attempts(session, ids_begin)
-        return await self._requests.ask_people(
-            by, subject, wanted.version.digest, attempt_after(earlier), reason
-        )
+        return await self._requests.ask_people(by, subject, wanted.version.digest, earlier, reason)
 
 
 def _about(tool: ToolDetail, version: ToolVersion) -> dict[str, object]:

@@ -57,7 +57,7 @@ from mcpbox.store.changes import Topic, announce
 from mcpbox.store.session import Sessions, reading, transaction
 from mcpbox.store.tables.requests import CommentRow, RequestRow
 from mcpbox.temporal import Message, TemporalGate, WorkerSilent
-from mcpbox.usecases.attempts import module_attempt, publication_attempt
+from mcpbox.usecases.attempts import attempt_after, require_askable, require_publishable
 from mcpbox.usecases.opening import Opening, not_projected_yet
 from mcpbox.usecases.publications import publication_of, require_grantable
 
@@ -81,7 +81,7 @@ class Requests:
         """
         self._sessions = sessions
         self._gate = gate
-        self._opening = Opening(sessions, gate, news or RequestNews())
+        self._opening = Opening(sessions, gate, news)
         self._ttl = ttl
 
     async def get(self, request_id: RequestId) -> RequestDetail:
@@ -119,7 +119,7 @@ class Requests:
             waiting = await asked_before.open_publications(session, tool_id)
             if sample_arguments is not None:
                 await tools.keep_sample(session, tool.current.id, sample_arguments)
-        attempt = publication_attempt(tool, subject, earlier, denied)
+        require_publishable(tool, subject, denied)
         for row in waiting:
             if row.digest == digest and row.round > 1:
                 return await self.get(RequestId(row.id))
@@ -127,7 +127,7 @@ class Requests:
                 return await self.revise(
                     by, RequestId(row.id), notes=notes, requirements=requirements
                 )
-        return await self.ask_people(by, subject, digest, attempt, notes, tool.released_version)
+        return await self.ask_people(by, subject, digest, earlier, notes, tool.released_version)
 
     async def request_module(
         self,
@@ -154,8 +154,8 @@ class Requests:
             )
             granted = await modules.requirements_of(session, server_id)
             earlier = await asked_before.attempts(session, workflow_ids_begin(subject, digest))
-        attempt = module_attempt(subject, granted, earlier)
-        return await self.ask_people(by, subject, digest, attempt, notes)
+        require_askable(subject, granted, earlier)
+        return await self.ask_people(by, subject, digest, earlier, notes)
 
     async def decide(
         self, by: Principal, channel: Channel, request_id: RequestId, draft: DecisionDraft
@@ -274,14 +274,16 @@ class Requests:
         by: Principal,
         subject: Subject,
         digest: Digest,
-        attempt: int,
+        earlier: Sequence[RequestRow],
         notes: str,
         released_number: int | None = None,
     ) -> RequestSummary:
         """For the use cases of the kinds of request, once they know that it may be asked.
 
-        ``attempt``: as :func:`attempt_after` has it. Raises: Unavailable.
+        ``earlier``: those for the same digest, oldest first; one that is open is asked again.
+        Raises: Unavailable.
         """
+        attempt = attempt_after(earlier)
         while True:
             workflow_id = workflow_id_of(subject, digest, attempt)
             draft = RequestDraft(
@@ -292,7 +294,8 @@ class Requests:
                 notes=notes,
                 ttl=self._ttl,
             )
-            alive, projected = await self._opening.open(draft, workflow_id)
+            known = attempt < len(earlier)
+            alive, projected = await self._opening.open(draft, workflow_id, known=known)
             if alive and projected and projected.round > 1 and projected.digest != digest:
                 # It has been revised since, so this digest needs a request of its own.
                 attempt += 1

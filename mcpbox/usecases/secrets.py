@@ -24,7 +24,7 @@ from mcpbox.store.grants import SECRET, granted
 from mcpbox.store.session import Sessions, reading, transaction
 from mcpbox.store.tables.grants import GrantRow
 from mcpbox.store.tables.secrets import SecretRow
-from mcpbox.usecases.attempts import attempt_after, require_not_denied
+from mcpbox.usecases.attempts import require_not_denied
 from mcpbox.usecases.requests import Requests
 from mcpbox.vault import Vault
 
@@ -110,8 +110,7 @@ class Secrets:
         if name in held.secrets:
             raise Conflict(f"The tools of {server.name!r} may use {name!r} already.")
         require_not_denied(earlier, f"The secret {name!r}")
-        attempt = attempt_after(earlier)
-        return await self._requests.ask_people(by, subject, digest, attempt, justification)
+        return await self._requests.ask_people(by, subject, digest, earlier, justification)
 
     async def set_value(
         self, by: Principal, server_id: ServerId, name: str, value: SecretStr

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from mcpbox.domain.errors import NotFound
 from mcpbox.domain.external_sources import ExternalSource, NeedState, SourceNeed
 from mcpbox.domain.grants import GrantKind
-from mcpbox.domain.hosts import HostAccess, readable
+from mcpbox.domain.hosts import HostAccess
 from mcpbox.domain.ids import RequestId, SourceId
 from mcpbox.domain.modules import Requirement
 from mcpbox.domain.people import Principal
@@ -93,8 +93,7 @@ async def _needs(session: AsyncSession, source: ExternalSource) -> list[SourceNe
     for kind, value in _wanted(source.endpoint):
         match kind:
             case GrantKind.HOST:
-                wanted = HostAccess.parse(value)
-                met = any(wanted.within(one) for one in readable(held.hosts))
+                met = HostAccess.parse(value).allowed_by(held.hosts)
             case GrantKind.MODULE:
                 met = value in held.modules
             case GrantKind.SECRET:
