@@ -17,7 +17,7 @@ from mcpbox.temporal import PROBATION, TASK_QUEUE, Message
 from workflows.contracts import ProbationInput
 
 _RETRY_S = 1.0
-_SETTLING_S = 0.1
+_SETTLING_S = 0.25
 """Changes come in bunches, right after what made them, which has to go on first."""
 log = structlog.get_logger()
 

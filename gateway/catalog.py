@@ -25,7 +25,7 @@ _VISIBLE_MAX = 1024
 _NEVER = datetime.max.replace(tzinfo=UTC)
 _RETRY_S = 0.5
 _RELOAD_WAIT_S = 2.0
-_REST_MAX_S = 0.1
+_REST_MIN_S, _REST_MAX_S = 0.05, 0.1
 _END_MIN_WAIT_S = 0.1
 """Where Postgres' clock is behind ours, it still counts as live what has ended here."""
 
@@ -146,7 +146,8 @@ class Catalog:
             try:
                 await self.reload()
                 # Changes come in bunches: calls keep half of the time, however many there are.
-                await anyio.sleep(min(self._clock() - began_at, _REST_MAX_S))
+                took = self._clock() - began_at
+                await anyio.sleep(min(max(took, _REST_MIN_S), _REST_MAX_S))
             except Unavailable:
                 log.warning("catalog.reload_failed")
                 await anyio.sleep(_RETRY_S)
@@ -164,7 +165,8 @@ class Catalog:
         if changes == self._changes:
             self._current.set()
         after = _visible(self._tools)
-        log.info("catalog.loaded", tools=len(self._tools), visible=len(after))
+        tell = log.debug if before == after else log.info
+        tell("catalog.loaded", tools=len(self._tools), visible=len(after))
         self._on_reloaded(before != after)
 
     async def _woken(self) -> None:

@@ -63,6 +63,11 @@ class Granted(DomainModel):
     ends: tuple[GrantEnd, ...] = ()
     """Those of it that end by themselves."""
 
+    @property
+    def lasting_hosts(self) -> frozenset[str]:
+        """Those that do not end by themselves."""
+        return self.hosts - _values(self.ends, GrantKind.HOST)
+
     def live_at(self, now: datetime) -> "Granted":
         """The same without what has ended by then, whoever was late to say so."""
         over = [end for end in self.ends if end.at <= now]

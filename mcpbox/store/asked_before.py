@@ -4,7 +4,7 @@ import re
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import ARRAY, Text, all_, bindparam, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcpbox.domain.ids import Digest, RequestId
@@ -23,7 +23,8 @@ _OPEN_OF_KIND = (
     .where(
         RequestRow.server_id == bindparam("server_id"),
         RequestRow.kind == bindparam("kind"),
-        RequestRow.state.not_in(TERMINAL),
+        # An IN would be spelled out anew each time.
+        RequestRow.state != all_(literal(sorted(TERMINAL), ARRAY(Text))),
         RequestRow.id != bindparam("besides"),
     )
     .order_by(RequestRow.created_at)

@@ -72,7 +72,14 @@ _REPLACE = (
 )
 """What ends already, or earlier than what takes its place."""
 _HOLDER = (
-    select(ServerRow.name, ServerRow.module_set, GrantRow.kind, GrantRow.value, GrantRow.expires_at)
+    select(
+        ServerRow.name,
+        ServerRow.deleted_at,
+        ServerRow.module_set,
+        GrantRow.kind,
+        GrantRow.value,
+        GrantRow.expires_at,
+    )
     .outerjoin(GrantRow, and_(GrantRow.server_id == ServerRow.id, is_live()))
     .where(ServerRow.id == bindparam("server_id"))
 )
@@ -86,6 +93,7 @@ class Holder:
     """A server, as far as its grants are concerned."""
 
     name: str
+    deleted: bool
     granted: Granted
 
 
@@ -94,10 +102,19 @@ async def get_holder(session: AsyncSession, server_id: UUID) -> Holder:
     rows = (await session.execute(_HOLDER, {"server_id": server_id})).all()
     if not rows:
         raise NotFound("server", server_id)
-    name, module_set, *_ = rows[0]
+    name, deleted_at, module_set, *_ = rows[0]
     # A server without any has one row all the same, with nothing of a grant in it.
-    live = [(kind, value, ends_at) for _, _, kind, value, ends_at in rows if kind]
-    return Holder(name=name, granted=granted_from(module_set, live))
+    live = [(kind, value, ends_at) for *_, kind, value, ends_at in rows if kind]
+    granted = granted_from(module_set, live)
+    return Holder(name=name, deleted=deleted_at is not None, granted=granted)
+
+
+async def require_holder(session: AsyncSession, server_id: UUID) -> Holder:
+    """Raises: NotFound: also for a deleted one."""
+    holder = await get_holder(session, server_id)
+    if holder.deleted:
+        raise NotFound("server", server_id)
+    return holder
 
 
 async def granted(session: AsyncSession, server_id: UUID) -> Granted:

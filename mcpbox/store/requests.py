@@ -70,7 +70,6 @@ _DECIDED = (
     .order_by(DecisionRow.decided_at)
 )
 _EVIDENCE = select(EvidenceRow).where(EvidenceRow.request_id == bindparam("request_id"))
-_Found = tuple[RequestRow, str, VersionRow | None, VersionRow | None]
 
 
 async def requests(
@@ -97,7 +96,7 @@ async def requests(
         .limit(page.page_size)
     )
     return Page[RequestSummary](
-        items=[RequestSummary(**_summary(row)) for row in rows],
+        items=[RequestSummary(**_summary(*found)) for found in rows],
         total=total or 0,
         page=page.page,
         page_size=page.page_size,
@@ -110,13 +109,13 @@ async def get_request(session: AsyncSession, request_id: UUID) -> RequestDetail:
     found = rows.one_or_none()
     if found is None:
         raise NotFound("request", request_id)
-    row, _, proposed, released = found
+    row, server_name, tool_name, number, released_number, proposed, released = found
     evidence = await evidence_of(session, request_id)
     resolved = (piece.digest for piece in evidence if piece.check is Check.PACKAGES)
     lock = await modules.find_lock(session, next(resolved, Digest(row.digest)))
     installed = await modules.lock_of(session, row.server_id) if lock else None
     return RequestDetail(
-        **_summary(found),
+        **_summary(row, server_name, tool_name, number, released_number),
         proposed=find_version_of(proposed),
         released=find_version_of(released),
         lock=lock,
@@ -139,9 +138,9 @@ async def get_request(session: AsyncSession, request_id: UUID) -> RequestDetail:
 
 
 async def find_request(session: AsyncSession, request_id: UUID) -> RequestSummary | None:
-    rows = await session.execute(_WITH_VERSIONS, {"request_id": request_id})
+    rows = await session.execute(_SUMMARY, {"request_id": request_id})
     found = rows.one_or_none()
-    return None if found is None else RequestSummary(**_summary(found))
+    return None if found is None else RequestSummary(**_summary(*found))
 
 
 async def find_request_row(session: AsyncSession, request_id: UUID) -> RequestRow | None:
@@ -311,20 +310,26 @@ def _decision(row: DecisionRow) -> Decision:
     )
 
 
-def _requests() -> Select[RequestRow, str, VersionRow, VersionRow]:
+def _requests() -> Select[RequestRow, str, str, int, int]:
     return (
-        select(RequestRow, ServerRow.name, VersionRow, Released)
+        select(RequestRow, ServerRow.name, VersionRow.name, VersionRow.number, Released.number)
         .join(ServerRow, ServerRow.id == RequestRow.server_id)
         .outerjoin(VersionRow, VersionRow.id == RequestRow.version_id)
         .outerjoin(Released, Released.id == RequestRow.released_version_id)
     )
 
 
-_WITH_VERSIONS = _requests().where(RequestRow.id == bindparam("request_id"))
+_SUMMARY = _requests().where(RequestRow.id == bindparam("request_id"))
+_WITH_VERSIONS = _SUMMARY.add_columns(VersionRow, Released)
 
 
-def _summary(found: _Found) -> dict[str, Any]:
-    row, server_name, proposed, released = found
+def _summary(
+    row: RequestRow,
+    server_name: str,
+    tool_name: str | None,
+    number: int | None,
+    released_number: int | None,
+) -> dict[str, Any]:
     return {
         "id": RequestId(row.id),
         "workflow_id": row.workflow_id,
@@ -333,7 +338,8 @@ def _summary(found: _Found) -> dict[str, Any]:
         "state_reason": row.state_reason,
         "server_id": ServerId(row.server_id),
         "server_name": server_name,
-        **_about(row, server_name, proposed, released),
+        **_about(row, server_name, tool_name, number),
+        "released_number": released_number,
         "digest": Digest(row.digest),
         "requester": row.requester,
         "notes": row.notes,
@@ -351,9 +357,9 @@ def _summary(found: _Found) -> dict[str, Any]:
 
 
 def _about(
-    row: RequestRow, server_name: str, proposed: VersionRow | None, released: VersionRow | None
+    row: RequestRow, server_name: str, tool_name: str | None, number: int | None
 ) -> dict[str, Any]:
-    if proposed is None:
+    if row.tool_id is None or row.version_id is None or tool_name is None:
         subject = subject_in(row)
         return {
             "title": subject.title,
@@ -365,10 +371,9 @@ def _about(
         }
     return {
         "days": row.granted_days,
-        "title": callable_name(server_name, proposed.name),
-        "tool_id": ToolId(proposed.tool_id),
-        "tool_name": proposed.name,
-        "version_id": VersionId(proposed.id),
-        "version_number": proposed.number,
-        "released_number": None if released is None else released.number,
+        "title": callable_name(server_name, tool_name),
+        "tool_id": ToolId(row.tool_id),
+        "tool_name": tool_name,
+        "version_id": VersionId(row.version_id),
+        "version_number": number,
     }

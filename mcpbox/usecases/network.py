@@ -7,8 +7,8 @@ from mcpbox.domain.ids import ServerId
 from mcpbox.domain.people import Principal
 from mcpbox.domain.requests import RequestSummary, workflow_ids_begin
 from mcpbox.domain.subjects import HostSubject
-from mcpbox.store import asked_before, servers
-from mcpbox.store.grants import HOST, live_grants
+from mcpbox.store import asked_before
+from mcpbox.store.grants import require_holder
 from mcpbox.store.session import Sessions, reading
 from mcpbox.usecases.attempts import require_not_denied
 from mcpbox.usecases.requests import Requests
@@ -36,15 +36,13 @@ class Network:
             raise Invalid("Say in the notes what the host is for: reviewers have to know.")
         digest = digest_of_access(server_id, access, days=days)
         async with reading(self._sessions) as session:
-            server = await servers.require_server(session, server_id)
+            holder = await require_holder(session, server_id)
             subject = HostSubject(
-                server_id=server_id, server_name=server.name, access=access, days=days
+                server_id=server_id, server_name=holder.name, access=access, days=days
             )
-            held = await live_grants(session, server_id, HOST)
             earlier = await asked_before.attempts(session, workflow_ids_begin(subject, digest))
         # What ends by itself may be asked for again before it does.
-        lasting = [value for value, ends_at in held.items() if ends_at is None]
-        if access.allowed_by(lasting):
-            raise Conflict(f"The tools of {server.name!r} may reach {access} already.")
+        if access.allowed_by(holder.granted.lasting_hosts):
+            raise Conflict(f"The tools of {holder.name!r} may reach {access} already.")
         require_not_denied(earlier, f"The host {access}")
         return await self._requests.ask_people(by, subject, digest, earlier, justification)

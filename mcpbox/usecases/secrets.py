@@ -20,7 +20,7 @@ from mcpbox.policies.secrets import may_keep_secrets
 from mcpbox.store import asked_before, secrets, servers
 from mcpbox.store.audit import add_event
 from mcpbox.store.changes import Topic, announce
-from mcpbox.store.grants import SECRET, granted
+from mcpbox.store.grants import SECRET, require_holder
 from mcpbox.store.session import Sessions, reading, transaction
 from mcpbox.store.tables.grants import GrantRow
 from mcpbox.store.tables.secrets import SecretRow
@@ -95,20 +95,19 @@ class Secrets:
         if not justification.strip():
             raise Invalid("Say in the notes what the secret is for: reviewers have to know.")
         async with reading(self._sessions) as session:
-            server = await servers.require_server(session, server_id)
+            holder = await require_holder(session, server_id)
             secret = await secrets.get_secret(session, server_id, name)
             subject = SecretSubject(
                 server_id=server_id,
-                server_name=server.name,
+                server_name=holder.name,
                 name=secret.name,
                 hosts=secret.hosts,
                 days=days,
             )
             digest = digest_of_binding(server_id, secret.name, secret.hosts, days=days)
-            held = await granted(session, server_id)
             earlier = await asked_before.attempts(session, workflow_ids_begin(subject, digest))
-        if name in held.secrets:
-            raise Conflict(f"The tools of {server.name!r} may use {name!r} already.")
+        if name in holder.granted.secrets:
+            raise Conflict(f"The tools of {holder.name!r} may use {name!r} already.")
         require_not_denied(earlier, f"The secret {name!r}")
         return await self._requests.ask_people(by, subject, digest, earlier, justification)
 
