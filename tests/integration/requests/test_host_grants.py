@@ -1,22 +1,26 @@
 """Asking for a host: what people see, what approving opens, and how it ends."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from sqlalchemy import select, update
 
 from mcpbox.domain.base import PageRequest, utc_now
 from mcpbox.domain.calls import CallableTool
-from mcpbox.domain.errors import Conflict, Invalid, Refused
+from mcpbox.domain.errors import Conflict, Invalid, NotFound, Refused
 from mcpbox.domain.evidence import Check, Risk, Status
 from mcpbox.domain.grants import Grant, GrantState
 from mcpbox.domain.hosts import HostAccess
-from mcpbox.domain.ids import ServerId
+from mcpbox.domain.ids import RequestId, ServerId
 from mcpbox.domain.people import Principal, PrincipalKind, Role, Scope
 from mcpbox.domain.requests import RequestDetail, RequestSummary, State
 from mcpbox.domain.tools import ToolDetail
 from mcpbox.domain.verdicts import Verdict
+from mcpbox.news import Ear, RequestNews
 from mcpbox.policies.call import may_call
 from mcpbox.receipts import unverified
 from mcpbox.store.catalog import load_callables
@@ -24,7 +28,9 @@ from mcpbox.store.tables.audit import AuditRow
 from mcpbox.store.tables.grants import GrantRow
 from mcpbox.store.tables.releases import ReleaseRow
 from mcpbox.store.tables.requests import RequestRow
-from tests.integration.requests.conftest import ANA, AUTHOR, VIC, Office, a_decision
+from mcpbox.usecases.network import Network
+from mcpbox.usecases.requests import Requests
+from tests.integration.requests.conftest import ANA, AUTHOR, VIC, GateTo, Office, a_decision
 
 OTTO = Principal(kind=PrincipalKind.PERSON, name="otto", roles=frozenset({Role.OPERATOR}))
 REACHES_OUT = (
@@ -227,6 +233,40 @@ async def test_what_is_granted_or_denied_is_not_asked_for_again(office: Office) 
         await asked(office, server, HostAccess(host="api.example.com", methods=("POST",)))
 
     assert again.id == request.id
+
+
+class Deaf(RequestNews):
+    """Who waits for news here has waited in vain."""
+
+    @contextmanager
+    def of(self, request_id: RequestId) -> Generator[Ear]:
+        with super().of(request_id) as ear:
+            ear.next = AsyncMock(side_effect=AssertionError("It waits for news."))
+            yield ear
+
+
+async def test_who_asks_for_what_is_on_record_waits_for_no_news(office: Office) -> None:
+    sessions = office.database.sessions
+    deaf = Requests(sessions, GateTo(office.env.client), ttl=timedelta(days=7), news=Deaf())
+    network = Network(sessions, deaf)
+    server = (await office.draft()).server_id
+    request = await asked(office, server)
+
+    again = await network.request_access(AUTHOR, server, READS, justification="Again.")
+    with pytest.raises(AssertionError, match="waits for news"):
+        await network.request_access(
+            AUTHOR, server, HostAccess(host="b.example.com"), justification="Another."
+        )
+
+    assert (again.id, again.state) == (request.id, State.AWAITING_DECISION)
+
+
+async def test_a_deleted_server_is_asked_for_nothing(office: Office) -> None:
+    server = await office.servers.create(AUTHOR, name="shortlived", description="Gone soon.")
+    await office.deletion.delete(AUTHOR, ServerId(server.id), "Not needed.")
+
+    with pytest.raises(NotFound):
+        await asked(office, ServerId(server.id))
 
 
 async def test_a_longer_grant_takes_the_place_of_a_shorter_one(office: Office) -> None:

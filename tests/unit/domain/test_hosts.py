@@ -141,3 +141,19 @@ def test_less_than_what_is_granted_needs_no_request(
     asked: dict[str, Any], held: dict[str, Any], *, inside: bool
 ) -> None:
     assert access(**asked).within(access(**held)) is inside
+
+
+@pytest.mark.parametrize(
+    ("granted", "allowed"),
+    [
+        ([], False),
+        (["b.example.com", "GET api.example.com/v1"], False),
+        (["api.example.com:8443"], False),
+        (["not.api.example.com"], False),
+        (["GET api.example.com/v1", "GET,POST api.example.com"], True),
+        (["*.example.com", "api.example.com/../v1", "api.example.com"], True),
+    ],
+)
+def test_one_grant_has_to_allow_all_of_it(granted: list[str], *, allowed: bool) -> None:
+    """Some that are held came with what code named, which nobody could ask for."""
+    assert access(methods=["POST"]).allowed_by(granted) is allowed
