@@ -15,7 +15,7 @@ from mcpbox.domain.hosts import HostAccess
 from mcpbox.domain.people import Principal, PrincipalKind, Role
 from mcpbox.domain.probation import ProbationTerms
 from mcpbox.domain.requests import RequestDetail, State
-from mcpbox.domain.review import Requirements, Separation
+from mcpbox.domain.review import Requirements
 from mcpbox.domain.review_policy import (
     ApprovalMode,
     Automatic,
@@ -31,7 +31,6 @@ from mcpbox.domain.review_policy import (
 )
 from mcpbox.domain.verdicts import Verdict
 from mcpbox.store import requests
-from mcpbox.store.tables.clients import ClientRow
 from mcpbox.store.tables.evidence import EvidenceRow
 from mcpbox.store.tables.people import UserRow
 from mcpbox.store.tables.requests import RequestRow
@@ -384,32 +383,3 @@ async def test_a_probation_of_the_policy_holds_beside_a_stricter_one_and_is_aske
     assert again.terms == request.terms
     assert again.expires_at - again.created_at == timedelta(days=2)
     assert (await row_of(office, again)).policy_version == request.terms.policy_version
-
-
-async def test_whose_client_asked_does_not_decide_where_owners_are_kept_apart(
-    office: Office,
-) -> None:
-    apart = Requirements(separation=Separation.OWNER)
-    await policy_in_force(office, ReviewPolicy(requirements=apart))
-    phone = AUTHOR.model_copy(update={"name": f"phone{uuid4().hex[:6]}"})
-    async with office.database.sessions.begin() as session:
-        session.add(
-            ClientRow(
-                id=uuid4(),
-                name=phone.name,
-                owner=ANA.name,
-                scopes=[],
-                token_hash=uuid4().hex,
-                created_at=NOW,
-            )
-        )
-    tool = await office.draft(PLAIN)
-    request = await office.when(
-        await office.requests.request_publish(phone, tool.id), State.AWAITING_DECISION
-    )
-
-    with pytest.raises(Refused, match="A client of yours"):
-        await office.decide(request, by=ANA)
-
-    assert request.owners == {ANA.name}
-    assert (await office.decide(request, by=ADA)).state is State.APPLIED

@@ -12,11 +12,15 @@ from mcpbox.domain.decisions import Channel
 from mcpbox.domain.errors import Invalid, Refused
 from mcpbox.domain.ids import DecisionId
 from mcpbox.domain.requests import ReviewAfterwards, State
+from mcpbox.domain.review import Requirements, Separation
+from mcpbox.domain.review_policy import ReviewPolicy
 from mcpbox.store import people
+from mcpbox.store.tables.clients import ClientRow
 from mcpbox.usecases.reviewing import BatchItem
-from tests.factories import OTHER_DIGEST
+from tests.factories import NOW, OTHER_DIGEST
 from tests.integration.requests.conftest import ADA, ANA, AUTHOR, VIC, Office, a_decision
 from tests.integration.requests.test_deciding import TWO_HOSTS
+from tests.integration.requests.test_policy import policy_in_force
 
 
 async def test_a_comment_is_on_record_and_costs_no_history(office: Office) -> None:
@@ -109,3 +113,32 @@ async def test_a_batch_approves_what_is_of_low_risk_and_says_why_not_the_rest(
     ]
     assert "low risk" in answers[1].refusal
     assert "digest" in answers[2].refusal
+
+
+async def test_whose_client_asked_does_not_decide_where_owners_are_kept_apart(
+    office: Office,
+) -> None:
+    apart = Requirements(separation=Separation.OWNER)
+    await policy_in_force(office, ReviewPolicy(requirements=apart))
+    phone = AUTHOR.model_copy(update={"name": f"phone{uuid4().hex[:6]}"})
+    async with office.database.sessions.begin() as session:
+        session.add(
+            ClientRow(
+                id=uuid4(),
+                name=phone.name,
+                owner=ANA.name,
+                scopes=[],
+                token_hash=uuid4().hex,
+                created_at=NOW,
+            )
+        )
+    tool = await office.draft()
+    request = await office.when(
+        await office.requests.request_publish(phone, tool.id), State.AWAITING_DECISION
+    )
+
+    with pytest.raises(Refused, match="A client of yours"):
+        await office.decide(request, by=ANA)
+
+    assert request.owners == {ANA.name}
+    assert (await office.decide(request, by=ADA)).state is State.APPLIED
