@@ -25,7 +25,7 @@ _VISIBLE_MAX = 1024
 _NEVER = datetime.max.replace(tzinfo=UTC)
 _RETRY_S = 0.5
 _RELOAD_WAIT_S = 2.0
-_REST_MIN_S, _REST_MAX_S = 0.05, 0.1
+_REST_MAX_S = 0.1
 _END_MIN_WAIT_S = 0.1
 """Where Postgres' clock is behind ours, it still counts as live what has ended here."""
 
@@ -146,8 +146,7 @@ class Catalog:
             try:
                 await self.reload()
                 # Changes come in bunches: calls keep half of the time, however many there are.
-                took = self._clock() - began_at
-                await anyio.sleep(min(max(took, _REST_MIN_S), _REST_MAX_S))
+                await anyio.sleep(min(self._clock() - began_at, _REST_MAX_S))
             except Unavailable:
                 log.warning("catalog.reload_failed")
                 await anyio.sleep(_RETRY_S)
