@@ -88,10 +88,12 @@ async def test_the_service_goes_on_after_its_children_were_killed(
         call = start_held_call(service, holding)
         await arrived(holding)
 
-        for pid in leaves_below(service.process.pid):
+        children = leaves_below(service.process.pid)
+        for pid in children:
             os.kill(pid, signal.SIGKILL)
 
         killed = await call
+        await wait_gone(children)  # one that waits for a job may take it before it ends
         again = [await service.run(ONE) for _ in range(6)]
 
     assert killed.error is not None
