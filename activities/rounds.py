@@ -1,8 +1,6 @@
 """Rounds of a request: each begins with what is asked, and is judged before people see it."""
 
 from collections.abc import Iterable
-from datetime import datetime
-from typing import Protocol
 
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -14,7 +12,7 @@ from activities.telling import tell_of_request
 from mcpbox.domain.audit import Action
 from mcpbox.domain.base import utc_now
 from mcpbox.domain.evidence import Check, Evidence, Risk, Status
-from mcpbox.domain.ids import Digest, RequestId
+from mcpbox.domain.ids import Digest
 from mcpbox.domain.manifests import Manifest, Needs, ungranted_hosts
 from mcpbox.domain.notices import Event
 from mcpbox.domain.people import SYSTEM, PrincipalKind
@@ -68,7 +66,7 @@ class StoredRounds(RoundActivities):
                 found = await requests.evidence_of(session, row.id)
                 over.evidence = [piece.model_dump(mode="json") for piece in found]
                 await session.execute(delete(EvidenceRow).where(EvidenceRow.request_id == row.id))
-                session.add(round_row(given.request_id, given.round, given, given.revised_at))
+                session.add(_revised_round(given))
                 row.round = given.round
                 row.subject = subject.model_dump(mode="json")
                 for name, value in (await publication_of(session, subject)).items():
@@ -166,26 +164,15 @@ async def _complete_evidence(
     return await requests.evidence_of(session, given.request_id) if missing else found
 
 
-class Asked(Protocol):
-    """What a round begins with."""
-
-    @property
-    def subject(self) -> Subject: ...
-    @property
-    def digest(self) -> Digest: ...
-    @property
-    def notes(self) -> str: ...
-
-
-def round_row(request_id: RequestId, number: int, asked: Asked, opened_at: datetime) -> RoundRow:
-    subject = asked.subject
+def _revised_round(given: RecordRevision) -> RoundRow:
+    subject = given.subject
     return RoundRow(
-        request_id=request_id,
-        number=number,
+        request_id=given.request_id,
+        number=given.round,
         version_id=subject.version_id if isinstance(subject, VersionSubject) else None,
-        digest=asked.digest,
-        notes=asked.notes,
-        opened_at=opened_at,
+        digest=given.digest,
+        notes=given.notes,
+        opened_at=given.revised_at,
         evidence=[],
     )
 
