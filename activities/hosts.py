@@ -19,7 +19,6 @@ from mcpbox.domain.requests import State
 from mcpbox.domain.subjects import HostSubject
 from mcpbox.receipts import ReceiptSigner
 from mcpbox.store import evidence, grants, requests, servers, tools
-from mcpbox.store.grants import granted
 from mcpbox.store.session import Sessions, transaction
 from mcpbox.store.tables.requests import RequestRow
 from workflows.contracts import ApplyRequest, Examination, HostActivities
@@ -34,7 +33,8 @@ class GrantedHosts(HostActivities):
     async def examine_host(self, given: Examination) -> None:
         with final_domain_errors():
             async with transaction(self._sessions) as session:
-                await self.examine(session, given, await granted(session, host(given).server_id))
+                held = await grants.granted(session, host(given).server_id)
+                await self.examine(session, given, held)
 
     async def examine(self, session: AsyncSession, given: Examination, held: Granted) -> Evidence:
         """What it kept."""
