@@ -45,9 +45,11 @@ async def apply_once(sessions: Sessions, given: ApplyRequest, apply: Apply) -> N
 async def mark_applied(
     session: AsyncSession, row: RequestRow, given: ApplyRequest, facts: dict[str, Any]
 ) -> None:
+    """What is released now is announced by it, what is granted by whoever grants it."""
     row.state = State.APPLIED
     row.updated_at = utc_now()
-    announce(session, Topic.CATALOG, row.tool_id or row.server_id)
+    if row.tool_id is not None:
+        announce(session, Topic.CATALOG, row.tool_id)
     announce(session, Topic.REQUESTS, given.request_id)
     await tell_of_request(session, row, Event.REQUEST_APPLIED)
     add_event(

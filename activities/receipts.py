@@ -15,6 +15,7 @@ from mcpbox.domain.ids import ServerId
 from mcpbox.domain.manifests import Manifest, reachable_hosts
 from mcpbox.receipts import ReceiptSigner
 from mcpbox.store import tools
+from mcpbox.store.changes import Topic, announce
 from mcpbox.store.grants import HOST, MODULE, live_grants
 from mcpbox.store.tables.releases import ReleaseRow
 from mcpbox.store.tables.servers import ServerRow
@@ -28,7 +29,6 @@ _ACTIVE = (
     .where(
         ToolRow.server_id == bindparam("server_id"),
         ReleaseRow.active_to.is_(None),
-        ReleaseRow.receipt.is_not(None),
     )
 )
 log = structlog.get_logger()
@@ -62,11 +62,18 @@ async def reissue_receipts(
 ) -> None:
     """After a change of the server's grants or modules: the same approvals, with today's grants.
 
+    The catalog has changed where something is released. Else no gateway is told: a release that
+    comes later waits for the server's lock, which is held here, and tells of itself.
+
     Who can only write rows gains nothing by it: what was approved is read from the signed receipt,
     never from the rows, and one that does not hold, or is for other code, is left as it is.
     """
-    releases = await session.scalars(_ACTIVE, {"server_id": server_id})
+    releases = (await session.scalars(_ACTIVE, {"server_id": server_id})).all()
+    if releases:
+        announce(session, Topic.CATALOG, server_id)
     for release in releases:
+        if release.receipt is None:
+            continue
         approved = _opened(signer, release)
         version = await session.get_one(VersionRow, release.version_id)
         content = tools.content_of(version)

@@ -20,6 +20,7 @@ from mcpbox.domain.requests import State
 from mcpbox.domain.secrets import Secret
 from mcpbox.domain.subjects import SecretSubject
 from mcpbox.store import evidence, grants, secrets, servers, tools
+from mcpbox.store.changes import Topic, announce
 from mcpbox.store.session import Sessions, transaction
 from mcpbox.store.tables.requests import RequestRow
 from workflows.contracts import ApplyRequest, Examination, SecretActivities
@@ -68,6 +69,7 @@ class BoundSecrets(SecretActivities):
             at=now,
             expires_at=end_of(row, subject, now),
         )
+        announce(session, Topic.CATALOG, row.server_id)
         await mark_applied(session, row, given, {"hosts": list(subject.hosts)})
 
 

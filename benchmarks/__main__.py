@@ -94,7 +94,7 @@ FULL = Effort(
     forks=400,
     broker_rounds=10,
     listings=50,
-    requests=RequestsEffort(samples=30, lifecycles=64, waiting=200),
+    requests=RequestsEffort(samples=30, turns=2, lifecycles=64, waiting=200),
 )
 QUICK = Effort(
     start_pairs=1,
@@ -105,10 +105,10 @@ QUICK = Effort(
     forks=40,
     broker_rounds=1,
     listings=5,
-    requests=RequestsEffort(samples=3, lifecycles=4, waiting=12),
+    requests=RequestsEffort(samples=3, turns=1, lifecycles=4, waiting=12),
 )
-REQUESTS = RequestsEffort(samples=100, lifecycles=256, waiting=10_000)
-REQUESTS_QUICK = RequestsEffort(samples=10, lifecycles=16, waiting=40)
+REQUESTS = RequestsEffort(samples=100, turns=6, lifecycles=128, waiting=10_000)
+REQUESTS_QUICK = RequestsEffort(samples=10, turns=1, lifecycles=16, waiting=40)
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ counts is the engine, and not the trial of some code.
 """
 
 import asyncio
+import itertools
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -47,6 +48,8 @@ _LOOK_AGAIN_S = 1.0
 _READING_S = 0.1
 """Nobody decides before the workflow task that shows it has ended; both have ended theirs."""
 _AT_ONCE = (1, 16, 64)
+_SERVERS = 64
+"""So that none is granted hundreds of hosts, whoever asks, and no two wait for the same one."""
 _FEW_WAITING = 10
 _ASKED_AT_ONCE = 64
 
@@ -57,8 +60,10 @@ Answer = TypeVar("Answer")
 class Effort:
     samples: int
     """Of one lifecycle after the other, ours and bare ones in turns."""
+    turns: int
+    """Of ours and the floor, at each number at once."""
     lifecycles: int
-    """At each number at once."""
+    """In each turn."""
     waiting: int
     """How many requests wait while others are decided."""
 
@@ -186,7 +191,7 @@ async def _measure(desk: Desk, effort: Effort, working: dict[str, int]) -> Lifec
     before = {name: cpu_s(pid) for name, pid in working.items()}
     last = await _alone(desk, effort.samples)
     spent = {name: cpu_s(pid) - before[name] for name, pid in working.items()}
-    rates = {str(count): await _rate(desk, count, effort.lifecycles) for count in _AT_ONCE}
+    rates = {str(count): await _rate(desk, count, effort) for count in _AT_ONCE}
     few = await _decided_among(desk, _FEW_WAITING, effort.samples)
     many = await _decided_among(desk, effort.waiting - _FEW_WAITING, effort.samples)
     events = await desk.history(last.workflow_id)
@@ -244,18 +249,26 @@ async def _alone(desk: Desk, samples: int) -> RequestSummary:
     return asked
 
 
-async def _rate(desk: Desk, at_once: int, lifecycles: int) -> Rate:
-    servers = [await desk.server() for _ in range(at_once)]
+async def _rate(desk: Desk, at_once: int, effort: Effort) -> Rate:
+    """In turns, as above, and once so many have run at once: what is opened for them stays open."""
+    servers = [await desk.server() for _ in range(_SERVERS)]
+    turns = [itertools.cycle(servers[number::at_once]) for number in range(at_once)]
 
     async def ours(number: int) -> None:
-        await desk.approve(await desk.ask(servers[number]))
+        await desk.approve(await desk.ask(next(turns[number])))
 
     async def bare(_: int) -> None:
         await desk.decide_bare(await desk.start_bare())
 
-    count = max(lifecycles, at_once)
-    per_second = await _per_second(ours, at_once, count)
-    floor_per_second = await _per_second(bare, at_once, count)
+    count = max(effort.lifecycles, at_once)
+    took_s, floor_took_s = 0.0, 0.0
+    await _took_s(ours, at_once, at_once)
+    await _took_s(bare, at_once, at_once)
+    for _ in range(effort.turns):
+        took_s += await _took_s(ours, at_once, count)
+        floor_took_s += await _took_s(bare, at_once, count)
+    per_second = effort.turns * count / took_s
+    floor_per_second = effort.turns * count / floor_took_s
     return Rate(
         per_second=round(per_second, 2),
         floor_per_second=round(floor_per_second, 2),
@@ -263,9 +276,7 @@ async def _rate(desk: Desk, at_once: int, lifecycles: int) -> Rate:
     )
 
 
-async def _per_second(
-    lifecycle: Callable[[int], Awaitable[None]], at_once: int, count: int
-) -> float:
+async def _took_s(lifecycle: Callable[[int], Awaitable[None]], at_once: int, count: int) -> float:
     """``count`` in all."""
     left = count
     began = time.perf_counter()
@@ -277,7 +288,7 @@ async def _per_second(
             await lifecycle(number)
 
     await asyncio.gather(*map(work, range(at_once)))
-    return count / (time.perf_counter() - began)
+    return time.perf_counter() - began
 
 
 async def _decided_among(desk: Desk, more: int, samples: int) -> Sequence[float]:
@@ -288,7 +299,7 @@ async def _decided_among(desk: Desk, more: int, samples: int) -> Sequence[float]
         await desk.ask(servers[number])
 
     if more > 0:
-        await _per_second(wait, min(more, _ASKED_AT_ONCE), more)
+        await _took_s(wait, min(more, _ASKED_AT_ONCE), more)
     server = await desk.server()
     durations: list[float] = []
     for _ in range(samples):
@@ -311,7 +322,7 @@ def _ratio(durations: Sequence[float], floor: Sequence[float]) -> float:
 
 @asynccontextmanager
 async def _desk_of(installation: Installation) -> AsyncGenerator[Desk]:
-    sessions = make_sessions(installation.database_url, pool_size=_ASKED_AT_ONCE)
+    sessions = make_sessions(installation.database_url)
     gate = TemporalGate(installation.temporal_target, "default", installation.temporal_keys)
     news = RequestNews()
 

@@ -13,11 +13,24 @@ from mcpbox.domain.errors import Unavailable
 _HOST = "127.0.0.1"
 """Never another: neither the server nor its Web UI asks who you are."""
 
-# The defaults hold back every dispatch by 50 ms and every timer by a second.
+SEARCH_ATTRIBUTES = (
+    "McpboxKind",
+    "McpboxState",
+    "McpboxServer",
+    "McpboxTool",
+    "McpboxRequester",
+    "McpboxRisk",
+)
+"""Known from the first start on; all of them keywords. Here again, because what declares them
+would bring the SDK into the supervisor, which needs nothing else of it."""
+
+# The defaults hold back every dispatch by 50 ms and every timer by a second, and read which search
+# attributes there are from the disk whenever one is used.
 _DYNAMIC_CONFIG: Mapping[str, str] = {
     "history.transferProcessorMaxPollRPS": "2000",
     "history.timerProcessorMaxPollRPS": "2000",
     "history.timerProcessorMaxTimeShift": '"1ms"',
+    "system.forceSearchAttributesCacheRefreshOnRead": "false",
 }
 # WAL makes commits cheap, and synchronous=1 is durable against the crash of any process.
 _PRAGMAS: Mapping[str, str] = {"journal_mode": "wal", "synchronous": "1"}
@@ -40,6 +53,8 @@ class EmbeddedTemporal:
             *("--disable-config-file", "--ui-disable-news-fetch"),
             *("--ui-codec-endpoint", self._instance.codec_endpoint),
         ]
+        for name in SEARCH_ATTRIBUTES:
+            argv += ["--search-attribute", f"{name}=Keyword"]
         for key, value in _DYNAMIC_CONFIG.items():
             argv += ["--dynamic-config-value", f"{key}={value}"]
         for key, value in _PRAGMAS.items():
