@@ -81,6 +81,17 @@ class WorkerSilent(Unavailable):
         super().__init__("The worker", "What was recorded takes effect when it is back.")
 
 
+class NotSetUp(Unavailable):
+    """A worker has registered our search attributes a moment ago, or none was there yet."""
+
+    def __init__(self) -> None:
+        super().__init__(_PART)
+        self.args = (
+            "Temporal does not know yet how requests are listed. Nothing was changed; try again "
+            "in a few seconds, and see whether the worker runs if that does not help.",
+        )
+
+
 class TemporalGate:
     """A connection made when it is first needed, so that no process waits for Temporal."""
 
@@ -114,7 +125,7 @@ class TemporalGate:
     ) -> bool:
         """Whether it runs; starting a workflow id again, running or closed, changes nothing.
 
-        Raises: Unavailable: nothing was started.
+        Raises: Unavailable: nothing was started; NotSetUp: nor can be for the moment.
         """
         client = await self.client()
         try:
@@ -133,6 +144,8 @@ class TemporalGate:
             return False
         except RPCError as error:
             _raise_if_lost(error)
+            if error.status is RPCStatusCode.INVALID_ARGUMENT and "search attribute" in str(error):
+                raise NotSetUp from error
             raise
         return True
 

@@ -4,7 +4,8 @@ from uuid import uuid4
 
 import pytest
 from temporalio.client import WorkflowExecutionStatus
-from temporalio.common import TypedSearchAttributes
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.service import RPCError
 
 from mcpbox import temporal
 from mcpbox.domain.ids import RequestId
@@ -37,3 +38,22 @@ async def test_without_a_worker_it_is_started_and_not_twice(
 
     assert first.status is WorkflowExecutionStatus.RUNNING
     assert again.run_id == first.run_id
+
+
+async def test_a_temporal_that_does_not_know_our_search_attributes_yet_is_asked_again_later(
+    office: Office,
+) -> None:
+    client, workflow_id = office.env.client, f"gate/{uuid4()}"
+    unknown = SearchAttributePair(SearchAttributeKey.for_keyword("McpboxNewest"), "x")
+
+    with pytest.raises(temporal.NotSetUp, match="try again in a few seconds"):
+        await GateTo(client).start(
+            temporal.CHANGE_REQUEST,
+            LookUp(request_id=RequestId(uuid4())),
+            workflow_id=workflow_id,
+            summary="Nothing to work on.",
+            search_attributes=TypedSearchAttributes([unknown]),
+        )
+
+    with pytest.raises(RPCError, match="not found"):
+        await client.get_workflow_handle(workflow_id).describe()
