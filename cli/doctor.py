@@ -214,7 +214,7 @@ def _audit(instance: Instance) -> Check | None:
 
 async def _ask_protection(database_url: str) -> Protection:
     await check_database(database_url)
-    sessions = make_sessions(database_url, pool_size=1)
+    sessions = make_sessions(database_url, connections=2)
     try:
         async with reading(sessions) as session:
             return await protection(session)

@@ -27,7 +27,7 @@ async def prepare_database(database_url: str, settings: Settings) -> Made:
     """Safe to repeat: what exists stays as it is, and its secret is not shown again."""
     owner = settings.owner_database_url
     await prepare_tables(database_url, owner.get_secret_value() if owner else database_url)
-    sessions = make_sessions(database_url, pool_size=1)
+    sessions = make_sessions(database_url, connections=2)
     scopes = frozenset({Scope.AUTHOR, Scope.CALL})
     try:
         return Made(

@@ -28,7 +28,7 @@ async def _migrate(database_url: str, owner_url: str, settings: Settings) -> Non
     echo("The database is up to date." if current else "The database was brought up to date.")
     if settings.admin_password is None:
         return
-    sessions = make_sessions(database_url, pool_size=1)
+    sessions = make_sessions(database_url, connections=2)
     try:
         await ensure_admin(sessions, settings.admin_password)
     finally:

@@ -74,7 +74,7 @@ async def open_office(settings: Settings) -> AsyncGenerator[Office]:
     instance = Instance(settings)
     database_url = instance.database_url().get_secret_value()
     await check_database(database_url)
-    sessions = make_sessions(database_url, pool_size=2)
+    sessions = make_sessions(database_url, connections=4)
     gate = TemporalGate(
         settings.temporal_target, settings.temporal_namespace, instance.temporal_keys()
     )

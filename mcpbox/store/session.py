@@ -36,12 +36,16 @@ _LOST = (
 Sessions = async_sessionmaker[AsyncSession]
 
 
-def make_sessions(database_url: str, *, pool_size: int = 10) -> Sessions:
-    """``database_url`` as in ``MCPBOX_DATABASE_URL``, with or without a driver in its scheme."""
+def make_sessions(database_url: str, *, connections: int = 20) -> Sessions:
+    """``database_url`` as in ``MCPBOX_DATABASE_URL``, with or without a driver in its scheme.
+
+    ``connections``: at most so many, opened when they are needed. All of them stay: to open one,
+    and to prepare its statements again, takes as long as a request.
+    """
     engine = create_async_engine(
         _with_driver(database_url),
-        pool_size=pool_size,
-        max_overflow=pool_size,
+        pool_size=connections,
+        max_overflow=0,
         pool_timeout=CONNECT_TIMEOUT_S,
         # The connection that was used last has its statements prepared and its caches warm.
         pool_use_lifo=True,

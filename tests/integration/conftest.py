@@ -30,7 +30,7 @@ async def database(instance: Installed) -> AsyncGenerator[Database]:
     url = make_url(instance.database_url).set(database=name)
     plain = url.render_as_string(hide_password=False)
     await upgrade(plain)
-    sessions = make_sessions(plain, pool_size=4)
+    sessions = make_sessions(plain, connections=8)
     yield Database(plain, sessions)
     await sessions.kw["bind"].dispose()
     await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")

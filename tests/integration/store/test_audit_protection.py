@@ -35,7 +35,7 @@ async def application(instance: Installed, database: Database) -> AsyncGenerator
     await upgrade(database.url, theirs.username)
     name = make_url(database.url).database
     url = theirs.set(database=name).render_as_string(hide_password=False)
-    sessions = make_sessions(url, pool_size=4)
+    sessions = make_sessions(url, connections=8)
     yield sessions
     await sessions.kw["bind"].dispose()
 

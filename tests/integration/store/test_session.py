@@ -1,5 +1,6 @@
 """Connections that were lost while nobody used them, and looks that take no transaction."""
 
+import asyncio
 from uuid import uuid4
 
 import asyncpg
@@ -9,7 +10,7 @@ from sqlalchemy import func, select, text
 from mcpbox.domain.audit import Action
 from mcpbox.domain.servers import DesiredState, ServerKind
 from mcpbox.store.audit import add_event
-from mcpbox.store.session import plain_url, reading, transaction
+from mcpbox.store.session import make_sessions, plain_url, reading, transaction
 from mcpbox.store.tables.servers import ServerRow
 from tests.factories import NOW
 from tests.integration.conftest import Database
@@ -27,6 +28,27 @@ async def test_connections_that_were_closed_meanwhile_are_not_lent_again(
 
     async with transaction(database.sessions) as session:
         assert await session.scalar(text("SELECT pg_backend_pid()")) not in lost
+
+
+async def test_connections_that_many_at_once_had_to_open_stay_open(database: Database) -> None:
+    sessions = make_sessions(database.url, connections=4)
+
+    async def four_at_once() -> set[int]:
+        all_there = asyncio.Barrier(4)
+
+        async def borrowed() -> int:
+            async with reading(sessions) as session:
+                pid = await session.scalar(text("SELECT pg_backend_pid()"))
+                await all_there.wait()
+                return pid
+
+        return set(await asyncio.gather(*(borrowed() for _ in range(4))))
+
+    first, again = await four_at_once(), await four_at_once()
+    await sessions.kw["bind"].dispose()
+
+    assert len(first) == 4
+    assert again == first
 
 
 async def test_a_look_takes_no_transaction_and_leaves_the_next_one_its_own(
