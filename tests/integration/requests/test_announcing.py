@@ -3,15 +3,21 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from uuid import uuid4
+from functools import partial
+from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import text, update
 
+from mcpbox.domain.base import utc_now
 from mcpbox.domain.hosts import HostAccess
 from mcpbox.domain.ids import ServerId
-from mcpbox.domain.requests import State
+from mcpbox.domain.requests import RequestSummary, State
 from mcpbox.store.changes import Changes, Topic, announce
+from mcpbox.store.servers import lock_server
+from mcpbox.store.tables.releases import ReleaseRow
 from tests.integration.requests.conftest import AUTHOR, Office
+from tests.reviewing import eventually
 
 CODE = "async def main() -> int:\n    return 1\n"
 Told = Callable[[], Awaitable[list[str]]]
@@ -45,12 +51,15 @@ async def listening(office: Office) -> AsyncGenerator[Told]:
         changes.cancel()
 
 
-async def grant(office: Office, server: ServerId, *, days: int | None = None) -> None:
+async def asked(office: Office, server: UUID, *, days: int | None = None) -> RequestSummary:
     access = HostAccess(host=f"h{uuid4().hex[:8]}.example.com")
-    asked = await office.network.request_access(
-        AUTHOR, server, access, days=days, justification="The weather is there."
+    request = await office.network.request_access(
+        AUTHOR, ServerId(server), access, days=days, justification="The weather is there."
     )
-    request = await office.when(asked, State.AWAITING_DECISION)
+    return await office.when(request, State.AWAITING_DECISION)
+
+
+async def grant(office: Office, request: RequestSummary) -> None:
     assert (await office.decide(request)).state is State.APPLIED
 
 
@@ -61,7 +70,7 @@ async def test_no_gateway_reads_anew_for_a_grant_that_no_released_tool_can_use(
     tool = await office.draft(CODE)
 
     async with listening(office) as told:
-        await grant(office, tool.server_id, days=days)
+        await grant(office, await asked(office, tool.server_id, days=days))
 
         assert await told() == []
 
@@ -74,19 +83,36 @@ async def test_gateways_hear_of_a_grant_that_released_tools_can_use(
     await office.decide(await office.asked(tool))
 
     async with listening(office) as told:
-        await grant(office, tool.server_id, days=days)
+        await grant(office, await asked(office, tool.server_id, days=days))
 
         assert await told() == [str(tool.server_id)]
 
 
-async def test_gateways_hear_of_a_grant_and_a_release_that_meet(office: Office) -> None:
-    """Whichever is first: the one that waits for the other's lock tells of both."""
+async def test_gateways_hear_of_a_grant_that_waited_for_a_release(office: Office) -> None:
+    """Whether a tool is released is looked at once nobody else releases one."""
     tool = await office.draft(CODE)
-    release = await office.asked(tool)
+    await office.decide(await office.asked(tool))
+    request = await asked(office, tool.server_id)
+    released = update(ReleaseRow).where(ReleaseRow.tool_id == tool.id)
+    async with office.database.sessions.begin() as session:
+        await session.execute(released.values(active_to=utc_now()))
 
     async with listening(office) as told:
-        await asyncio.gather(
-            office.decide(release), *(grant(office, tool.server_id) for _ in range(3))
-        )
+        async with office.database.sessions.begin() as releasing:
+            await lock_server(releasing, tool.server_id)
+            granting = asyncio.create_task(grant(office, request))
+            await eventually(partial(somebody_waits, office))
+            await releasing.execute(released.values(active_to=None))
+        await granting
 
-        assert str(tool.id) in await told()
+        assert await told() == [str(tool.server_id)]
+
+
+async def somebody_waits(office: Office) -> bool:
+    """For a lock."""
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    async with office.database.sessions() as session:
+        return bool(await session.scalar(waiting))
