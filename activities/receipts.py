@@ -62,8 +62,8 @@ async def reissue_receipts(
 ) -> None:
     """After a change of the server's grants or modules: the same approvals, with today's grants.
 
-    The catalog has changed where something is released. Else no gateway is told: a release that
-    comes later waits for the server's lock, which is held here, and tells of itself.
+    The catalog has changed where something is released. Else no gateway is told: who grants holds
+    the server's lock, so a release that comes later waits, and tells of itself.
 
     Who can only write rows gains nothing by it: what was approved is read from the signed receipt,
     never from the rows, and one that does not hold, or is for other code, is left as it is.
