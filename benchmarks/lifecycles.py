@@ -252,10 +252,10 @@ async def _alone(desk: Desk, samples: int) -> RequestSummary:
 async def _rate(desk: Desk, at_once: int, effort: Effort) -> Rate:
     """In turns, as above, and once so many have run at once: what is opened for them stays open."""
     servers = [await desk.server() for _ in range(_SERVERS)]
-    turns = [itertools.cycle(servers[number::at_once]) for number in range(at_once)]
+    own = [itertools.cycle(servers[number::at_once]) for number in range(at_once)]
 
     async def ours(number: int) -> None:
-        await desk.approve(await desk.ask(next(turns[number])))
+        await desk.approve(await desk.ask(next(own[number])))
 
     async def bare(_: int) -> None:
         await desk.decide_bare(await desk.start_bare())
